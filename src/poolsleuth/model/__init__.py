@@ -1,0 +1,1 @@
+"""What is known: facts, machine, finding, report. Standard library only, frozen dataclasses, no I/O."""

@@ -1,0 +1,329 @@
+"""The report as a JSON document, written and read back. Reading checks every value: the document is only a file."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from poolsleuth.model.errors import InputError
+from poolsleuth.model.finding import Confidence, Severity, Subject, Trend, Verdict
+from poolsleuth.model.report import (
+    SCHEMA,
+    Conclusion,
+    InputKind,
+    Pools,
+    PoolUse,
+    Report,
+    ReportBugCheck,
+    ReportFinding,
+    ReportInput,
+    ReportMachine,
+    ReportProblem,
+    ReportReason,
+    ReportSystem,
+    ReportTag,
+    SessionPoolUse,
+)
+
+T = TypeVar("T")
+
+MAX_LIST = 1_000_000  # entries read of any one list: more is no report of ours
+
+
+def to_json(report: Report) -> str:
+    """The document as strict JSON text (no NaN, no Infinity), ending in a line feed."""
+    return json.dumps(to_document(report), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def to_document(report: Report) -> dict[str, Any]:
+    """The document as plain lists and dictionaries, in the shape of ``poolsleuth.report/1``."""
+    return {
+        "schema": SCHEMA,
+        "tool": {"name": "poolsleuth", "version": report.tool_version},
+        "inputs": [
+            {"name": i.name, "kind": i.kind.value if i.kind else None, "bytes": i.bytes, "sha256": i.sha256}
+            for i in report.inputs
+        ],
+        "machines": [_machine(machine) for machine in report.machines],
+        "problems": [{"input": p.input, "at": p.at, "says": p.says} for p in report.problems],
+    }
+
+
+def _machine(machine: ReportMachine) -> dict[str, Any]:
+    system = machine.system
+    return {
+        "name": machine.name,
+        "inputs": list(machine.inputs),
+        "system": {
+            "os": system.os,
+            "build": system.build,
+            "architecture": system.architecture,
+            "pae": system.pae,
+            "three_gb": system.three_gb,
+            "physical_bytes": system.physical_bytes,
+            "captured_at": _time_text(system.captured_at),
+            "uptime_seconds": system.uptime_seconds,
+            "bugcheck": None
+            if system.bugcheck is None
+            else {
+                "code": system.bugcheck.code,
+                "name": system.bugcheck.name,
+                "parameters": list(system.bugcheck.parameters),
+            },
+            "basis": list(system.basis),
+        },
+        "pools": {
+            "nonpaged": _fields(machine.pools.nonpaged),
+            "paged": _fields(machine.pools.paged),
+            "sessions": [_fields(session) for session in machine.pools.sessions],
+        },
+        "tags": [_fields(tag) for tag in machine.tags],
+        "conclusion": _fields(machine.conclusion) if machine.conclusion else None,
+        "findings": [_finding(finding) for finding in machine.findings],
+    }
+
+
+def _finding(finding: ReportFinding) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "pattern": finding.pattern,
+        "verdict": finding.verdict.value,
+        "severity": finding.severity.value,
+        "confidence": finding.confidence.value,
+        "headline": finding.headline,
+        "subject": _fields(finding.subject),
+        "because": [_fields(reason) for reason in finding.because],
+        "against": [_fields(reason) for reason in finding.against],
+        "explains": list(finding.explains),
+        "next_steps": list(finding.next_steps),
+    }
+    if finding.trend is not None:
+        document["trend"] = _fields(finding.trend)
+    return document
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return _time_text(value)
+    if isinstance(value, str):
+        return str(value)
+    return value
+
+
+def _time_text(value: datetime | None) -> str | None:
+    if value is None:
+        return None
+    return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def from_json(text: str) -> Report:
+    """Read a document back.
+
+    Raises InputError, naming the place in the document, for anything that is not ``poolsleuth.report/1``.
+    """
+    try:
+        document = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"this is not a JSON report: {error}") from error
+    if not isinstance(document, dict):
+        raise InputError("this JSON is not a poolsleuth report: its top level is not an object")
+    schema = document.get("schema")
+    if schema != SCHEMA:
+        raise InputError(f"this report has the schema {schema!r:.80}; this version reads {SCHEMA!r} only")
+    return from_document(document)
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+class _Node:
+    """A checked view of a part of the document, which knows its place for the error message."""
+
+    def __init__(self, value: object, place: str) -> None:
+        self.value = value
+        self.place = place
+
+    def fail(self, wanted: str) -> InputError:
+        return InputError(f"the report is damaged at {self.place}: {wanted} expected, not {self.value!r:.60}")
+
+    def __getitem__(self, key: str) -> "_Node":
+        if not isinstance(self.value, Mapping):
+            raise self.fail("an object")
+        return _Node(self.value.get(key), f"{self.place}.{key}")
+
+    def list(self, read: Callable[["_Node"], T]) -> tuple[T, ...]:
+        if self.value is None:
+            return ()
+        if not isinstance(self.value, list) or len(self.value) > MAX_LIST:
+            raise self.fail(f"a list of at most {MAX_LIST} entries")
+        return tuple(read(_Node(item, f"{self.place}[{i}]")) for i, item in enumerate(self.value))
+
+    def optional(self, read: Callable[["_Node"], T]) -> T | None:
+        return None if self.value is None else read(self)
+
+    def text(self) -> str:
+        if not isinstance(self.value, str):
+            raise self.fail("text")
+        return self.value
+
+    def integer(self) -> int:
+        if not isinstance(self.value, int) or isinstance(self.value, bool):
+            raise self.fail("a whole number")
+        return self.value
+
+    def number(self) -> float:
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
+            raise self.fail("a number")
+        if not math.isfinite(self.value):
+            raise self.fail("a finite number")
+        return self.value
+
+    def boolean(self) -> bool:
+        if not isinstance(self.value, bool):
+            raise self.fail("true or false")
+        return self.value
+
+    def time(self) -> datetime:
+        try:
+            value = datetime.fromisoformat(self.text())
+        except ValueError as error:
+            raise self.fail("an ISO 8601 time") from error
+        return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+    def one_of(self, kind: Callable[[str], T]) -> T:
+        try:
+            return kind(self.text())
+        except ValueError as error:
+            raise self.fail("a known word") from error
+
+
+def from_document(document: Mapping[str, Any]) -> Report:
+    """Read a document that is already parsed. Raises InputError for a wrong type or an unknown word."""
+    root = _Node(document, "report")
+    return Report(
+        tool_version=root["tool"]["version"].text(),
+        inputs=root["inputs"].list(
+            lambda n: ReportInput(
+                name=n["name"].text(),
+                kind=n["kind"].optional(lambda k: k.one_of(InputKind)),
+                bytes=n["bytes"].optional(_Node.integer),
+                sha256=n["sha256"].optional(_Node.text),
+            )
+        ),
+        machines=root["machines"].list(_read_machine),
+        problems=root["problems"].list(
+            lambda n: ReportProblem(
+                n["says"].text(), n["input"].optional(_Node.integer), n["at"].optional(_Node.text)
+            )
+        ),
+    )
+
+
+def _read_machine(node: _Node) -> ReportMachine:
+    system = node["system"]
+    pools = node["pools"]
+    return ReportMachine(
+        name=node["name"].optional(_Node.text),
+        inputs=node["inputs"].list(_Node.integer),
+        system=ReportSystem(
+            os=system["os"].optional(_Node.text),
+            build=system["build"].optional(_Node.integer),
+            architecture=system["architecture"].optional(_Node.text),
+            pae=system["pae"].optional(_Node.boolean),
+            three_gb=system["three_gb"].optional(_Node.boolean),
+            physical_bytes=system["physical_bytes"].optional(_Node.integer),
+            captured_at=system["captured_at"].optional(_Node.time),
+            uptime_seconds=system["uptime_seconds"].optional(_Node.number),
+            bugcheck=system["bugcheck"].optional(
+                lambda n: ReportBugCheck(
+                    n["code"].text(), n["name"].optional(_Node.text), n["parameters"].list(_Node.text)
+                )
+            ),
+            basis=system["basis"].list(_Node.text),
+        ),
+        pools=Pools(
+            nonpaged=_read_pool(pools["nonpaged"]),
+            paged=_read_pool(pools["paged"]),
+            sessions=pools["sessions"].list(
+                lambda n: SessionPoolUse(
+                    id=n["id"].integer(),
+                    used_bytes=n["used_bytes"].optional(_Node.integer),
+                    limit_bytes=n["limit_bytes"].optional(_Node.integer),
+                    failures=n["failures"].optional(_Node.integer),
+                )
+            ),
+        ),
+        tags=node["tags"].list(_read_tag),
+        conclusion=node["conclusion"].optional(
+            lambda n: Conclusion(n["pattern"].text(), n["verdict"].one_of(Verdict), n["says"].text())
+        ),
+        findings=node["findings"].list(_read_finding),
+    )
+
+
+def _read_pool(node: _Node) -> PoolUse:
+    return PoolUse(
+        used_bytes=node["used_bytes"].optional(_Node.integer),
+        limit_bytes=node["limit_bytes"].optional(_Node.integer),
+        limit_source=node["limit_source"].optional(_Node.text),
+        printed_max_bytes=node["printed_max_bytes"].optional(_Node.integer),
+        tagged_bytes=node["tagged_bytes"].optional(_Node.integer),
+        failures=node["failures"].optional(_Node.integer),
+    )
+
+
+def _read_tag(node: _Node) -> ReportTag:
+    return ReportTag(
+        tag=node["tag"].text(),
+        pool=node["pool"].text(),
+        allocs=node["allocs"].optional(_Node.integer),
+        frees=node["frees"].optional(_Node.integer),
+        outstanding=node["outstanding"].optional(_Node.integer),
+        bytes=node["bytes"].optional(_Node.integer),
+        description=node["description"].optional(_Node.text),
+        driver=node["driver"].optional(_Node.text),
+        session=node["session"].optional(_Node.integer),
+    )
+
+
+def _read_finding(node: _Node) -> ReportFinding:
+    subject = node["subject"]
+    return ReportFinding(
+        pattern=node["pattern"].text(),
+        verdict=node["verdict"].one_of(Verdict),
+        severity=node["severity"].one_of(Severity),
+        confidence=node["confidence"].one_of(Confidence),
+        headline=node["headline"].text(),
+        subject=Subject(
+            pool=subject["pool"].optional(_Node.text),
+            tag=subject["tag"].optional(_Node.text),
+            driver=subject["driver"].optional(_Node.text),
+            session=subject["session"].optional(_Node.integer),
+            resource=subject["resource"].optional(_Node.text),
+            process=subject["process"].optional(_Node.text),
+        ),
+        because=node["because"].list(_read_reason),
+        against=node["against"].list(_read_reason),
+        explains=node["explains"].list(_Node.text),
+        next_steps=node["next_steps"].list(_Node.text),
+        trend=node["trend"].optional(
+            lambda n: Trend(
+                bytes_per_hour=n["bytes_per_hour"].number(),
+                low=n["low"].number(),
+                high=n["high"].number(),
+                allocs_per_hour=n["allocs_per_hour"].optional(_Node.number),
+                limit_reached_at=n["limit_reached_at"].optional(_Node.time),
+            )
+        ),
+    )
+
+
+def _read_reason(node: _Node) -> ReportReason:
+    return ReportReason(
+        node["says"].text(), node["input"].optional(_Node.integer), node["at"].optional(_Node.text)
+    )

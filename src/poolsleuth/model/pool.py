@@ -1,0 +1,118 @@
+"""Facts about pool pages and blocks: ``!pool``, ``!poolfind``, ``!poolval``, ``xpool -map``, lookasides."""
+
+from dataclasses import dataclass
+
+from poolsleuth.model.facts import Fact, Figure, Where
+from poolsleuth.model.tags import PoolKind
+
+
+@dataclass(frozen=True, slots=True)
+class PoolBlock:
+    """One block header as ``!pool`` prints it. ``address`` and ``size`` in bytes, the size with its header.
+
+    ``tag`` is stripped of trailing blanks; a free block keeps its former tag. ``free`` is None when the state
+    was not printed.
+    """
+
+    address: int
+    size: int
+    previous_size: int | None
+    free: bool | None
+    tag: str
+    protected: bool
+    where: Where
+    starred: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolPage(Fact):
+    """The blocks of one page as ``!pool`` lists them; ``pool`` is None where the region was not printed.
+
+    ``whole`` is True only when the printed blocks chain from the page's start to its end.
+    """
+
+    page: int
+    region: str | None
+    pool: PoolKind | None
+    blocks: tuple[PoolBlock, ...]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolBlockList(Fact):
+    """Blocks that no page lists: rows without a header (a filtered list) or the hits of ``!poolfind``.
+
+    Kept as counts, so that a log of a gigabyte fits: ``counts`` maps (tag, size in bytes, free) to the number
+    of rows. ``tag_asked`` is the tag of ``!poolfind``, None for bare rows. Counts are lower bounds: such lists
+    are cut by nature.
+    """
+
+    tag_asked: str | None
+    pool: PoolKind | None
+    counts: tuple[tuple[str, int, bool | None, int], ...]
+    first: tuple[PoolBlock, ...]
+    terminated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LargeAllocation(Fact):
+    """``!pool`` on a large page allocation: its tag and size in bytes."""
+
+    address: int
+    tag: str
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotPool(Fact):
+    """``!pool`` on an address that is not pool, or whose page could not be read; ``says`` is why, as printed."""
+
+    address: int
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolValidation(Fact):
+    """``!poolval``: ``valid`` is False for "is INVALID", True for a clean page, None when not said."""
+
+    page: int
+    valid: bool | None
+    errors: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolMap(Fact):
+    """``xpool -map``: pages as counts. ``shown_*`` count only the rows that were not elided.
+
+    ``isolated`` counts shown pages in use whose neighbours on both sides are shown and not used.
+    """
+
+    pool: PoolKind
+    maximum_pages: Figure | None
+    used_pages: Figure | None
+    shown_pages: int
+    shown_used: int
+    isolated: int
+    elided: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lookaside:
+    """One lookaside list: tag, block size in bytes, current and maximum depth, allocations and misses."""
+
+    name: str
+    tag: str
+    size: int | None
+    depth: int | None
+    max_depth: int | None
+    allocates: int | None
+    misses: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookasides(Fact):
+    """``!lookaside``: the lists, and the totals at its end in bytes."""
+
+    lists: tuple[Lookaside, ...]
+    nonpaged_total: Figure | None = None
+    paged_total: Figure | None = None

@@ -1,0 +1,183 @@
+"""The report: one document that every renderer draws from and that can be read back (``poolsleuth.report/1``)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from poolsleuth.model.finding import Confidence, Severity, Subject, Trend, Verdict
+
+SCHEMA = "poolsleuth.report/1"
+
+
+class InputKind(StrEnum):
+    """What an input was recognised as, by its content."""
+
+    CRASH_DUMP = "crash-dump"
+    DEBUGGER_LOG = "debugger-log"
+    COUNTER_LOG = "counter-log"
+    POOLMON_LOG = "poolmon-log"
+    POOL_TAGS = "pool-tags"
+    DRIVER = "driver"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportInput:
+    """One input; ``kind``, ``bytes`` and ``sha256`` are None when it could not be read or recognised."""
+
+    name: str
+    kind: InputKind | None
+    bytes: int | None
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportReason:
+    """One sentence of evidence; ``input`` is an index into the report's inputs, ``at`` a place in it."""
+
+    says: str
+    input: int | None = None
+    at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFinding:
+    """A finding as the report carries it."""
+
+    pattern: str
+    verdict: Verdict
+    severity: Severity
+    confidence: Confidence
+    headline: str
+    subject: Subject = Subject()
+    because: tuple[ReportReason, ...] = ()
+    against: tuple[ReportReason, ...] = ()
+    explains: tuple[str, ...] = ()
+    next_steps: tuple[str, ...] = ()
+    trend: Trend | None = None
+
+    @property
+    def holds(self) -> bool:
+        """True when something was found or suspected."""
+        return self.verdict in (Verdict.FOUND, Verdict.SUSPECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportBugCheck:
+    """A bug check: code and parameters as ``0x`` strings."""
+
+    code: str
+    name: str | None
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSystem:
+    """The computer. ``os`` may name a family; ``basis`` says what the identification rests on."""
+
+    os: str | None = None
+    build: int | None = None
+    architecture: str | None = None
+    pae: bool | None = None
+    three_gb: bool | None = None
+    physical_bytes: int | None = None
+    captured_at: datetime | None = None
+    uptime_seconds: float | None = None
+    bugcheck: ReportBugCheck | None = None
+    basis: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolUse:
+    """One pool in bytes. ``limit_bytes`` is the limit it is judged by, ``printed_max_bytes`` what ``!vm`` prints.
+
+    ``tagged_bytes`` is what tags account for (a printed TOTAL, or the sum of a complete table; None otherwise);
+    ``failures`` counts failed allocations that belong to this pool for certain.
+    """
+
+    used_bytes: int | None = None
+    limit_bytes: int | None = None
+    limit_source: str | None = None
+    printed_max_bytes: int | None = None
+    tagged_bytes: int | None = None
+    failures: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionPoolUse:
+    """One session's paged pool in bytes, and its failed allocations."""
+
+    id: int
+    used_bytes: int | None = None
+    limit_bytes: int | None = None
+    failures: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pools:
+    """The pools of one machine."""
+
+    nonpaged: PoolUse = PoolUse()
+    paged: PoolUse = PoolUse()
+    sessions: tuple[SessionPoolUse, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportTag:
+    """One tag in one pool; None is a column that the evidence does not have."""
+
+    tag: str
+    pool: str
+    allocs: int | None
+    frees: int | None
+    outstanding: int | None
+    bytes: int | None
+    description: str | None = None
+    driver: str | None = None
+    session: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What it all comes to: the pattern that explains most, and one sentence a manager understands."""
+
+    pattern: str
+    verdict: Verdict
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportMachine:
+    """Everything the report says about one computer. ``conclusion`` is None when nothing was found or suspected."""
+
+    name: str | None
+    inputs: tuple[int, ...]
+    system: ReportSystem
+    pools: Pools
+    tags: tuple[ReportTag, ...]
+    conclusion: Conclusion | None
+    findings: tuple[ReportFinding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportProblem:
+    """Input that could not be used, with its place."""
+
+    says: str
+    input: int | None = None
+    at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The whole document."""
+
+    tool_version: str
+    inputs: tuple[ReportInput, ...]
+    machines: tuple[ReportMachine, ...]
+    problems: tuple[ReportProblem, ...]
+
+    @property
+    def anything_holds(self) -> bool:
+        """True when any finding of any machine was found or suspected (exit status 1)."""
+        return any(finding.holds for machine in self.machines for finding in machine.findings)
