@@ -1,0 +1,197 @@
+"""``!poolused`` with flags 0-5, 8 and ``/tN``: the meaning of the numbers comes from the column header alone."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from poolsleuth.evidence.debugger_log.output import ELISION, NUMBER, Block, BufferedOutput, Context, Output
+from poolsleuth.evidence.debugger_log.tag_rows import COLUMNS, Columns, RawRow, read_row, split_description
+from poolsleuth.model.facts import Fact, Problem
+from poolsleuth.model.tags import Completeness, PoolKind, TagRow, TagTable
+
+_SORT = re.compile(r"Sorting\s+by\s+(?P<session>Session\s+)?(?P<key>NonPaged|Paged|Tag)", re.IGNORECASE)
+_HEADER = re.compile(r"^[ #*]*Tag\s+Allocs(?:\s+(?:Allocs|Frees|Diff|Used|Bytes))*", re.MULTILINE | re.IGNORECASE)
+_POOLS = re.compile(
+    r"^[ #*]*(?:Non-?Paged(?:[ ]+Paged)?|Paged)(?:[ ]+(?:Session|Pool))*[ ]*$", re.MULTILINE | re.IGNORECASE
+)
+_TOP = re.compile(r"/t\s*(\d+)")
+_LINE = re.compile(r"^[^\n]*\d[^\n]*$", re.MULTILINE)
+_CONTINUED = re.compile(r"\s*\n\s*(?P<more>(?:pooltag\s+'|,?\s*Binary:|please\s+update)[^\n]*)")
+_NUMBERS_LOST = re.compile(
+    rf"^[ ]*(?P<tag>\S[^\n]{{0,3}}?)[ ]+(?P<numbers>{NUMBER}(?:[ ]+{NUMBER}){{3,7}})[^\n]*(?:Binary:|UNKNOWN pooltag)",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The column groups of a table: which pool each group speaks of."""
+
+    pools: tuple[PoolKind, ...]
+    columns: Columns
+
+
+class _PoolUsed(BufferedOutput):
+    def parse(self, block: Block) -> Iterable[Fact]:
+        """One table for each column header in the block."""
+        headers = list(_HEADER.finditer(block.text))
+        if not headers:
+            self._without_header(block)
+            return
+        for number, header in enumerate(headers):
+            end = headers[number + 1].start() if number + 1 < len(headers) else len(block.text)
+            before = block.text[headers[number - 1].end() if number else 0 : header.start()]
+            table = self._table(block, header, end, before)
+            if table is not None:
+                yield table
+
+    def _without_header(self, block: Block) -> None:
+        lost = _NUMBERS_LOST.search(block.text)
+        if lost:
+            self.context.problems.append(
+                Problem(
+                    "a !poolused table without its column header: what its numbers mean is not certain, so it is not"
+                    " used; paste it again with the line that begins with 'Tag'",
+                    block.where(lost.start()),
+                )
+            )
+
+    def _table(self, block: Block, header: re.Match[str], end: int, before: str) -> TagTable | None:
+        sort = None
+        for sort in _SORT.finditer(before):  # noqa: B007 - the last one before the header counts
+            pass
+        layout = _layout(header.group(), before, sort, self.context.command)
+        if layout is None:
+            self.context.problems.append(
+                Problem(
+                    "a !poolused table whose header does not say which pool its numbers belong to is not used",
+                    block.where(header.start()),
+                )
+            )
+            return None
+        rows: list[TagRow] = []
+        total: dict[PoolKind, TagRow] = {}
+        position = header.end()
+        while True:
+            line = _LINE.search(block.text, position, end)
+            if line is None:
+                break
+            raw = read_row(block.text, line.start(), end, len(layout.columns) * len(layout.pools), layout.columns)
+            if raw is None:
+                position = line.end()
+                continue
+            position = raw.end
+            continued = _CONTINUED.match(block.text, position, end)
+            description = raw.description
+            if continued:
+                description = f"{description} {continued.group('more')}"
+                position = continued.end()
+            for row in _tag_rows(raw, layout, block, description):
+                if raw.tag == "TOTAL":
+                    total[row.pool] = row
+                else:
+                    rows.append(row)
+        if not rows and not total:
+            return None
+        context = self.context
+        session = bool(sort and sort.group("session")) or bool(
+            re.search(r"poolused\s+.*\b[89c-f]\b", context.command or "")
+        )
+        key = sort.group("key").lower() if sort else None
+        return TagTable(
+            where=block.where(header.start()),
+            live=context.live,
+            command=context.command,
+            rows=tuple(rows),
+            pools=frozenset(layout.pools),
+            completeness=_completeness(rows, total, layout, block.text[header.end() : end], context.command),
+            total=total,
+            sorted_by={"nonpaged": PoolKind.NONPAGED, "paged": PoolKind.PAGED}.get(key or ""),
+            session=-1 if session else None,
+        )
+
+
+def _layout(header: str, before: str, sort: re.Match[str] | None, command: str | None) -> _Layout | None:
+    words = header.replace("#", " ").replace("*", " ").split()[1:]
+    names = tuple(word.lower() for word in words)
+    half = names[: len(names) // 2]
+    if len(names) % 2 == 0 and names[len(names) // 2 :] == half and half in COLUMNS:
+        return _Layout((PoolKind.NONPAGED, PoolKind.PAGED), COLUMNS[half])
+    if names not in COLUMNS:
+        return None
+    # One group of columns: the line above names its pool, else what the table is sorted by
+    above = _POOLS.findall(before)
+    pool_words = above[-1].lower().replace("-", "") if above else ""
+    if pool_words.split()[:1] == ["nonpaged"]:
+        return _Layout((PoolKind.NONPAGED,), COLUMNS[names])
+    if pool_words.split()[:1] == ["paged"]:
+        return _Layout((PoolKind.PAGED,), COLUMNS[names])
+    key = sort.group("key").lower() if sort else ""
+    if key == "nonpaged":
+        return _Layout((PoolKind.NONPAGED,), COLUMNS[names])
+    if key == "paged":
+        return _Layout((PoolKind.PAGED,), COLUMNS[names])
+    flags = re.search(r"poolused\s+(?:/t\s*\d+\s+)?([0-9a-f]+)", command or "")
+    if flags and int(flags.group(1), 16) & 6:
+        return _Layout((PoolKind.NONPAGED if int(flags.group(1), 16) & 2 else PoolKind.PAGED,), COLUMNS[names])
+    return None
+
+
+def _tag_rows(raw: RawRow, layout: _Layout, block: Block, description: str) -> list[TagRow]:
+    text, binary = split_description(description)
+    where = block.where(raw.start)
+    width = len(layout.columns)
+    rows = []
+    for index, pool in enumerate(layout.pools):
+        numbers = raw.numbers[index * width : (index + 1) * width]
+        values = dict(zip(layout.columns, numbers, strict=True))
+        outstanding = values.get("diff", values.get("outstanding"))
+        rows.append(
+            TagRow(
+                tag=raw.tag,
+                pool=pool,
+                allocs=values.get("allocs"),
+                frees=values.get("frees"),
+                outstanding=outstanding,
+                bytes=values.get("used"),
+                where=where,
+                description=text,
+                binary=binary,
+            )
+        )
+    used = [row for row in rows if row.allocs or row.outstanding or row.bytes]
+    # A tag that has nothing in a pool is no row of that pool; one with nothing at all keeps its first
+    return used or rows[:1]
+
+
+def _completeness(
+    rows: list[TagRow], total: dict[PoolKind, TagRow], layout: _Layout, body: str, command: str | None
+) -> Completeness:
+    if ELISION.search(body) or (command and "poolused" in command and _TOP.search(command)):
+        return Completeness.CUT
+    if not total:
+        return Completeness.UNKNOWN
+    for pool in layout.pools:
+        printed = total.get(pool)
+        mine = [row for row in rows if row.pool is pool]
+        if printed is not None and sum(row.outstanding or 0 for row in mine) != printed.outstanding:
+            return Completeness.CUT
+    return Completeness.COMPLETE
+
+
+class _Reader:
+    name = "!poolused"
+    banners = (r"Sorting\s+by\s+(?:Session\s+)?(?:NonPaged|Paged|Tag)\b",)
+    rows = (
+        r"Pool\s+Used\s*:",
+        r"NonPaged(?:[ ]+Paged)?[ ]*$",
+        r"(?:#+ *)?Tag\s+Allocs\s+(?:Used|Frees|Diff)",
+        r"\S[^\n]{0,3}?[ ]+\d+(?:[ ]+\d+){3,7}[^\n]*(?:Binary:|UNKNOWN pooltag)",
+    )
+
+    def open(self, context: Context) -> Output:
+        """Begin a tag table."""
+        return _PoolUsed(context)
+
+
+READER = _Reader()

@@ -1,0 +1,159 @@
+"""Reads a debugger log in one pass: clean text is cut into outputs, and each output goes to its command's reader.
+
+Outputs are found by their own banners and headers. One regular expression, made of all readers' banners, runs over
+each piece of text, so that lines which interest nobody cost no Python code at all.
+"""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import BinaryIO
+
+from poolsleuth.evidence.debugger_log import commands
+from poolsleuth.evidence.debugger_log.clean import clean, hard_lines
+from poolsleuth.evidence.debugger_log.decode import SAMPLE_BYTES, decoded_chunks, encoding_of
+from poolsleuth.evidence.debugger_log.output import Context, Output, OutputReader
+from poolsleuth.model.facts import Fact, Problem, Where
+
+MAX_FACTS = 200_000  # of one log: real ones have hundreds; beyond, a problem is reported and the rest is skipped
+MAX_PROBLEMS = 200
+_LOOK_BACK = 400  # characters of prose before a table in which its command may be quoted
+
+_PROMPT = (
+    r"(?:#+ *)?(?:(?:\d{1,4})? ?: ?)?(?:\d{1,4}: ?)?(?P<live>l?)kd(?::\w{1,8})?> ?"
+    r"|(?P<user>\d{1,3}:\d{3,4}(?::\w{1,8})?> ?)"
+)
+_QUOTED_COMMAND = re.compile(r"!(?:poolused|vm|pool|poolfind|locks|sysptes|verifier|lookaside|process)\b[^\n!]{0,60}")
+
+
+@cache
+def readers() -> tuple[OutputReader, ...]:
+    """Every command's reader, in the order of their file names (the order decides nothing)."""
+    found = []
+    for module in pkgutil.iter_modules(commands.__path__, commands.__name__ + "."):
+        reader = getattr(importlib.import_module(module.name), "READER", None)
+        if reader is not None:
+            found.append(reader)
+    return tuple(found)
+
+
+@cache
+def _openers() -> re.Pattern[str]:
+    parts = [f"(?P<prompt>{_PROMPT})"]
+    for index, reader in enumerate(readers()):
+        for kind, expressions in (("b", reader.banners), ("r", reader.rows)):
+            if expressions:
+                body = "|".join(expressions)
+                if re.compile(body).groups:
+                    raise AssertionError(f"{reader.name}: a banner or row holds a capturing group")
+                parts.append(f"(?P<{kind}{index}>{body})")
+    # The line feed comes first, as a literal: the regex engine then skips from line to line
+    return re.compile(r"\n[ *\x1f]*(?:" + "|".join(parts) + ")")
+
+
+class LogReader:
+    """Reads one log. ``facts`` come out in order; ``problems`` is complete when the iteration has ended."""
+
+    def __init__(self, input_index: int, progress: Callable[[int], None] | None = None) -> None:
+        self._input = input_index
+        self._progress = progress
+        self._output: Output | None = None
+        self._reader: OutputReader | None = None
+        self._context = Context(input_index)
+        self._facts = 0
+        self.problems: list[Problem] = self._context.problems
+        self.outputs: dict[str, int] = {}
+
+    def read(self, stream: BinaryIO) -> Iterator[Fact]:
+        """The facts of the log.
+
+        Raises InputError when the stream is not text. The stream must be seekable to its beginning.
+        """
+        sample = stream.read(SAMPLE_BYTES)
+        stream.seek(0)
+        encoding = encoding_of(sample)
+        line = 1
+        for chunk in decoded_chunks(stream, encoding):
+            text = clean(chunk)
+            yield from self._piece(text, line)
+            line += hard_lines(text)
+            if self._progress is not None:
+                self._progress(stream.tell())
+            if self._facts > MAX_FACTS:
+                self._report(f"more than {MAX_FACTS} facts in one log: the rest is not read", line)
+                return
+        yield from self._close()
+
+    def _piece(self, text: str, line: int) -> Iterator[Fact]:
+        text = "\n" + text  # every line, also the first, now begins behind a line feed
+        position = 1
+        for match in _openers().finditer(text):
+            start = match.start() + 1
+            group = match.lastgroup or ""
+            if group in {"prompt", "live", "user"}:
+                self._feed(text[position:start], line)
+                yield from self._close()
+                self._prompt(match, text)
+            else:
+                reader = readers()[int(group[1:])]
+                if group[0] == "r" and reader is self._reader:
+                    continue
+                self._feed(text[position:start], line)
+                yield from self._close()
+                self._open(reader, text[max(0, start - _LOOK_BACK) : start])
+            line += hard_lines(text[position:start])
+            position = start
+        self._feed(text[position:], line)
+
+    def _feed(self, text: str, line: int) -> None:
+        if self._output is not None and text:
+            try:
+                self._output.feed(text, line)
+            except (ValueError, ArithmeticError, LookupError) as error:
+                self._broken(error, line)
+
+    def _prompt(self, match: re.Match[str], text: str) -> None:
+        end = text.find("\n", match.end())
+        command = text[match.end() : end if end >= 0 else len(text)].strip("\x1f ")
+        user_mode = match.group("user") is not None
+        self._context = Context(
+            self._input,
+            command=command or None,
+            live=None if user_mode else bool(match.group("live")),
+            user_mode=user_mode,
+            problems=self.problems,
+        )
+
+    def _open(self, reader: OutputReader, before: str) -> None:
+        context = self._context
+        if context.command is None:
+            quoted = _QUOTED_COMMAND.findall(before)
+            if quoted:
+                context = Context(self._input, quoted[-1].strip(), context.live, context.user_mode, self.problems)
+        self._reader = reader
+        self._output = reader.open(context)
+        self.outputs[reader.name] = self.outputs.get(reader.name, 0) + 1
+
+    def _close(self) -> Iterator[Fact]:
+        output, self._output, self._reader = self._output, None, None
+        if output is None:
+            return
+        try:
+            facts = list(output.close())
+        except (ValueError, ArithmeticError, LookupError) as error:
+            # One output that its reader cannot take must not lose the others
+            self._broken(error, None)
+            return
+        for fact in facts:
+            self._facts += 1
+            yield fact
+
+    def _broken(self, error: Exception, line: int | None) -> None:
+        self._report(f"an output could not be read ({error})", line)
+        self._output, self._reader = None, None
+
+    def _report(self, says: str, line: int | None) -> None:
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Problem(says, Where(self._input, line)))
