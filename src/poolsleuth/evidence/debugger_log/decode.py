@@ -2,9 +2,18 @@
 
 import codecs
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Protocol
 
 from poolsleuth.model.errors import InputError
+
+
+class Readable(Protocol):
+    """What is read here: bytes up to a count, and an empty answer at the end."""
+
+    def read(self, count: int, /) -> bytes:
+        """The next bytes."""
+        ...
+
 
 SAMPLE_BYTES = 64 * 1024  # enough to see an encoding; a debugger log shows its padding in the first screen
 CHUNK_BYTES = 1024 * 1024  # text per step: large enough for the regex engine, small beside the 300 MB bound
@@ -49,8 +58,10 @@ def encoding_of(sample: bytes) -> str:
     return "utf-8"
 
 
-def decoded_chunks(stream: BinaryIO, encoding: str) -> Iterator[str]:
+def decoded_chunks(stream: Readable, encoding: str, ahead: bytes = b"") -> Iterator[str]:
     """The stream's text in pieces of about ``CHUNK_BYTES`` that end at a line's end (but for the last).
+
+    ``ahead`` are bytes that were already read from the stream.
 
     A line longer than ``MAX_LINE`` is cut there, and the rest of it is dropped.
     """
@@ -61,7 +72,7 @@ def decoded_chunks(stream: BinaryIO, encoding: str) -> Iterator[str]:
     skipping = False
     first = True
     while True:
-        block = stream.read(CHUNK_BYTES)
+        block, ahead = (ahead, b"") if ahead else (stream.read(CHUNK_BYTES), b"")
         if decoder is not None:
             text = text_rest + decoder.decode(block, final=not block)
         else:

@@ -9,11 +9,10 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import BinaryIO
 
 from poolsleuth.evidence.debugger_log import commands
 from poolsleuth.evidence.debugger_log.clean import clean, hard_lines
-from poolsleuth.evidence.debugger_log.decode import SAMPLE_BYTES, decoded_chunks, encoding_of
+from poolsleuth.evidence.debugger_log.decode import SAMPLE_BYTES, Readable, decoded_chunks, encoding_of
 from poolsleuth.evidence.debugger_log.output import Context, Output, OutputReader
 from poolsleuth.model.facts import Fact, Problem, Where
 
@@ -66,21 +65,22 @@ class LogReader:
         self.problems: list[Problem] = self._context.problems
         self.outputs: dict[str, int] = {}
 
-    def read(self, stream: BinaryIO) -> Iterator[Fact]:
+    def read(self, stream: Readable) -> Iterator[Fact]:
         """The facts of the log.
 
-        Raises InputError when the stream is not text. The stream must be seekable to its beginning.
+        Raises InputError when the stream is not text.
         """
         sample = stream.read(SAMPLE_BYTES)
-        stream.seek(0)
+        while len(sample) < SAMPLE_BYTES and (more := stream.read(SAMPLE_BYTES - len(sample))):
+            sample += more
         encoding = encoding_of(sample)
         line = 1
-        for chunk in decoded_chunks(stream, encoding):
+        for chunk in decoded_chunks(stream, encoding, sample):
             text = clean(chunk)
             yield from self._piece(text, line)
             line += hard_lines(text)
             if self._progress is not None:
-                self._progress(stream.tell())
+                self._progress(len(chunk))
             if self._facts > MAX_FACTS:
                 self._report(f"more than {MAX_FACTS} facts in one log: the rest is not read", line)
                 return

@@ -1,0 +1,80 @@
+"""What an input is, by its first bytes: the name of a file proves nothing."""
+
+import re
+import struct
+from enum import StrEnum
+
+from poolsleuth.evidence.debugger_log.decode import encoding_of
+
+
+class Content(StrEnum):
+    """What the first bytes show."""
+
+    TEXT = "text"
+    REPORT = "report"
+    POOL_TAGS = "pool-tags"
+    CRASH_DUMP = "crash-dump"
+    USER_DUMP = "user-dump"
+    DRIVER = "driver"
+    COUNTER_LOG = "counter-log"
+    TRACE_OR_BLG = "trace-or-blg"
+    ELF = "elf"
+
+
+_TAG_LINE = re.compile(r"^[ ]?[^\s-][^\r\n]{0,3}?[ ]*-[ ]?[\w!<.+/\\]+[^\r\n]{0,60}?[ ]+-[ ]?", re.MULTILINE)
+_TAG_COMMENT = re.compile(r"^rem\b", re.MULTILINE | re.IGNORECASE)
+# A pool tag list is nothing but such lines; a log that quotes a few of them is still a log
+_TAG_LINES_SHARE = 0.6
+_PDH_TEXT = re.compile(r'^\ufeff?"?\((?:PDH-[CT]SV|[^()"\r\n]{0,60}(?:Time|Zeit|Heure)[^()"\r\n]{0,20}\)\(-?\d+\))')
+_ETW_BUFFER = (0x400, 0x1000000)  # sizes of an ETW buffer; .blg and .etl are both rows of them
+
+
+def content_of(sample: bytes) -> Content:
+    """What an input is, from its first bytes (64 KB are enough).
+
+    Raises InputError when it is binary data of no known kind.
+    """
+    for magic, content in (
+        (b"PAGEDUMP", Content.CRASH_DUMP),
+        (b"PAGEDU64", Content.CRASH_DUMP),
+        (b"MDMP", Content.USER_DUMP),
+        (b"MZ", Content.DRIVER),
+        (b"\x7fELF", Content.ELF),
+    ):
+        if sample.startswith(magic) and (magic != b"MZ" or b"\0" in sample[:64]):
+            return content
+    if _is_etw(sample):
+        return Content.TRACE_OR_BLG
+    text = sample.decode(encoding_of(sample), errors="replace").lstrip("\ufeff")
+    stripped = text.lstrip()
+    if stripped.startswith("{") and '"schema"' in stripped[:4096]:
+        return Content.REPORT
+    if _PDH_TEXT.match(stripped):
+        return Content.COUNTER_LOG
+    lines = [line for line in text.splitlines() if line.strip()]
+    tags = len(_TAG_LINE.findall(text)) + len(_TAG_COMMENT.findall(text))
+    if lines and _TAG_LINE.search(text) and tags >= _TAG_LINES_SHARE * len(lines):
+        return Content.POOL_TAGS
+    return Content.TEXT
+
+
+def _is_etw(sample: bytes) -> bool:
+    if len(sample) < 0x70:
+        return False
+    (size,) = struct.unpack_from("<I", sample, 0)
+    (event,) = struct.unpack_from("<I", sample, 0x48)
+    return (
+        _ETW_BUFFER[0] <= size <= _ETW_BUFFER[1] and event & 0xC0000000 == 0xC0000000 and (event >> 16) & 0xFF in (1, 2)
+    )
+
+
+REFUSALS = {
+    Content.CRASH_DUMP: "it is a kernel crash dump, which this version does not read yet; open it in WinDbg, run `!vm`,"
+    " `!poolused 2`, `!poolused 4` and `lm`, and give the log",
+    Content.USER_DUMP: "it is a user-mode minidump, which holds nothing about kernel pool; a kernel dump (MEMORY.DMP) or a"
+    " debugger log is needed",
+    Content.DRIVER: "it is a driver or program file, which this version does not read yet",
+    Content.COUNTER_LOG: "it is a performance counter log in text form, which this version does not read yet",
+    Content.TRACE_OR_BLG: "it is an ETW trace or a binary counter log (.etl, .blg), which this version does not read yet",
+    Content.ELF: "it is an ELF file (a memory image of a virtual machine?), which this version does not read yet",
+}

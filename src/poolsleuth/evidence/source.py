@@ -1,0 +1,188 @@
+"""Opens an input: a file, or what is packed in it, as one stream that is read once, counted and hashed on the way."""
+
+import gzip
+import hashlib
+import io
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import zstandard
+
+from poolsleuth.model.errors import InputError
+
+MAX_UNPACKED = 4 << 30  # bytes that one packed input may unpack to: the longest real logs are about 1 GB
+MAX_MEMBERS = 256  # files read of one zip archive
+SAMPLE_BYTES = 64 * 1024
+_BLOCK = 1 << 20
+
+_GZIP = b"\x1f\x8b"
+_ZIP = b"PK\x03\x04"
+_EMPTY_ZIP = b"PK\x05\x06"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+_UNPACK_ERRORS = (
+    OSError,
+    EOFError,
+    zlib.error,
+    zstandard.ZstdError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    NotImplementedError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One thing to read: a file, or a member of a zip archive. ``size`` is what is stored, None when not known."""
+
+    name: str
+    path: Path
+    member: str | None
+    size: int | None
+
+
+class EvidenceStream(io.RawIOBase):
+    """A readable stream that knows how far it is (``position``, in bytes of this stream) and can be peeked into.
+
+    ``stopped`` says why it ended before its end (damage, or the bound on unpacked bytes); None when it did not.
+    """
+
+    def __init__(self, raw: BinaryIO, *, packed: bool) -> None:
+        super().__init__()
+        self._raw = raw
+        self._ahead = b""
+        self._packed = packed
+        self._given = 0
+        self._digest = hashlib.sha256()
+        self.stopped: str | None = None
+
+    @property
+    def position(self) -> int:
+        """Bytes given out so far."""
+        return self._given
+
+    def peek(self, count: int) -> bytes:
+        """The next bytes, up to ``count``, without consuming them."""
+        while len(self._ahead) < count:
+            block = self._take(count - len(self._ahead))
+            if not block:
+                break
+            self._ahead += block
+        return self._ahead[:count]
+
+    def readable(self) -> bool:
+        """Always True."""
+        return True
+
+    def read(self, count: int = -1) -> bytes:
+        """The next bytes: all that are ahead first. An empty answer is the end."""
+        if count < 0:
+            parts = [self._ahead]
+            self._ahead = b""
+            while block := self._take(_BLOCK):
+                parts.append(block)
+            data = b"".join(parts)
+        elif self._ahead:
+            data, self._ahead = self._ahead[:count], self._ahead[count:]
+        else:
+            data = self._take(count)
+        self._given += len(data)
+        return data
+
+    def _take(self, count: int) -> bytes:
+        if self.stopped is not None:
+            return b""
+        if self._packed and self._given + len(self._ahead) >= MAX_UNPACKED:
+            self.stopped = f"it unpacks to more than {MAX_UNPACKED >> 30} GB: only that much was read"
+            return b""
+        try:
+            block = self._raw.read(count)
+        except _UNPACK_ERRORS as error:
+            self.stopped = f"it is damaged or cut off after {self._given + len(self._ahead):,} bytes ({error})"
+            return b""
+        self._digest.update(block)
+        return block
+
+    def sha256(self) -> str:
+        """The digest of the whole stream: reads what is left of it."""
+        while self._take(_BLOCK):
+            pass
+        return self._digest.hexdigest()
+
+
+def sources(path: str) -> list[Source]:
+    """What there is to read behind a path: one source, or the members of a zip archive.
+
+    Raises InputError, in one sentence, for what cannot be read at all.
+    """
+    place = Path(path)
+    try:
+        status = place.stat()
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: it cannot be read ({_reason(error)})") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError(f"{path}: it is a directory; give the files in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise InputError(
+            f"{path}: it is not a regular file (a FIFO, socket or device); save its content to a file first"
+        )
+    if status.st_size == 0:
+        raise InputError(f"{path}: it is empty")
+    try:
+        with place.open("rb") as file:
+            head = file.read(4)
+    except OSError as error:
+        raise InputError(f"{path}: it cannot be read ({_reason(error)})") from None
+    if head in (_ZIP, _EMPTY_ZIP):
+        return _members(path, place)
+    return [Source(path, place, None, status.st_size)]
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _members(path: str, place: Path) -> list[Source]:
+    try:
+        with zipfile.ZipFile(place) as archive:
+            infos = [info for info in archive.infolist() if not info.is_dir()]
+    except _UNPACK_ERRORS as error:
+        raise InputError(f"{path}: the zip archive is damaged ({_reason(error)})") from None
+    if not infos:
+        raise InputError(f"{path}: the zip archive is empty")
+    if len(infos) > MAX_MEMBERS:
+        raise InputError(f"{path}: the zip archive holds {len(infos)} files; unpack it and give at most {MAX_MEMBERS}")
+    if any(info.flag_bits & 1 for info in infos):
+        raise InputError(f"{path}: the zip archive is encrypted; unpack it first")
+    return [Source(f"{path}!{info.filename}", place, info.filename, info.file_size) for info in infos]
+
+
+@contextmanager
+def open_source(source: Source) -> Iterator[EvidenceStream]:
+    """The content of a source, unpacked when it is gzip or zstd. Raises InputError when it cannot be opened."""
+    try:
+        if source.member is not None:
+            with zipfile.ZipFile(source.path) as archive, archive.open(source.member) as member:
+                yield EvidenceStream(member, packed=True)
+            return
+        with source.path.open("rb") as file:
+            head = file.read(4)
+            file.seek(0)
+            if head.startswith(_GZIP):
+                with gzip.GzipFile(fileobj=file) as unpacked:
+                    yield EvidenceStream(unpacked, packed=True)
+            elif head == _ZSTD:
+                with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as unpacked_zstd:
+                    yield EvidenceStream(unpacked_zstd, packed=True)
+            else:
+                yield EvidenceStream(file, packed=False)
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise InputError(f"{source.name}: it cannot be read ({_reason(error)})") from error

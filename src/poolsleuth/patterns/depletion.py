@@ -1,0 +1,278 @@
+"""What the two depletion patterns share: a pool's usage against its limit, failures, and what fills it."""
+
+from collections.abc import Iterable
+
+from poolsleuth.model.facts import Reason
+from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
+from poolsleuth.model.machine import System
+from poolsleuth.model.system import BugCheck, EventText
+from poolsleuth.model.tags import PoolKind
+from poolsleuth.patterns.attribution import Attribution
+from poolsleuth.patterns.pattern import not_assessed, ruled_out
+from poolsleuth.patterns.thresholds import (
+    COMMIT_SHARE_CRITICAL,
+    COMMIT_SHARE_WARNING,
+    POOL_CRITICAL,
+    POOL_WARNING,
+    RAM_SHARE_CRITICAL,
+    RAM_SHARE_WARNING,
+)
+from poolsleuth.patterns.views import PoolState, PoolStates, SessionStates, TagView
+from poolsleuth.patterns.wording import exact, percent, plural, size
+from poolsleuth.windows import bugchecks, tag_notes
+
+TAGS_NAMED = 3  # of the largest tags, as evidence of what fills the pool
+TAG_WORTH_NAMING = 0.05  # of the pool: smaller ones explain nothing
+
+
+def judge_pool(
+    pattern: str,
+    kind: PoolKind,
+    states: PoolStates | None,
+    system: System,
+    tags: TagView | None,
+    sessions: SessionStates | None,
+    events: tuple[EventText, ...],
+    owners: Attribution,
+    remedies: Iterable[str],
+) -> Finding:
+    """The finding for one pool. Events and bug checks that say it was empty count even without any figure."""
+    name = f"{kind} pool"
+    told = _told_empty(kind, events, system.bugcheck)
+    state = states.of(kind) if states is not None else None
+    if states is None or state is None or state.used is None:
+        if told:
+            return _found(
+                pattern,
+                kind,
+                f"{name} was empty: the system itself says so",
+                told,
+                (),
+                remedies,
+                Severity.CRITICAL,
+                Confidence.HIGH,
+            )
+        if state is not None and state.impossible is not None:
+            return not_assessed(
+                pattern,
+                f"the usage printed for {name} ({exact(state.impossible.value)}) cannot be true",
+                "run `!vm` again with a debugger and symbols that fit this kernel, or read \\Memory\\Pool "
+                + ("Nonpaged" if kind is PoolKind.NONPAGED else "Paged")
+                + " Bytes in Performance Monitor",
+                because=(
+                    Reason("usage above the machine's memory or above the pool's maximum", state.impossible.where),
+                ),
+                subject=Subject(pool=str(kind)),
+            )
+        return not_assessed(
+            pattern,
+            f"the evidence does not say how much {name} is in use",
+            "run `!vm` (or give the crash dump)",
+            subject=Subject(pool=str(kind)),
+        )
+    warning, critical = _thresholds(state)
+    because = _because(state, system)
+    share = state.share
+    if share is None:
+        if told:
+            return _found(
+                pattern,
+                kind,
+                f"{name} was empty: the system itself says so",
+                told + because,
+                (),
+                remedies,
+                Severity.CRITICAL,
+                Confidence.HIGH,
+            )
+        return not_assessed(
+            pattern,
+            f"{size(state.used.value)} of {name} are in use, its limit is not known",
+            "run `!vm` (or give the crash dump)",
+            because=because,
+            subject=Subject(pool=str(kind)),
+        )
+    of_ram = state.used.value / states.physical if states.physical and kind is PoolKind.NONPAGED else 0.0
+    full = share >= critical or of_ram >= RAM_SHARE_CRITICAL.value
+    tight = full or share >= warning
+    if not tight and not told:
+        return _not_depleted(pattern, state, states, sessions, because)
+    failures = state.failures
+    hurt = full or failures is not None or bool(told)
+    headline = f"{name} is at {percent(share)} of its limit: {size(state.used.value)} of {size(state.limit or 0)}"
+    if not tight:
+        headline = f"{name} was empty according to the system; at this moment it is at {percent(share)} of its limit"
+    if failures is not None:
+        headline += f", {plural(failures.value, 'allocation')} failed"
+    filled, steps = _filled_by(kind, state, tags, owners)
+    against: list[Reason] = []
+    if not full and failures is None and not told:
+        against.append(Reason("no failed allocation is recorded: there is still room"))
+    if states.failures is not None and failures is None:
+        against.append(
+            Reason(
+                f"the {plural(states.failures.value, 'failed allocation')} that !vm counts cannot be assigned to this pool",
+                states.failures.where,
+            )
+        )
+    return Finding(
+        pattern=pattern,
+        verdict=Verdict.FOUND if hurt or not state.limit_is_memory else Verdict.SUSPECTED,
+        severity=Severity.CRITICAL if hurt else Severity.WARNING,
+        confidence=Confidence.HIGH if hurt or state.warning is not None else Confidence.MEDIUM,
+        headline=headline,
+        subject=Subject(pool=str(kind)),
+        because=told + because + filled,
+        against=tuple(against),
+        explains=_explains(state, system),
+        next_steps=(*steps, *remedies, *_limit_advice(kind, system)),
+    )
+
+
+def _found(
+    pattern: str,
+    kind: PoolKind,
+    headline: str,
+    because: tuple[Reason, ...],
+    against: tuple[Reason, ...],
+    steps: Iterable[str],
+    severity: Severity,
+    confidence: Confidence,
+) -> Finding:
+    return Finding(
+        pattern=pattern,
+        verdict=Verdict.FOUND,
+        severity=severity,
+        confidence=confidence,
+        headline=headline,
+        subject=Subject(pool=str(kind)),
+        because=because,
+        against=against,
+        next_steps=("run `!vm` and `!poolused " + ("2" if kind is PoolKind.NONPAGED else "4") + "`", *steps),
+    )
+
+
+def _thresholds(state: PoolState) -> tuple[float, float]:
+    if not state.limit_is_memory:
+        return POOL_WARNING.value, POOL_CRITICAL.value
+    if state.kind is PoolKind.NONPAGED:
+        return RAM_SHARE_WARNING.value, RAM_SHARE_CRITICAL.value
+    return COMMIT_SHARE_WARNING.value, COMMIT_SHARE_CRITICAL.value
+
+
+def _because(state: PoolState, system: System) -> tuple[Reason, ...]:
+    reasons = []
+    if state.used is not None:
+        more = f", {size(state.nx_used.value)} of it no-execute (Nx)" if state.nx_used is not None else ""
+        reasons.append(Reason(f"{exact(state.used.value)} in use{more}", state.used.where))
+    if state.limit is not None:
+        where = state.printed_max.where if state.printed_max is not None else None
+        reasons.append(Reason(f"limit {exact(state.limit)}: {state.limit_source}", where))
+    if state.kind is PoolKind.NONPAGED and system.three_gb:
+        reasons.append(Reason("the machine runs with /3GB, which halves nonpaged pool to about 128 MB (inferred)"))
+    if state.warning is not None:
+        reasons.append(Reason("the debugger prints its 'Excessive' banner for this pool", state.warning.where))
+    if state.failures is not None:
+        reasons.append(
+            Reason(
+                f"{plural(state.failures.value, 'pool allocation')} failed, and this is the only pool that is tight",
+                state.failures.where,
+            )
+        )
+    return tuple(reasons)
+
+
+def _told_empty(kind: PoolKind, events: tuple[EventText, ...], bugcheck: BugCheck | None) -> tuple[Reason, ...]:
+    wanted = 2019 if kind is PoolKind.NONPAGED else 2020
+    reasons = [
+        Reason(f"event {event.event_id}: the server service could not allocate from {kind} pool", event.where)
+        for event in events
+        if event.event_id == wanted
+    ]
+    if bugcheck is not None and kind is PoolKind.NONPAGED:
+        note = bugchecks.note(bugcheck.code)
+        if note is not None and note.about == "pool-depletion":
+            reasons.append(Reason(f"bug check 0x{bugcheck.code:X} {note.name}: {note.says}", bugcheck.where))
+    return tuple(reasons[:5])
+
+
+def _not_depleted(
+    pattern: str, state: PoolState, states: PoolStates, sessions: SessionStates | None, because: tuple[Reason, ...]
+) -> Finding:
+    share = state.share or 0.0
+    against: list[Reason] = []
+    steps: tuple[str, ...] = ()
+    if states.failures is not None and state.failures is None:
+        failed = plural(states.failures.value, "pool allocation")
+        guilty = [s.id for s in sessions.sessions if s.failures is not None] if sessions else []
+        if guilty:
+            against.append(
+                Reason(
+                    f"the {failed} that failed belong to session {', '.join(map(str, guilty[:5]))}",
+                    states.failures.where,
+                )
+            )
+        elif (states.nonpaged.share or 0) < POOL_WARNING.value and (states.paged.share or 0) < POOL_WARNING.value:
+            against.append(
+                Reason(
+                    f"{failed} failed although both system pools have room: a session's pool, a past peak, or a"
+                    " request larger than any free run",
+                    states.failures.where,
+                )
+            )
+            steps = ("run `!vm 4` to see the sessions' pools",)
+    if state.warning is not None:
+        against.append(Reason("the debugger prints its 'Excessive' banner all the same", state.warning.where))
+    return ruled_out(
+        pattern,
+        f"{state.kind} pool is not depleted: {percent(share)} of its limit",
+        because=because,
+        against=tuple(against),
+        next_steps=steps,
+        subject=Subject(pool=str(state.kind)),
+    )
+
+
+def _filled_by(
+    kind: PoolKind, state: PoolState, tags: TagView | None, owners: Attribution
+) -> tuple[tuple[Reason, ...], list[str]]:
+    flag = "2" if kind is PoolKind.NONPAGED else "4"
+    if tags is None or not tags.pool(kind):
+        return (), [f"find what fills it: `!poolused /t10 {flag}` (or poolmon, sorted with b)"]
+    reasons: list[Reason] = []
+    steps: list[str] = []
+    used = state.used.value if state.used is not None else 0
+    for row in tags.pool(kind)[:TAGS_NAMED]:
+        if row.bytes is None:
+            reasons.append(
+                Reason(f"tag {row.tag}: {row.outstanding or 0:,} blocks outstanding, bytes not printed", row.where)
+            )
+            continue
+        if used and row.bytes < TAG_WORTH_NAMING * used:
+            continue
+        owner = owners.owner(row)
+        what = f", {owner.description}" if owner is not None and owner.description else ""
+        share = f", {percent(row.bytes / used)} of the pool" if used else ""
+        reasons.append(
+            Reason(f"tag {row.tag}{what}: {exact(row.bytes)} in {row.outstanding or 0:,} blocks{share}", row.where)
+        )
+        note = tag_notes.find(row.tag)
+        if note is not None and not steps:
+            reasons.append(Reason(f"what growth of {row.tag} usually means: {note.growth}"))
+            steps.append(note.next_step)
+    return tuple(reasons), steps or [f"look at the largest tags with `!poolused /t10 {flag}`"]
+
+
+def _explains(state: PoolState, system: System) -> tuple[str, ...]:
+    explained = []
+    if state.failures is not None:
+        explained.append(f"the {plural(state.failures.value, 'failed allocation')} that !vm counts")
+    if system.bugcheck is None:
+        explained.append(f"requests and logons that fail while {state.kind} pool is short")
+    return tuple(explained)
+
+
+def _limit_advice(kind: PoolKind, system: System) -> tuple[str, ...]:
+    if kind is PoolKind.NONPAGED and system.three_gb:
+        return ("if nothing on this server needs /3GB, remove it from boot.ini: nonpaged pool doubles to about 256 MB",)
+    return ()

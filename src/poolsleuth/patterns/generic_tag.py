@@ -1,0 +1,80 @@
+"""A shared default tag (Ddk and the like) fills the pool: it names no driver and must be split first."""
+
+from poolsleuth.model.facts import Reason
+from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
+from poolsleuth.model.machine import System
+from poolsleuth.model.tags import TagRow
+from poolsleuth.patterns.pattern import not_assessed, ruled_out
+from poolsleuth.patterns.shares import least_bytes, tag_share
+from poolsleuth.patterns.thresholds import POOL_WARNING, TAG_UNTAGGED_BYTES, TAG_UNTAGGED_SHARE
+from poolsleuth.patterns.views import PoolStates, TagView
+from poolsleuth.patterns.wording import exact, percent, size
+from poolsleuth.windows import tag_notes
+
+ID = "generic-tag"
+
+
+def judge(tags: TagView, states: PoolStates | None, system: System) -> Finding:
+    """Found when the largest shared default tag is a substantial part of its pool."""
+    rows = [
+        row
+        for row in tags.rows
+        if (note := tag_notes.find(row.tag)) is not None and note.role is tag_notes.Role.GENERIC
+    ]
+    if not rows:
+        return (
+            not_assessed(
+                ID, "no shared default tag (such as Ddk) is among the rows shown", "run `!poolused` without /t"
+            )
+            if not _complete(tags)
+            else ruled_out(ID, "the complete tag table has no shared default tag")
+        )
+    row = max(rows, key=lambda r: least_bytes(r, system) or 0)
+    least = least_bytes(row, system) or 0
+    share = tag_share(row, states, system)
+    if (share is not None and share < TAG_UNTAGGED_SHARE.value) or (share is None and least < TAG_UNTAGGED_BYTES.value):
+        return ruled_out(
+            ID,
+            f"shared default tags are small: {row.tag} has {size(least)} of {row.pool} pool",
+            because=(Reason(f"tag {row.tag}: {row.outstanding or 0:,} blocks outstanding", row.where),),
+        )
+    note = tag_notes.find(row.tag)
+    state = states.of(row.pool) if states is not None else None
+    full = state is not None and (state.share or 0) >= POOL_WARNING.value
+    because = [_what(row, share, least)]
+    if note is not None:
+        because.append(Reason(f"{row.tag}: {note.holds}"))
+    return Finding(
+        pattern=ID,
+        verdict=Verdict.FOUND,
+        severity=Severity.CRITICAL if full else Severity.WARNING,
+        confidence=Confidence.HIGH if row.bytes is not None or full else Confidence.MEDIUM,
+        headline=f"{row.outstanding or 0:,} blocks of {row.pool} pool carry the shared default tag {row.tag}, which"
+        " names no driver",
+        subject=Subject(pool=str(row.pool), tag=row.tag),
+        because=tuple(because),
+        against=(Reason("several drivers may share the tag: no driver can be named from it"),),
+        explains=(f"what the {row.pool} pool is full of",) if full else (),
+        next_steps=(
+            *((note.next_step,) if note is not None else ()),
+            "Driver Verifier with pool tracking on all third-party drivers, then `!verifier 3 <driver.sys>`: its counts"
+            " are per driver, whatever the tag",
+        ),
+    )
+
+
+def _complete(tags: TagView) -> bool:
+    return bool(tags.completeness) and all(str(c) == "complete" for c in tags.completeness.values())
+
+
+def _what(row: TagRow, share: float | None, least: int) -> Reason:
+    counts = f"tag {row.tag}: {row.outstanding or 0:,} blocks outstanding"
+    if row.allocs is not None and row.frees is not None:
+        counts += f" ({row.allocs:,} allocated, {row.frees:,} freed)"
+    if row.bytes is not None:
+        counts += f", {exact(row.bytes)}"
+    else:
+        counts += f", at least {size(least)} (the log has lost the bytes; the smallest possible block is assumed)"
+    if share is not None:
+        counts += f", {'' if row.bytes is not None else 'at least '}{percent(share)} of the pool in use"
+    return Reason(counts, row.where)

@@ -1,0 +1,143 @@
+"""Few bytes, very many objects: handles that are never closed, or references that a driver keeps."""
+
+from collections.abc import Iterator
+
+from poolsleuth.model.facts import Reason
+from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
+from poolsleuth.model.system import ProcessInfo, ProcessList
+from poolsleuth.model.tags import TagRow
+from poolsleuth.patterns.pattern import not_assessed, ruled_out
+from poolsleuth.patterns.thresholds import (
+    EVENTS_SUSPECT,
+    HANDLES_CRITICAL,
+    HANDLES_SUSPECT,
+    OBJECTS_SUSPECT,
+    TWINS_DIFFERENCE,
+    TWINS_MIN,
+)
+from poolsleuth.patterns.views import TagView
+from poolsleuth.patterns.wording import size
+from poolsleuth.windows import tag_notes
+from poolsleuth.windows.tag_notes import Role
+
+ID = "handle-leak"
+
+# Objects of which a busy healthy server has very many: files, registry keys, events, section objects
+_MANY_IS_NORMAL = frozenset({"Even", "File", "Key", "Sect", "Symt", "Sema", "Muta", "Toke"})
+
+
+def judge(tags: TagView | None, processes: ProcessList | None) -> Iterator[Finding]:
+    """Found for a process with an impossible handle count; suspected for unusual counts of objects or handles."""
+    holding = [*_by_process(processes), *_by_objects(tags, processes)]
+    if holding:
+        yield from holding
+        return
+    counted = [p for p in processes.processes if p.handles is not None] if processes is not None else []
+    if counted:
+        most = max(counted, key=lambda p: p.handles or 0)
+        yield ruled_out(ID, f"no process holds many handles: the most are {most.handles:,} of {most.name}")
+        return
+    if tags is None:
+        yield not_assessed(
+            ID, "neither objects nor handles are counted in the evidence", "run `!process 0 0`", "run `!poolused`"
+        )
+        return
+    objects = [row for row in tags.rows if _is_object(row)]
+    if not objects:
+        yield not_assessed(ID, "no kernel object's tag is among the rows shown", "run `!process 0 0` (handle counts)")
+        return
+    largest = max(objects, key=lambda r: r.outstanding or 0)
+    yield ruled_out(
+        ID,
+        f"kernel objects are few: the most are {largest.outstanding or 0:,} of {largest.tag}",
+        confidence=Confidence.MEDIUM,
+        next_steps=("`!process 0 0` shows each process's handle count",),
+    )
+
+
+def _is_object(row: TagRow) -> bool:
+    note = tag_notes.find(row.tag)
+    return note is not None and note.role is Role.OBJECT
+
+
+def _by_process(processes: ProcessList | None) -> Iterator[Finding]:
+    for process in processes.processes if processes is not None else ():
+        if process.handles is None or process.handles < HANDLES_SUSPECT.value:
+            continue
+        certain = process.handles >= HANDLES_CRITICAL.value
+        pid = f" (pid {process.pid})" if process.pid is not None else ""
+        yield Finding(
+            pattern=ID,
+            verdict=Verdict.FOUND if certain else Verdict.SUSPECTED,
+            severity=Severity.WARNING,
+            confidence=Confidence.MEDIUM if certain else Confidence.LOW,
+            headline=f"{process.name}{pid} has {process.handles:,} handles open",
+            subject=Subject(process=process.name),
+            because=(Reason(f"{process.name}{pid}: HandleCount {process.handles:,}", process.where),),
+            against=(Reason("some services keep very many handles by design: growth was not seen"),),
+            explains=("objects and their pool that no driver's tag accounts for",),
+            next_steps=(
+                f"`!handle 0 0 {process.pid:x}`" + " counts the handles by type"
+                if process.pid is not None
+                else "`!handle 0 0 <pid>` counts the handles by type",
+                "watch the process's Handles column (Task Manager, Process Explorer) for an hour",
+            ),
+        )
+
+
+def _by_objects(tags: TagView | None, processes: ProcessList | None) -> Iterator[Finding]:
+    if tags is None:
+        return
+    for row in tags.rows:
+        limit = EVENTS_SUSPECT if row.tag in _MANY_IS_NORMAL else OBJECTS_SUSPECT
+        if not _is_object(row) or row.outstanding is None or row.outstanding < limit.value:
+            continue
+        twins = _twins(row, tags)
+        because = [Reason(f"tag {row.tag}: {row.outstanding:,} objects outstanding", row.where)]
+        if row.bytes is not None:
+            because.append(Reason(f"they take {size(row.bytes)}: few bytes each, very many objects", row.where))
+        because += [
+            Reason(f"tag {t.tag} has as many blocks ({t.outstanding or 0:,}): a part of the same objects", t.where)
+            for t in twins
+        ]
+        note = tag_notes.find(row.tag)
+        holder = _holder(row.outstanding, processes)
+        if holder is not None:
+            because.append(Reason(f"{holder.name} alone has {holder.handles:,} handles open", holder.where))
+        yield Finding(
+            pattern=ID,
+            verdict=Verdict.SUSPECTED,
+            severity=Severity.WARNING,
+            confidence=Confidence.MEDIUM if holder is not None or twins else Confidence.LOW,
+            headline=f"{row.outstanding:,} {row.tag} objects exist: handles or references that are never closed",
+            subject=Subject(pool=str(row.pool), tag=row.tag, process=holder.name if holder is not None else None),
+            because=tuple(because),
+            against=(
+                Reason(
+                    "the tag's owner is the kernel, which only makes the objects; who keeps them is not shown by it"
+                ),
+            ),
+            next_steps=(
+                "`!process 0 0` for the process with most handles, then `!handle 0 0 <pid>` by type",
+                *((note.next_step,) if note is not None else ()),
+            ),
+        )
+
+
+def _twins(row: TagRow, tags: TagView) -> list[TagRow]:
+    count = row.outstanding or 0
+    if count < TWINS_MIN.value:
+        return []
+    return [
+        other
+        for other in tags.rows
+        if other.tag != row.tag
+        and other.outstanding is not None
+        and abs(other.outstanding - count) <= TWINS_DIFFERENCE.value * count
+    ][:5]
+
+
+def _holder(objects: int, processes: ProcessList | None) -> ProcessInfo | None:
+    if processes is None:
+        return None
+    return next((p for p in processes.processes if p.handles is not None and p.handles >= objects // 2), None)

@@ -1,0 +1,128 @@
+"""Bad block headers and the bug checks that mean them; a bug check of another kind is said to be of another kind."""
+
+from poolsleuth.model.facts import Reason
+from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
+from poolsleuth.model.machine import System
+from poolsleuth.model.pool import NotPool, PoolPage, PoolValidation
+from poolsleuth.model.system import BugCheck
+from poolsleuth.patterns.pattern import not_assessed, ruled_out
+from poolsleuth.windows import bugchecks
+from poolsleuth.windows.bugchecks import BugCheckNote
+
+ID = "pool-corruption"
+PAGE = 4096
+_CORRUPTION = frozenset({"pool-corruption", "special-pool"})
+
+
+def judge(
+    system: System, pages: tuple[PoolPage, ...], validations: tuple[PoolValidation, ...], strangers: tuple[NotPool, ...]
+) -> Finding:
+    """Found for a bug check of the pool manager or an invalid page; ruled out for a bug check of another kind."""
+    check = system.bugcheck
+    note = bugchecks.note(check.code) if check is not None else None
+    invalid = [v for v in validations if v.valid is False]
+    because = [
+        Reason(f"!poolval: page 0x{v.page:x} is invalid" + (f" ({v.errors[0]})" if v.errors else ""), v.where)
+        for v in invalid[:5]
+    ]
+    because += [Reason(text, page.where) for page in pages if (text := _bad_page(page)) is not None][:5]
+    if check is not None and note is not None and note.about in _CORRUPTION:
+        return _by_bugcheck(check, note, because)
+    if because:
+        return Finding(
+            pattern=ID,
+            verdict=Verdict.FOUND if invalid else Verdict.SUSPECTED,
+            severity=Severity.CRITICAL,
+            confidence=Confidence.MEDIUM if invalid else Confidence.LOW,
+            headline="block headers of the pool are damaged",
+            because=tuple(because),
+            against=(Reason("`!poolval` may misjudge pages of the segment heap (Windows 10 1903 and later)"),),
+            next_steps=_steps(None),
+        )
+    if check is not None:
+        name = check.name or (note.name if note is not None else None)
+        called = f"bug check 0x{check.code:X}" + (f" ({name})" if name else "")
+        about = note.about if note is not None else None
+        if about == "not-pool":
+            return ruled_out(
+                ID,
+                f"{called} has nothing to do with pool",
+                because=(Reason(note.says if note is not None else called, check.where),),
+                confidence=Confidence.MEDIUM,
+            )
+        says = note.says if note is not None else "a bug check this project has no note on"
+        return ruled_out(
+            ID,
+            f"{called} is not about corrupt pool",
+            confidence=Confidence.MEDIUM,
+            because=(Reason(says, check.where),),
+        )
+    if strangers:
+        first = strangers[0]
+        return ruled_out(
+            ID,
+            f"the address 0x{first.address:x} is not pool that could be read: no sign of corruption",
+            because=(Reason(first.says, first.where),),
+            confidence=Confidence.LOW,
+        )
+    if pages:
+        return ruled_out(
+            ID,
+            "the pages shown have sound block headers",
+            confidence=Confidence.LOW,
+            against=(Reason(f"only {len(pages)} of the pool's pages are in the evidence"),),
+        )
+    return not_assessed(
+        ID, "no bug check and no pool page is in the evidence", "run `!analyze -v`", "run `!poolval <address>`"
+    )
+
+
+def _bad_page(page: PoolPage) -> str | None:
+    for block in page.blocks:
+        if block.size > PAGE:
+            return f"!pool: the block at 0x{block.address:x} claims 0x{block.size:X} bytes, more than its page"
+    return None
+
+
+def _by_bugcheck(check: BugCheck, note: BugCheckNote, because: list[Reason]) -> Finding:
+    code = check.parameters[0] if check.parameters else None
+    meaning = note.arg1.get(code) if code is not None else None
+    reasons = [Reason(f"bug check 0x{check.code:X} {note.name}: {note.says}", check.where)]
+    if code is not None and meaning is not None:
+        reasons.append(Reason(f"first argument 0x{code:X}: {meaning}", check.where))
+    if check.tag:
+        reasons.append(Reason(f"the block's tag is {check.tag}", check.where))
+    blamed = check.image or check.module
+    if blamed:
+        reasons.append(
+            Reason(
+                f"the debugger's analysis stops at {check.symbol or blamed}: the caller that hit the damage",
+                check.where,
+            )
+        )
+    against = [
+        Reason("whoever meets the damage need not have done it: the neighbour in front of the block is as suspect")
+    ]
+    return Finding(
+        pattern=ID,
+        verdict=Verdict.FOUND,
+        severity=Severity.CRITICAL,
+        confidence=Confidence.HIGH,
+        headline=f"the pool is corrupt: bug check 0x{check.code:X} {note.name}"
+        + (f"; {blamed} was on the stack (a suspect, not proven)" if blamed else ""),
+        # the driver on the stack is no verdict: it stands in the reasons, not as the subject
+        subject=Subject(tag=check.tag or None),
+        because=(*reasons, *because),
+        against=tuple(against),
+        explains=("the crash",),
+        next_steps=_steps(blamed),
+    )
+
+
+def _steps(blamed: str | None) -> tuple[str, ...]:
+    driver = blamed or "<driver.sys>"
+    return (
+        "look at the block in front of the damage: `!pool <address>` and `dps` on it",
+        f"Driver Verifier with special pool on the suspect: `verifier /flags 1 /driver {driver}`; the next overrun or"
+        " double free then stops at the culprit",
+    )

@@ -1,0 +1,225 @@
+"""Pages in use far above the bytes in blocks: which blocks pin the pages, and which request keeps missing."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from poolsleuth.model.facts import Reason, Where
+from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
+from poolsleuth.model.pool import PoolBlockList, PoolMap, PoolPage
+from poolsleuth.model.tags import PoolKind
+from poolsleuth.patterns.pattern import not_assessed, ruled_out
+from poolsleuth.patterns.thresholds import (
+    FRAGMENTATION_GAP,
+    FRAGMENTATION_MIN_BYTES,
+    PINNED_PAGE_SHARE,
+    POOL_WARNING,
+)
+from poolsleuth.patterns.views import PoolState, PoolStates, TagView
+from poolsleuth.patterns.wording import exact, percent, size
+
+ID = "pool-fragmentation"
+PAGE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Pinned:
+    """A whole page that few live bytes keep in use."""
+
+    page: PoolPage
+    live_bytes: int
+    largest_free: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A block size that no pinned page can serve, and the tag that asks for it. ``count`` rows show it."""
+
+    tag: str
+    size: int
+    count: int
+    where: Where
+
+
+def judge(
+    states: PoolStates,
+    tags: TagView | None,
+    pages: tuple[PoolPage, ...],
+    lists: tuple[PoolBlockList, ...],
+    maps: tuple[PoolMap, ...],
+) -> Finding:
+    """Found when totals and pages agree; suspected when only the totals, or only a map, say so."""
+    candidates = [_pool(kind, states, tags, pages, lists, maps) for kind in (PoolKind.NONPAGED, PoolKind.PAGED)]
+    holding = [c for c in candidates if c is not None and c.holds]
+    if holding:
+        return holding[0]
+    judged = [c for c in candidates if c is not None]
+    if judged:
+        return judged[0]
+    return not_assessed(
+        ID,
+        "the bytes in all tags together are not known (no TOTAL row, no complete table)",
+        "run `!poolused` without /t, or with its TOTAL row, and `!vm` at the same time",
+    )
+
+
+def _pool(
+    kind: PoolKind,
+    states: PoolStates,
+    tags: TagView | None,
+    pages: tuple[PoolPage, ...],
+    lists: tuple[PoolBlockList, ...],
+    maps: tuple[PoolMap, ...],
+) -> Finding | None:
+    state = states.of(kind)
+    tagged = tags.tagged_bytes(kind) if tags is not None else None
+    if state.used is None:
+        return None
+    drawn = next((m for m in maps if m.pool is kind and m.used_pages is not None), None)
+    if tagged is None:
+        return _from_map(kind, state, drawn)
+    used = state.used.value
+    gap = 1 - tagged[0] / used
+    if gap < 0:
+        return None  # more in tags than in the pool: two different times, nothing to compare
+    because = [
+        Reason(f"pages of {kind} pool in use: {exact(used)}", state.used.where),
+        Reason(f"bytes in all tags together: {exact(tagged[0])}", tagged[1]),
+        Reason(f"{percent(gap)} of the pages' bytes are in no tag; 10 to 15 % are normal"),
+    ]
+    if gap < FRAGMENTATION_GAP.value or used < FRAGMENTATION_MIN_BYTES.value:
+        return ruled_out(
+            ID,
+            f"{kind} pool is not in pieces: {percent(gap)} of its pages is in no block",
+            because=tuple(because),
+            subject=Subject(pool=str(kind)),
+        )
+    pinned = [p for page in pages if page.pool in (kind, None) and (p := _pinned(page)) is not None]
+    request = _missing_request(pinned, pages, lists)
+    because += [_pinned_reason(p) for p in pinned[:5]]
+    if request is not None:
+        because.append(
+            Reason(
+                f"{request.count} blocks of 0x{request.size:X} bytes with tag {request.tag}: more than the largest free"
+                f" run left in any of those pages (0x{max(p.largest_free for p in pinned):X}), so each such request"
+                " takes a new page, whose rest is then filled by small blocks that keep it",
+                request.where,
+            )
+        )
+    against = []
+    if (state.share or 0) < POOL_WARNING.value and state.share is not None:
+        against.append(Reason(f"the pool is not depleted yet: {percent(state.share)} of its limit"))
+    if not pinned:
+        against.append(Reason("no page was looked into: `!pool` on some pages would show what pins them"))
+    full = (state.share or 0) >= POOL_WARNING.value
+    return Finding(
+        pattern=ID,
+        verdict=Verdict.FOUND if pinned else Verdict.SUSPECTED,
+        severity=Severity.CRITICAL if full else Severity.WARNING,
+        confidence=Confidence.HIGH if pinned and request is not None else Confidence.MEDIUM,
+        headline=f"{kind} pool is in pieces: {size(used)} of pages are in use for {size(tagged[0])} of blocks"
+        f" ({gap * 100:.0f} % in no tag)",
+        subject=Subject(pool=str(kind), tag=request.tag if request is not None else None),
+        because=tuple(because),
+        against=tuple(against),
+        explains=(f"why {kind} pool takes {size(used - tagged[0])} more than its tags account for",),
+        next_steps=_steps(request),
+    )
+
+
+def _from_map(kind: PoolKind, state: PoolState, drawn: PoolMap | None) -> Finding | None:
+    if drawn is None or drawn.used_pages is None or state.used is None:
+        return None
+    in_map = drawn.used_pages.value * PAGE
+    gap = 1 - in_map / state.used.value
+    if gap < FRAGMENTATION_GAP.value:
+        return None
+    reasons = [
+        Reason(f"!vm counts {state.used.value // PAGE:,} pages in use", state.used.where),
+        Reason(f"the map counts {drawn.used_pages.value:,} pages in use", drawn.used_pages.where),
+    ]
+    if drawn.maximum_pages is not None and drawn.maximum_pages.value:
+        reasons.append(
+            Reason(
+                f"only {percent(drawn.used_pages.value / drawn.maximum_pages.value)} of the pool's area is in use"
+                " according to the map",
+                drawn.maximum_pages.where,
+            )
+        )
+    if drawn.shown_used:
+        reasons.append(
+            Reason(
+                f"{drawn.isolated:,} of the {drawn.shown_used:,} used pages shown stand alone between free ones: large"
+                " requests find no run"
+            )
+        )
+    return Finding(
+        pattern=ID,
+        verdict=Verdict.SUSPECTED,
+        severity=Severity.WARNING,
+        confidence=Confidence.LOW,
+        headline=f"the map of {kind} pool shows far fewer pages in use than !vm, in scattered pieces",
+        subject=Subject(pool=str(kind)),
+        because=tuple(reasons),
+        against=(Reason("map and !vm count differently (expansion area, contiguous memory), and the map is cut"),),
+        next_steps=("compare `!vm` with the TOTAL row of `!poolused` (without /t) taken at the same time",),
+    )
+
+
+def _pinned(page: PoolPage) -> _Pinned | None:
+    live = [block for block in page.blocks if block.free is False]
+    free = [block for block in page.blocks if block.free is True]
+    if not page.whole or not live or not free:
+        return None
+    live_bytes = sum(block.size for block in live)
+    if live_bytes > PINNED_PAGE_SHARE.value * PAGE:
+        return None
+    return _Pinned(page, live_bytes, max(block.size for block in free))
+
+
+def _pinned_reason(pinned: _Pinned) -> Reason:
+    tags = ", ".join(sorted({block.tag for block in pinned.page.blocks if block.free is False}))
+    return Reason(
+        f"page 0x{pinned.page.page:x} is held by {pinned.live_bytes} live bytes of {PAGE} (tag {tags}); the largest free"
+        f" run in it is 0x{pinned.largest_free:X}",
+        pinned.page.where,
+    )
+
+
+def _missing_request(
+    pinned: list[_Pinned], pages: tuple[PoolPage, ...], lists: tuple[PoolBlockList, ...]
+) -> _Request | None:
+    """The most frequent live block that would not fit into any pinned page but is smaller than a page."""
+    if not pinned:
+        return None
+    largest = max(p.largest_free for p in pinned)
+    counts: Counter[tuple[str, int]] = Counter()
+    places: dict[tuple[str, int], Where] = {}
+    for found in lists:
+        for tag, block_size, free, count in found.counts:
+            if free is False and largest < block_size < PAGE:
+                counts[tag, block_size] += count
+                places.setdefault((tag, block_size), found.where)
+    for page in pages:
+        for block in page.blocks:
+            if block.free is False and largest < block.size < PAGE:
+                counts[block.tag, block.size] += 1
+                places.setdefault((block.tag, block.size), block.where)
+    if not counts:
+        return None
+    (tag, block_size), count = counts.most_common(1)[0]
+    return _Request(tag, block_size, count, places[tag, block_size])
+
+
+def _steps(request: _Request | None) -> tuple[str, ...]:
+    if request is None:
+        return (
+            "look into pages of the pool with `!pool <address>`: one small live block per page is the sign",
+            "find the large requests with `!poolfind <tag>` on the largest tags",
+        )
+    whole = -(-request.size // PAGE) * PAGE
+    return (
+        f"whoever allocates {request.tag} blocks of 0x{request.size:X} bytes should ask for a whole page"
+        f" (0x{whole:X}): a page of its own is given back whole",
+        f"or allocate them once and keep them ({request.tag} is meant for long-term use), instead of again and again",
+        f"find the driver: break on the allocation live, `ed nt!PoolHitTag '{request.tag[::-1]}'`, and read the stack",
+    )

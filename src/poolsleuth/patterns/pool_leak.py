@@ -1,0 +1,119 @@
+"""A tag whose blocks grow and never come down. One capture cannot show growth: it can only raise a suspicion."""
+
+from collections.abc import Iterator
+
+from poolsleuth.model.facts import Reason
+from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
+from poolsleuth.model.machine import System
+from poolsleuth.model.tags import PoolKind, TagRow
+from poolsleuth.patterns.attribution import Attribution
+from poolsleuth.patterns.pattern import not_assessed
+from poolsleuth.patterns.shares import least_bytes, tag_share
+from poolsleuth.patterns.thresholds import POOL_WARNING, TAG_DOMINATES, UNKNOWN_TAG_BYTES, UNKNOWN_TAG_LEADS
+from poolsleuth.patterns.views import PoolStates, TagView
+from poolsleuth.patterns.wording import exact, percent, size
+from poolsleuth.windows import tag_notes
+from poolsleuth.windows.tag_notes import Role
+
+ID = "pool-leak"
+
+# Their size follows files, the registry or load: large is normal for them, and growth must be seen
+_FOLLOWS_LOAD = frozenset({Role.CACHE, Role.REGISTRY, Role.POOL, Role.CONTIGUOUS, Role.VERIFIER})
+_WATCH = "watch it: poolmon -b (or `!poolused` again hours later); a leak never comes down, load does"
+
+
+def judge(tags: TagView, states: PoolStates | None, system: System, owners: Attribution) -> Iterator[Finding]:
+    """One suspicion per tag that fills a tight pool, or that leads a table by far and is known to nobody."""
+    holding: list[Finding] = []
+    for kind in (PoolKind.NONPAGED, PoolKind.PAGED):
+        holding += _of_pool(kind, tags, states, system, owners)
+    if holding:
+        yield from holding
+        return
+    yield not_assessed(
+        ID,
+        "one capture cannot tell a leak from load",
+        "take the tag table twice, hours apart (`!poolused`, poolmon -n), or record \\Memory\\Pool Nonpaged Bytes and"
+        " \\Memory\\Pool Paged Bytes for a day",
+    )
+
+
+def _of_pool(
+    kind: PoolKind, tags: TagView, states: PoolStates | None, system: System, owners: Attribution
+) -> Iterator[Finding]:
+    state = states.of(kind) if states is not None else None
+    tight = state is not None and ((state.share or 0) >= POOL_WARNING.value or state.failures is not None)
+    rows = tags.pool(kind)
+    for row in rows:
+        note = tag_notes.find(row.tag)
+        if note is not None and note.role in _FOLLOWS_LOAD:
+            continue
+        share = tag_share(row, states, system)
+        if tight and share is not None and share >= TAG_DOMINATES.value:
+            yield _suspect(row, share, system, owners, tight=True)
+    if state is None or state.share is None:
+        leader = _leader(rows, tags, kind, owners)
+        if leader is not None:
+            yield _suspect(leader[0], None, system, owners, tight=False, lead=leader[1])
+
+
+def _leader(rows: list[TagRow], tags: TagView, kind: PoolKind, owners: Attribution) -> tuple[TagRow, float] | None:
+    """A tag nobody documents that leads a sorted table by far (in a sorted table no hidden row can be larger)."""
+    if kind not in tags.sorted_pools or len(rows) < 2 or rows[0].bytes is None or not rows[1].bytes:
+        return None
+    first, lead = rows[0], rows[0].bytes / rows[1].bytes
+    if owners.owner(first) is not None or lead < UNKNOWN_TAG_LEADS.value or rows[0].bytes < UNKNOWN_TAG_BYTES.value:
+        return None
+    return first, lead
+
+
+def _suspect(
+    row: TagRow, share: float | None, system: System, owners: Attribution, *, tight: bool, lead: float | None = None
+) -> Finding:
+    least = least_bytes(row, system) or 0
+    at_least = "" if row.bytes is not None else "at least "
+    because = [
+        Reason(f"tag {row.tag}: {row.outstanding or 0:,} blocks outstanding, {at_least}{exact(least)}", row.where)
+    ]
+    if share is not None:
+        because.append(Reason(f"that is {at_least}{percent(share)} of a pool that is nearly full"))
+    if lead is not None:
+        because.append(Reason(f"{lead:.1f} times the next tag of a sorted table, and no list or note knows the tag"))
+    if row.allocs is not None and row.frees is not None and row.allocs:
+        because.append(
+            Reason(
+                f"of {row.allocs:,} blocks allocated since boot only {percent(row.frees / row.allocs)} were freed",
+                row.where,
+            )
+        )
+    owner = owners.owner(row)
+    driver = owner.binary if owner is not None and owner.binary and owner.binary.endswith(".sys") else None
+    if owner is not None:
+        because.append(
+            Reason(f"the tag is {owner.binary or 'described'}: {owner.description or 'no text'} ({owner.how})")
+        )
+    never_freed = row.allocs is not None and row.frees is not None and row.frees < row.allocs * 0.6
+    return Finding(
+        pattern=ID,
+        verdict=Verdict.SUSPECTED,
+        severity=Severity.CRITICAL if tight else Severity.WARNING,
+        confidence=Confidence.MEDIUM if tight and (never_freed or share is not None) else Confidence.LOW,
+        headline=f"tag {row.tag} holds {at_least}{size(least)} of {row.pool} pool"
+        + (f" ({at_least}{percent(share)} of it)" if share is not None else "")
+        + ": a leak is suspected, growth was not seen",
+        subject=Subject(pool=str(row.pool), tag=row.tag, driver=driver),
+        because=tuple(because),
+        against=(Reason("this is one capture: whether it still grows, or comes down with the load, is not known"),),
+        explains=(f"what the {row.pool} pool is full of",) if tight else (),
+        next_steps=(_WATCH, *_find_driver(row)),
+    )
+
+
+def _find_driver(row: TagRow) -> tuple[str, ...]:
+    note = tag_notes.find(row.tag)
+    if note is not None:
+        return (note.next_step,)
+    return (
+        f'find the driver: `!for_each_module s -a @#Base @#End "{row.tag}"` in the debugger, or on the server'
+        f" `findstr /m /l {row.tag} %SystemRoot%\\System32\\drivers\\*.sys`",
+    )

@@ -1,0 +1,114 @@
+"""One session's paged pool is full while the system pools are fine: the failures belong to the session."""
+
+from collections.abc import Iterator
+
+from poolsleuth.model.facts import Reason
+from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
+from poolsleuth.model.memory import SessionUsage
+from poolsleuth.patterns.pattern import not_assessed, ruled_out
+from poolsleuth.patterns.thresholds import POOL_WARNING, SESSION_CRITICAL, SESSION_WARNING
+from poolsleuth.patterns.views import PoolStates, SessionStates
+from poolsleuth.patterns.wording import exact, percent, plural, size
+
+ID = "session-pool-depletion"
+
+
+def judge(sessions: SessionStates | None, states: PoolStates | None) -> Iterator[Finding]:
+    """One finding per session that is full or failing; suspected when failures fit no system pool."""
+    if sessions is None:
+        yield _without_sessions(states)
+        return
+    holding = [finding for session in sessions.sessions if (finding := _session(session, sessions, states)) is not None]
+    if holding:
+        yield from holding
+        return
+    shares = [
+        s.used.value / sessions.limit.value
+        for s in sessions.sessions
+        if s.used is not None and sessions.limit is not None and sessions.limit.value
+    ]
+    if not shares:
+        yield not_assessed(ID, "the session table has no usage or no limit", "run `!vm 4`")
+        return
+    yield ruled_out(ID, f"no session's pool is short: the fullest is at {percent(max(shares))} of the limit")
+
+
+def _without_sessions(states: PoolStates | None) -> Finding:
+    if states is not None and states.failures is not None:
+        shares = (states.nonpaged.share, states.paged.share)
+        if all(share is not None and share < POOL_WARNING.value for share in shares):
+            return Finding(
+                pattern=ID,
+                verdict=Verdict.SUSPECTED,
+                severity=Severity.WARNING,
+                confidence=Confidence.LOW,
+                headline=f"{plural(states.failures.value, 'pool allocation')} failed although both system pools have"
+                " room: a session's pool may be full",
+                because=(
+                    Reason(f"{plural(states.failures.value, 'failed allocation')} in !vm", states.failures.where),
+                    Reason(
+                        f"nonpaged pool is at {percent(shares[0] or 0)}, paged pool at {percent(shares[1] or 0)} of"
+                        " its limit"
+                    ),
+                ),
+                against=(Reason("a past peak or a request larger than any free run would leave the same trace"),),
+                next_steps=("run `!vm 4` to see every session's pool and its own failures",),
+            )
+    return not_assessed(ID, "no session table in the evidence", "run `!vm 4`")
+
+
+def _session(session: SessionUsage, sessions: SessionStates, states: PoolStates | None) -> Finding | None:
+    limit = sessions.limit
+    share = session.used.value / limit.value if session.used is not None and limit is not None and limit.value else None
+    failed = session.failures is not None and session.failures.value > 0
+    if not failed and (share is None or share < SESSION_WARNING.value):
+        return None
+    because: list[Reason] = []
+    if session.used is not None:
+        because.append(Reason(f"{exact(session.used.value)} in use", session.used.where))
+    if limit is not None:
+        because.append(Reason(f"every session's limit is {exact(limit.value)}", limit.where))
+    if session.failures is not None and failed:
+        because.append(
+            Reason(f"{plural(session.failures.value, 'failed allocation')} in this session", session.failures.where)
+        )
+    explains = []
+    full = share is not None and share >= SESSION_CRITICAL.value
+    system_fine = states is not None and all(
+        s.share is not None and s.share < POOL_WARNING.value for s in (states.nonpaged, states.paged)
+    )
+    if system_fine and states is not None:
+        because.append(
+            Reason(
+                f"the system pools have room: nonpaged {percent(states.nonpaged.share or 0)}, paged"
+                f" {percent(states.paged.share or 0)} of their limits"
+            )
+        )
+        if states.failures is not None and failed:
+            explains.append(f"the {plural(states.failures.value, 'failed allocation')} that !vm counts for all pools")
+    at = f"is at {percent(share)} of its limit" if share is not None else "failed allocations"
+    used = (
+        f": {size(session.used.value)} of {size(limit.value)}" if session.used is not None and limit is not None else ""
+    )
+    return Finding(
+        pattern=ID,
+        verdict=Verdict.FOUND if full or failed else Verdict.SUSPECTED,
+        severity=Severity.CRITICAL if full or failed else Severity.WARNING,
+        confidence=Confidence.HIGH if full and failed else Confidence.MEDIUM,
+        headline=f"the paged pool of session {session.id} {at}{used}"
+        + (
+            f", {plural(session.failures.value, 'allocation')} failed"
+            if session.failures is not None and failed
+            else ""
+        ),
+        subject=Subject(pool="session", session=session.id),
+        because=tuple(because),
+        explains=tuple(explains),
+        next_steps=(
+            f"find what fills it: `!session -s {session.id}`, then `!poolused 8` (tags of win32k, GDI and display"
+            " drivers: Gh??, Us??, Gla?)",
+            "find the process of that session with most GDI and USER objects (Task Manager, columns GDI/USER objects)",
+            "raise the limit only as relief (KB840342): HKLM\\SYSTEM\\CurrentControlSet\\Control\\Session Manager\\"
+            "Memory Management, SessionPoolSize (MB), on 32-bit Windows before Vista",
+        ),
+    )

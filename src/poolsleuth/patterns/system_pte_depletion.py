@@ -1,0 +1,117 @@
+"""System PTEs, the resource next to the pool: fixed at boot on 32-bit Windows before Vista, dynamic later."""
+
+from poolsleuth.model.facts import Figure, Reason
+from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
+from poolsleuth.model.machine import System
+from poolsleuth.model.memory import MemoryCounters, SystemPtes
+from poolsleuth.patterns.pattern import not_assessed, ruled_out
+from poolsleuth.patterns.thresholds import PTES_CRITICAL, PTES_WARNING
+from poolsleuth.windows import bugchecks
+from poolsleuth.windows.builds import Era
+
+ID = "system-pte-depletion"
+
+_OWNERS = "`!sysptes 4` names the callers that map most (needs TrackPtes in the registry before)"
+
+
+def judge(counters: MemoryCounters | None, ptes: SystemPtes | None, system: System) -> Finding:
+    """Found for too few free PTEs where their number is fixed, or for a bug check that says so."""
+    owners = _owners(ptes)
+    told = _told(system)
+    free = ptes.free if ptes is not None and ptes.free is not None else counters.free_system_ptes if counters else None
+    fixed = system.era is not None and system.era <= Era.XP_2003 and system.bits in (32, None)
+    if told is not None:
+        return _finding(
+            f"the machine ran out of system PTEs ({told.says})",
+            Verdict.FOUND,
+            Severity.CRITICAL,
+            Confidence.HIGH,
+            (told, *_free_reason(free), *owners),
+            (),
+        )
+    if free is None:
+        return not_assessed(
+            ID,
+            "free system PTEs are not in the evidence",
+            "run `!vm` or `!sysptes`",
+            because=owners,
+        )
+    if system.era is None and free.value < PTES_WARNING.value:
+        return not_assessed(
+            ID,
+            f"{free.value:,} free system PTEs, but which Windows this is (fixed or dynamic PTEs) is not known",
+            "run `vertarget`",
+            because=(*_free_reason(free), *owners),
+        )
+    if not fixed:
+        return ruled_out(
+            ID,
+            f"{free.value:,} system PTEs are free, and this Windows makes more when it needs them"
+            if system.era is not None
+            else f"{free.value:,} system PTEs are free",
+            because=(*_free_reason(free), *owners),
+        )
+    largest = ptes.largest_free_block if ptes is not None else None
+    if free.value >= PTES_WARNING.value:
+        against: tuple[Reason, ...] = ()
+        if largest is not None and largest.value < free.value // 100:
+            against = (Reason(f"the largest free run is only {largest.value:,} PTEs", largest.where),)
+        return ruled_out(
+            ID, f"{free.value:,} system PTEs are free", because=(*_free_reason(free), *owners), against=against
+        )
+    critical = free.value < PTES_CRITICAL.value
+    small = system.physical_bytes is not None and system.physical_bytes < (256 << 20)
+    against = (Reason("a machine with little memory is given few PTEs and needs few"),) if small else ()
+    return _finding(
+        f"only {free.value:,} system PTEs are free",
+        Verdict.FOUND if critical and not small else Verdict.SUSPECTED,
+        Severity.CRITICAL if critical and not small else Severity.WARNING,
+        Confidence.HIGH if critical and not small else Confidence.MEDIUM,
+        (*_free_reason(free), *owners),
+        against,
+        three_gb=bool(system.three_gb),
+    )
+
+
+def _free_reason(free: Figure | None) -> tuple[Reason, ...]:
+    return (Reason(f"{free.value:,} free system PTEs", free.where),) if free is not None else ()
+
+
+def _owners(ptes: SystemPtes | None) -> tuple[Reason, ...]:
+    if ptes is None or not ptes.owners:
+        return ()
+    named = ", ".join(f"{owner.caller} ({owner.pages:,} pages)" for owner in ptes.owners[:3])
+    return (Reason(f"the callers that map most: {named}", ptes.where),)
+
+
+def _told(system: System) -> Reason | None:
+    check = system.bugcheck
+    note = bugchecks.note(check.code) if check is not None else None
+    if check is None or note is None or note.about != "pte-depletion":
+        return None
+    return Reason(f"bug check 0x{check.code:X} {note.name}", check.where)
+
+
+def _finding(
+    headline: str,
+    verdict: Verdict,
+    severity: Severity,
+    confidence: Confidence,
+    because: tuple[Reason, ...],
+    against: tuple[Reason, ...],
+    *,
+    three_gb: bool = False,
+) -> Finding:
+    relief = ("remove /3GB from boot.ini, or add /USERVA=2900: it leaves more system PTEs",) if three_gb else ()
+    return Finding(
+        pattern=ID,
+        verdict=verdict,
+        severity=severity,
+        confidence=confidence,
+        headline=headline,
+        subject=Subject(resource="system PTEs"),
+        because=because,
+        against=against,
+        explains=("stacks, mapped files and I/O buffers that cannot be mapped although memory is free",),
+        next_steps=(_OWNERS, *relief),
+    )

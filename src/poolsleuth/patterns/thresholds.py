@@ -1,0 +1,65 @@
+"""Every threshold of the diagnosis in one table, each with its reason. Shares are fractions of 1."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A number a verdict depends on, and why it is this number."""
+
+    value: float
+    reason: str
+
+
+POOL_WARNING: Final = Threshold(
+    0.80,
+    "the debugger's own banner fires at 80.2 % of paged pool on Windows 2000 and stays silent at 78.0 % of nonpaged"
+    " pool on Server 2003; above four fifths a burst of load is enough to fail requests",
+)
+POOL_CRITICAL: Final = Threshold(
+    0.90, "real machines fail allocations from here on (818 failures at 90.0 % of paged pool, no banner)"
+)
+RAM_SHARE_WARNING: Final = Threshold(
+    0.25, "where the limit is memory itself: a quarter of RAM in nonpaged pool is far above any healthy server seen"
+)
+RAM_SHARE_CRITICAL: Final = Threshold(
+    0.50, "article 003 judges 54 % of RAM in nonpaged pool as the cause of a server's trouble"
+)
+COMMIT_SHARE_WARNING: Final = Threshold(
+    0.35, "paged pool above a third of the commit limit leaves processes too little"
+)
+COMMIT_SHARE_CRITICAL: Final = Threshold(0.60, "paged pool is then the largest single part of all committed memory")
+COMMIT_CRITICAL: Final = Threshold(
+    0.90, "allocations that need commit begin to fail: a real machine at 90.7 % could not grow a stack"
+)
+SESSION_WARNING: Final = Threshold(0.80, "the same rule as for the system pools")
+SESSION_CRITICAL: Final = Threshold(0.90, "the same rule as for the system pools")
+FRAGMENTATION_GAP: Final = Threshold(
+    0.30, "10 to 15 % of a pool's pages are normally in no block (headers, page ends); article 000 has 36.8 %"
+)
+FRAGMENTATION_MIN_BYTES: Final = Threshold(16 << 20, "below 16 MB the gap is a few caches, and nobody is short of it")
+PINNED_PAGE_SHARE: Final = Threshold(0.10, "a page is pinned when its live blocks take less than a tenth of it")
+TAG_DOMINATES: Final = Threshold(0.25, "a tag with a quarter of a full pool decides whether the pool is full")
+TAG_UNTAGGED_SHARE: Final = Threshold(0.15, "untagged memory is normally a few KB; a sixth of the pool is a component")
+TAG_UNTAGGED_BYTES: Final = Threshold(32 << 20, "32 MB without a tag is conspicuous on any machine")
+UNKNOWN_TAG_LEADS: Final = Threshold(
+    3.0, "a tag that nobody documents with three times the bytes of the next largest stands out without any limit"
+)
+UNKNOWN_TAG_BYTES: Final = Threshold(16 << 20, "below 16 MB a large unknown tag is a driver's working set")
+UNLOADED_BYTES: Final = Threshold(64 << 10, "less than 64 KB left behind by an unloaded driver harms nobody")
+HANDLES_SUSPECT: Final = Threshold(30_000, "services with more open handles exist (databases, antivirus) but are few")
+HANDLES_CRITICAL: Final = Threshold(200_000, "no design needs so many; a process may have 16 million at most")
+OBJECTS_SUSPECT: Final = Threshold(
+    100_000, "article 001's leaking server had 110,065 threads' worth of objects; healthy servers have thousands"
+)
+EVENTS_SUSPECT: Final = Threshold(400_000, "small objects such as events are many on a healthy server, but not so many")
+TWINS_MIN: Final = Threshold(10_000, "two counts that agree by chance are small")
+TWINS_DIFFERENCE: Final = Threshold(0.005, "parts of one object differ by what is in flight, at most half a percent")
+LOCK_WAITERS: Final = Threshold(10, "a few waiters come and go on a busy lock; ten at one instant is a queue")
+LOCK_WAITERS_CRITICAL: Final = Threshold(100, "a hundred threads in one queue is a server that has stopped answering")
+PTES_CRITICAL: Final = Threshold(
+    3_000, "on 32-bit Windows before Vista the PTEs are fixed at boot; stacks and I/O need runs, which are then gone"
+)
+PTES_WARNING: Final = Threshold(7_000, "the classic tuning guides for /3GB servers ask to stay above 7,000")
+FALSE_BANNER: Final = Threshold(0.60, "an 'Excessive' banner below three fifths of the maximum is not borne out")

@@ -1,0 +1,139 @@
+"""Memory left behind by a driver that is no longer loaded: its tag still has blocks, its module is gone."""
+
+from collections.abc import Iterator
+
+from poolsleuth.model.facts import Reason
+from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
+from poolsleuth.model.machine import System
+from poolsleuth.model.modules import UnloadedModules
+from poolsleuth.model.system import BugCheck, VerifierState
+from poolsleuth.model.tags import TagRow
+from poolsleuth.patterns.attribution import Attribution, NameMatch
+from poolsleuth.patterns.pattern import not_assessed, ruled_out
+from poolsleuth.patterns.shares import least_bytes, tag_share
+from poolsleuth.patterns.thresholds import POOL_WARNING, UNLOADED_BYTES
+from poolsleuth.patterns.views import PoolStates, TagView
+from poolsleuth.patterns.wording import exact, percent, plural, size
+
+ID = "unloaded-driver-leak"
+
+_VERIFIER_LEAK = (0xC4, 0x62)  # a verified driver was unloaded with pool outstanding
+
+
+def judge(
+    system: System,
+    tags: TagView | None,
+    states: PoolStates | None,
+    unloaded: tuple[UnloadedModules, ...],
+    verifier: VerifierState | None,
+    owners: Attribution,
+) -> Iterator[Finding]:
+    """Found when Driver Verifier caught it; suspected when a living tag is named like a driver that is gone."""
+    caught = _caught(system.bugcheck, verifier)
+    if caught is not None:
+        yield caught
+        return
+    if not unloaded or tags is None:
+        missing = [] if unloaded else ["run `lm` (the unloaded modules stand at its end)"]
+        missing += [] if tags is not None else ["run `!poolused` for the tags"]
+        yield not_assessed(ID, "it takes both the unloaded modules and the tags", *missing)
+        return
+    found = False
+    for row in tags.rows:
+        finding = _left_behind(row, states, system, owners)
+        if finding is not None:
+            found = True
+            yield finding
+    if not found:
+        yield ruled_out(
+            ID,
+            "no tag in the evidence is named like an unloaded driver",
+            confidence=Confidence.LOW,
+            against=(Reason("a tag need not resemble its driver's name, and the kernel remembers 50 unloadings only"),),
+        )
+
+
+def _caught(bugcheck: BugCheck | None, verifier: VerifierState | None) -> Finding | None:
+    if bugcheck is None or (bugcheck.code, *bugcheck.parameters[:1]) != _VERIFIER_LEAK:
+        return None
+    left = bugcheck.parameters[3] if len(bugcheck.parameters) > 3 else None
+    drivers = (
+        [d for d in verifier.drivers if d.allocations or d.nonpaged_allocations or d.paged_allocations]
+        if verifier
+        else []
+    )
+    driver = drivers[0].name if len(drivers) == 1 else bugcheck.image
+    count = plural(left, "allocation") if left is not None else "allocations"
+    because = [
+        Reason(f"bug check 0xC4, first argument 0x62: a driver was unloaded without freeing {count}", bugcheck.where)
+    ]
+    for verified in drivers[:3]:
+        because.append(
+            Reason(
+                f"Driver Verifier lists {verified.name} with {verified.nonpaged_allocations or 0} nonpaged and"
+                f" {verified.paged_allocations or 0} paged allocations ({exact((verified.nonpaged_bytes or 0) + (verified.paged_bytes or 0))})",
+                verified.where,
+            )
+        )
+        because += [
+            Reason(f"0x{a.address:x}: {a.size} bytes, tag {a.tag}, allocated by {a.caller}", verified.where)
+            for a in verified.allocations[:5]
+        ]
+    tags = sorted({a.tag for d in drivers for a in d.allocations})
+    return Finding(
+        pattern=ID,
+        verdict=Verdict.FOUND,
+        severity=Severity.CRITICAL,
+        confidence=Confidence.HIGH if driver else Confidence.MEDIUM,
+        headline=f"{driver or 'a verified driver'} was unloaded and left {count} of pool behind (caught by Driver Verifier)",
+        subject=Subject(driver=driver, tag=tags[0] if len(tags) == 1 else None),
+        because=tuple(because),
+        explains=("the bug check",),
+        next_steps=(
+            f"`!verifier 3 {driver or '<driver.sys>'}` lists every block with its caller; free them in the driver's unload"
+            " routine",
+        ),
+    )
+
+
+def _left_behind(row: TagRow, states: PoolStates | None, system: System, owners: Attribution) -> Finding | None:
+    least = least_bytes(row, system)
+    if not row.outstanding or least is None or least < UNLOADED_BYTES.value:
+        return None
+    owner = owners.owner(row)
+    gone = [m for m in owners.named_like(row.tag) if m.unloads and not m.loaded]
+    if not gone or (owner is not None and owner.binary is not None):
+        return None
+    match = gone[0]
+    share = tag_share(row, states, system)
+    state = states.of(row.pool) if states is not None else None
+    tight = state is not None and (state.share or 0) >= POOL_WARNING.value
+    part = f", {percent(share)} of the {row.pool} pool in use" if share is not None else ""
+    times = "once" if match.unloads == 1 else f"{match.unloads} times"
+    return Finding(
+        pattern=ID,
+        verdict=Verdict.SUSPECTED,
+        severity=Severity.WARNING if tight else Severity.INFO,
+        confidence=Confidence.MEDIUM if len(row.tag) == 4 and match.unloads > 1 else Confidence.LOW,
+        headline=f"tag {row.tag} still holds {size(least)} of {row.pool} pool, and {match.module} was unloaded {times}",
+        subject=Subject(pool=str(row.pool), tag=row.tag, driver=match.module),
+        because=(
+            Reason(f"tag {row.tag}: {row.outstanding:,} blocks, {exact(least)} outstanding{part}", row.where),
+            Reason(f"{match.module} was loaded and unloaded {times}", match.where),
+            Reason(f"the name {match.module} begins with the tag {row.tag}: a prefix is hardly a coincidence"),
+        ),
+        against=_against(match, owners),
+        explains=(f"{percent(share)} of the {row.pool} pool in use",) if share is not None and tight else (),
+        next_steps=(
+            f"load and unload the product of {match.module} once and compare tag {row.tag} before and after (poolmon)",
+            f"Driver Verifier on {match.module}: it stops with bug check 0xC4 (0x62) when pool is left at unload",
+            f"update or remove the product of {match.module}; the memory comes back only with a restart",
+        ),
+    )
+
+
+def _against(match: NameMatch, owners: Attribution) -> tuple[Reason, ...]:
+    reasons = ["only the name ties tag and driver: another driver may use the same tag"]
+    if not owners.loaded_complete:
+        reasons.append(f"no complete list of loaded modules is in the evidence, so {match.module} may be loaded again")
+    return tuple(Reason(reason) for reason in reasons)

@@ -1,0 +1,123 @@
+"""Tag None: memory taken through ExAllocatePool, which has no tag; which loaded modules import it."""
+
+from poolsleuth.model.facts import Reason
+from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
+from poolsleuth.model.machine import System
+from poolsleuth.model.tags import Completeness, PoolKind, TagRow
+from poolsleuth.patterns.attribution import Attribution, Importer
+from poolsleuth.patterns.pattern import not_assessed, ruled_out
+from poolsleuth.patterns.thresholds import POOL_WARNING, TAG_UNTAGGED_BYTES, TAG_UNTAGGED_SHARE
+from poolsleuth.patterns.views import PoolState, PoolStates, TagView
+from poolsleuth.patterns.wording import exact, percent, plural
+
+ID = "untagged-allocations"
+FUNCTION = "nt!ExAllocatePool"
+
+
+def judge(tags: TagView, states: PoolStates | None, system: System, owners: Attribution) -> Finding:
+    """Found when untagged memory is a substantial part of a pool; the importing module is named when one is seen."""
+    rows = [row for kind in (PoolKind.NONPAGED, PoolKind.PAGED) if (row := tags.row("None", kind)) is not None]
+    rows = [row for row in rows if row.bytes or row.outstanding]
+    if not rows:
+        complete = all(tags.completeness.get(k) is Completeness.COMPLETE for k in (PoolKind.NONPAGED, PoolKind.PAGED))
+        if complete:
+            return ruled_out(ID, "the complete tag table has no untagged memory")
+        return not_assessed(
+            ID, "tag None is not among the rows shown, and the table may be cut", "run `!poolused` without /t"
+        )
+    row = max(rows, key=lambda r: r.bytes or 0)
+    state = states.of(row.pool) if states is not None else None
+    share = (row.bytes or 0) / state.used.value if state is not None and state.used is not None else None
+    if not _substantial(row, share):
+        return ruled_out(
+            ID,
+            f"untagged memory is small: {exact(row.bytes or 0)} of {row.pool} pool",
+            because=(Reason(f"tag None: {row.outstanding or 0:,} blocks, {exact(row.bytes or 0)}", row.where),),
+        )
+    importers = owners.importers(FUNCTION)
+    because, against, driver = _who(importers, owners)
+    full = state is not None and (state.share or 0) >= POOL_WARNING.value
+    size = f"{exact(row.bytes)} in " if row.bytes is not None else ""
+    headline = f"{size}{row.outstanding or 0:,} blocks of {row.pool} pool have no tag (tag None: ExAllocatePool)"
+    if driver is not None:
+        headline += f"; the one importer seen is {driver}"
+    part = f", {percent(share)} of the pool" if share is not None else ""
+    return Finding(
+        pattern=ID,
+        verdict=Verdict.FOUND,
+        severity=Severity.CRITICAL if full else Severity.WARNING,
+        confidence=Confidence.HIGH if driver is not None or not importers else Confidence.MEDIUM,
+        headline=headline,
+        subject=Subject(pool=str(row.pool), tag="None", driver=driver),
+        because=(
+            Reason(f"tag None: {row.outstanding or 0:,} blocks, {exact(row.bytes or 0)}{part}", row.where),
+            *because,
+        ),
+        against=against,
+        explains=(_explains(row, state, share),) if full else (),
+        next_steps=_steps(importers, system, driver),
+    )
+
+
+def _substantial(row: TagRow, share: float | None) -> bool:
+    if row.bytes is None:
+        return (row.outstanding or 0) * 16 >= TAG_UNTAGGED_BYTES.value
+    if share is not None:
+        return share >= TAG_UNTAGGED_SHARE.value
+    return row.bytes >= TAG_UNTAGGED_BYTES.value
+
+
+def _who(importers: list[Importer], owners: Attribution) -> tuple[tuple[Reason, ...], tuple[Reason, ...], str | None]:
+    because: list[Reason] = []
+    against: list[Reason] = []
+    for importer in importers[:10]:
+        where = f"0x{importer.base:x}" if importer.base is not None else "an unknown base"
+        name = importer.name or f"the module around 0x{importer.slot:x}"
+        table = "import table" if importer.is_import_table else "memory"
+        because.append(
+            Reason(f"the {table} of {name} (base {where}) holds {FUNCTION} at 0x{importer.slot:x}", importer.where)
+        )
+        if importer.guid_named:
+            because.append(
+                Reason(
+                    "a driver named by a GUID that is not on disk is created at run time by its parent program: look for"
+                    " the program, not for the file"
+                )
+            )
+        if importer.redacted:
+            against.append(Reason(f"the log's author has redacted the name: {importer.name} is all it says"))
+    if len(importers) == 1:
+        scope = (
+            "all loaded modules were searched"
+            if owners.searched_all_modules
+            else "the log does not show whether all modules were searched"
+        )
+        because.append(Reason(f"it is the only module in which the address was found; {scope}"))
+        return tuple(because), tuple(against), importers[0].name
+    if importers:
+        against.append(Reason(f"{len(importers)} modules import the function: each is only a candidate"))
+    return tuple(because), tuple(against), None
+
+
+def _explains(row: TagRow, state: PoolState | None, share: float | None) -> str:
+    part = f"{percent(share)} of " if share is not None else "much of "
+    failed = state.failures if state is not None else None
+    tail = f" and with it the {plural(failed.value, 'failed allocation')}" if failed is not None else ""
+    return f"{part}the {row.pool} pool in use{tail}"
+
+
+def _steps(importers: list[Importer], system: System, driver: str | None) -> tuple[str, ...]:
+    search = "s-q" if system.bits == 64 else "s-d"
+    if driver is not None:
+        return (
+            f"update or remove the product that brings {driver}, then watch tag None with poolmon: it must stop growing",
+            f"confirm with `!dh -f <base>` (Import Address Table Directory) and `lmvm` on {driver}",
+        )
+    steps = [
+        f"`x {FUNCTION}` for its address, then `!for_each_module {search} @#Base @#End <address>`: each hit is an import"
+        " table",
+        "`dps <hit>` to see that it is an import table, `!lmi <hit>` for the module",
+    ]
+    if importers:
+        steps.insert(0, "`!lmi <hit>` on each hit to name the modules")
+    return tuple(steps)

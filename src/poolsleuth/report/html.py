@@ -1,0 +1,73 @@
+"""The report as one self-contained HTML file that asks no server for anything and stays under 1 MB."""
+
+import base64
+import hashlib
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from poolsleuth.model.report import Report
+from poolsleuth.report.html_view import BASE_CUT, Cut, page_view
+from poolsleuth.report.wording import clean
+
+BUDGET = 1_000_000  # bytes: what a mail server and a ticket system still take
+
+
+def render_html(report: Report) -> str:
+    """The whole page. What does not fit into the budget is cut, largest and most severe kept, and the page says so."""
+    cut: Cut = BASE_CUT
+    while True:
+        page = _page(report, cut)
+        if len(page.encode("utf-8")) <= BUDGET or cut.smallest:
+            return page
+        cut = cut.tighter()
+
+
+def _page(report: Report, cut: Cut) -> str:
+    style, script = _asset("report.css"), _asset("report.js")
+    policy = (
+        f"default-src 'none'; style-src '{_source_hash(style)}'; script-src '{_source_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    # Both are files of this package and hold no data of the report: the only text that is not escaped.
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            page=page_view(report, cut),
+            policy=policy,
+            style=Markup(style),
+            script=Markup(script),
+        )
+    )
+
+
+def _asset(name: str) -> str:
+    return resources.files("poolsleuth.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _source_hash(text: str) -> str:
+    """The name by which a content security policy allows exactly this text."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("poolsleuth.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+
+
+def _finalize(value: Any) -> Any:
+    """The last gate: whatever a template prints, no control character or bidi override passes."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return clean(value)

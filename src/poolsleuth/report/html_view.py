@@ -1,0 +1,367 @@
+"""What the HTML page shows, cut to size: the template only lays it out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from poolsleuth.model.finding import Verdict
+from poolsleuth.model.report import Report, ReportFinding, ReportInput, ReportMachine, ReportReason, ReportTag
+from poolsleuth.report.arrange import (
+    PoolRow,
+    bugcheck_text,
+    failures_text,
+    largest_tags,
+    machine_name,
+    pool_rows,
+    system_words,
+    tag_text,
+    verdict_of,
+)
+from poolsleuth.report.wording import (
+    UNKNOWN,
+    StepPart,
+    bytes_short,
+    bytes_text,
+    clean,
+    count_text,
+    duration_text,
+    ordered_findings,
+    percent_text,
+    place_text,
+    plural,
+    pool_name,
+    session_text,
+    severity_rank,
+    short,
+    step_parts,
+    subject_text,
+    time_text,
+    trend_text,
+    verdict_word,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How much of the report the page takes. ``rows`` are the tag rows of all machines together."""
+
+    rows: int
+    machines: int
+    index: int
+    findings: int
+    reasons: int
+    text: int
+    inputs: int
+    problems: int
+    sessions: int
+
+    def tighter(self) -> "Cut":
+        """The next smaller page."""
+        return Cut(*(max(least, size * 2 // 3) for least, size in zip(_values(_LEAST), _values(self), strict=True)))
+
+    @property
+    def smallest(self) -> bool:
+        """True when nothing more can be cut. Such a page is far below the budget for any report."""
+        return self == _LEAST
+
+
+def _values(cut: Cut) -> list[int]:
+    return [getattr(cut, field.name) for field in fields(cut)]
+
+
+BASE_CUT = Cut(
+    rows=4000, machines=60, index=600, findings=60, reasons=20, text=2000, inputs=300, problems=300, sessions=60
+)
+_LEAST = Cut(rows=0, machines=2, index=20, findings=3, reasons=2, text=120, inputs=5, problems=5, sessions=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One sentence of evidence and where it stands."""
+
+    says: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A next step; ``whole`` is False when it was cut, and then nothing of it is offered for copying."""
+
+    parts: tuple[StepPart, ...]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FindingView:
+    """A finding in words."""
+
+    headline: str
+    pattern: str
+    verdict: str
+    severity: str
+    confidence: str
+    about: str
+    trend: str
+    because: tuple[Reason, ...]
+    against: tuple[Reason, ...]
+    explains: tuple[str, ...]
+    steps: tuple[Step, ...]
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """A pool's bar: ``width`` in percent of the limit, None without a bar."""
+
+    name: str
+    width: str | None
+    percent: str
+    figures: str
+    exact: str
+    failures: str
+    notes: tuple[str, ...]
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class TagView:
+    """One row of the tag table, in words."""
+
+    tag: str
+    pool: str
+    session: str
+    allocs: str
+    frees: str
+    outstanding: str
+    bytes: str
+    size: str
+    driver: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class MachineView:
+    """One machine. ``full`` is False for a machine that is only named in the overview."""
+
+    number: int
+    full: bool
+    name: str
+    says: str
+    verdict: str
+    tone: str
+    confidence: str
+    pattern: str
+    summary: str
+    system: tuple[str, ...]
+    bugcheck: str | None
+    facts: tuple[tuple[str, str], ...]
+    basis: tuple[str, ...]
+    pools: tuple[PoolView, ...]
+    sessions_left: int
+    bearing: int | None  # which of the findings bears the verdict, from 1
+    holding: tuple[FindingView, ...]
+    holding_left: int
+    ruled_out: tuple[FindingView, ...]
+    ruled_out_count: int
+    not_assessed: tuple[FindingView, ...]
+    not_assessed_count: int
+    tags: tuple[TagView, ...]
+    tag_count: str
+    tags_left: str
+    has_sessions: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InputView:
+    """One input."""
+
+    name: str
+    kind: str
+    size: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """Everything on the page. ``*_left`` says in words how many entries were left out, empty for none."""
+
+    version: str
+    title: str
+    machines: tuple[MachineView, ...]
+    machine_count: int
+    tally: str
+    machines_left: str
+    detailed: int
+    inputs: tuple[InputView, ...]
+    input_count: int
+    inputs_left: str
+    problems: tuple[Reason, ...]
+    problem_count: int
+    problems_left: str
+
+
+def page_view(report: Report, cut: Cut) -> PageView:
+    """The page of a report, no larger than the cut."""
+    # The worst machines keep their place when not all fit; the order of the page stays that of the report.
+    verdicts = [verdict_of(machine) for machine in report.machines]
+    worst = sorted(range(1, len(verdicts) + 1), key=lambda number: severity_rank(verdicts[number - 1].severity))
+    indexed = sorted(worst[: cut.index])
+    detailed = set(worst[: cut.machines])
+    rows = cut.rows // max(1, len(detailed))
+    views = tuple(_machine(report, number, cut, full=number in detailed, rows=rows) for number in indexed)
+    sick = sum(verdict.verdict is not None for verdict in verdicts)
+    total = len(report.machines)
+    name = views[0].name if total == 1 else plural(total, "machine")
+    return PageView(
+        version=short(report.tool_version, 60),
+        title=f"Kernel pool diagnosis: {short(name, 80)}",
+        machines=views,
+        machine_count=total,
+        tally=f"{count_text(sick)} of {plural(total, 'machine')} {'has' if sick == 1 else 'have'} findings that hold.",
+        machines_left=_left(total - len(views), "machine"),
+        detailed=len(detailed),
+        inputs=tuple(_input(entry, cut) for entry in report.inputs[: cut.inputs]),
+        input_count=len(report.inputs),
+        inputs_left=_left(len(report.inputs) - cut.inputs, "input"),
+        problems=tuple(
+            Reason(short(problem.says, cut.text), place_text(problem, report.inputs, cut.text))
+            for problem in report.problems[: cut.problems]
+        ),
+        problem_count=len(report.problems),
+        problems_left=_left(len(report.problems) - cut.problems, "problem"),
+    )
+
+
+def _left(n: int, one: str) -> str:
+    return plural(n, one) if n > 0 else ""
+
+
+def _machine(report: Report, number: int, cut: Cut, *, full: bool, rows: int) -> MachineView:
+    machine = report.machines[number - 1]
+    verdict = verdict_of(machine)
+    findings = ordered_findings(machine.findings) if full else []
+    by_verdict = {v: [f for f in findings if f.verdict is v] for v in Verdict}
+    holding = [finding for finding in findings if finding.holds]
+    pools = pool_rows(machine) if full else []
+    shown = largest_tags(machine.tags, rows) if full else []
+    left = len(machine.tags) - len(shown)
+
+    def views(chosen: Sequence[ReportFinding]) -> tuple[FindingView, ...]:
+        return tuple(_finding(finding, report.inputs, cut) for finding in chosen[: cut.findings])
+
+    words = [short(text, cut.text) for text in system_words(machine)]
+    return MachineView(
+        number=number,
+        full=full,
+        name=short(machine_name(machine, number), cut.text),
+        says=short(verdict.says, cut.text if full else min(cut.text, 200)),
+        verdict=verdict_word(verdict.verdict) if verdict.verdict else "nothing found",
+        tone=verdict.severity.value if verdict.severity else "fine",
+        confidence=f"{verdict.confidence.value} confidence" if verdict.confidence else "",
+        pattern=short(verdict.pattern or "", cut.text),
+        summary=short(words[0], min(cut.text, 80)),
+        system=tuple(words) if full else (),
+        bugcheck=short(bugcheck_text(machine) or "", cut.text) or None,
+        facts=_facts(machine, cut) if full else (),
+        basis=tuple(short(text, cut.text) for text in machine.system.basis[: cut.reasons]) if full else (),
+        pools=tuple(_pool(row, cut) for row in pools[: 2 + cut.sessions]),
+        sessions_left=max(0, len(pools) - 2 - cut.sessions),
+        bearing=next((i for i, f in enumerate(holding[: cut.findings], 1) if f.pattern == verdict.pattern), None),
+        holding=views(holding),
+        holding_left=max(0, len(holding) - cut.findings),
+        ruled_out=views(by_verdict[Verdict.RULED_OUT]),
+        ruled_out_count=len(by_verdict[Verdict.RULED_OUT]),
+        not_assessed=views(by_verdict[Verdict.NOT_ASSESSED]),
+        not_assessed_count=len(by_verdict[Verdict.NOT_ASSESSED]),
+        tags=tuple(_tag(tag, cut) for tag in shown),
+        tag_count=count_text(len(machine.tags)),
+        tags_left=count_text(left) if left else "",
+        has_sessions=any(tag.session is not None for tag in shown),
+    )
+
+
+def _facts(machine: ReportMachine, cut: Cut) -> tuple[tuple[str, str], ...]:
+    system = machine.system
+    said = {None: UNKNOWN, True: "yes", False: "no"}
+    facts = [
+        ("Windows", system.os or UNKNOWN),
+        ("Build", UNKNOWN if system.build is None else short(str(system.build), 20)),
+        ("Architecture", system.architecture or UNKNOWN),
+    ]
+    if system.architecture == "x86":
+        facts += [("PAE", said[system.pae]), ("/3GB", said[system.three_gb])]
+    facts += [
+        ("Physical memory", bytes_text(system.physical_bytes)),
+        ("Captured", time_text(system.captured_at)),
+        ("Up for", duration_text(system.uptime_seconds)),
+        ("Bug check", bugcheck_text(machine) or "none in the evidence"),
+    ]
+    return tuple((name, short(value, cut.text)) for name, value in facts)
+
+
+def _pool(row: PoolRow, cut: Cut) -> PoolView:
+    exact = bytes_text(row.used) if row.limit is None else f"{bytes_text(row.used)} of {bytes_text(row.limit)}"
+    return PoolView(
+        name=row.name,
+        width=None if row.share is None else f"{max(row.share * 100, 0.5 if row.share else 0):.2f}",
+        percent=percent_text(row.used, row.limit),
+        figures=row.figures,
+        exact=exact,
+        failures=failures_text(row.failures),
+        notes=tuple(short(note, cut.text) for note in row.notes),
+        tone=row.severity.value if row.severity else "calm",
+    )
+
+
+def _finding(finding: ReportFinding, inputs: Sequence[ReportInput], cut: Cut) -> FindingView:
+    lists = (finding.because, finding.against, finding.explains, finding.next_steps)
+    return FindingView(
+        headline=short(finding.headline, cut.text),
+        pattern=short(finding.pattern, cut.text),
+        verdict=verdict_word(finding.verdict),
+        severity=finding.severity.value,
+        confidence=f"{finding.confidence.value} confidence",
+        about=short(subject_text(finding.subject), cut.text),
+        trend=trend_text(finding.trend) if finding.trend else "",
+        because=_reasons(finding.because, inputs, cut),
+        against=_reasons(finding.against, inputs, cut),
+        explains=tuple(short(text, cut.text) for text in finding.explains[: cut.reasons]),
+        steps=tuple(_step(text, cut) for text in finding.next_steps[: cut.reasons]),
+        left_out=sum(max(0, len(entries) - cut.reasons) for entries in lists),
+    )
+
+
+def _reasons(reasons: Sequence[ReportReason], inputs: Sequence[ReportInput], cut: Cut) -> tuple[Reason, ...]:
+    return tuple(
+        Reason(short(r.says, cut.text), place_text(r, inputs, min(cut.text, 300))) for r in reasons[: cut.reasons]
+    )
+
+
+def _step(text: str, cut: Cut) -> Step:
+    return Step(step_parts(short(text, cut.text)), whole=len(clean(text)) <= cut.text)
+
+
+def _tag(tag: ReportTag, cut: Cut) -> TagView:
+    numbers = ("" if n is None else count_text(n) for n in (tag.allocs, tag.frees, tag.outstanding, tag.bytes))
+    allocs, frees, outstanding, size = numbers
+    room = min(cut.text, 160)
+    return TagView(
+        tag=tag_text(tag.tag),
+        pool=short(pool_name(tag.pool).removesuffix(" pool"), 20) if tag.pool != "session" else "session",
+        session=session_text(tag.session),
+        allocs=allocs,
+        frees=frees,
+        outstanding=outstanding,
+        bytes=size,
+        size=bytes_short(tag.bytes) if tag.bytes is not None else "",
+        driver=short(tag.driver or "", min(room, 80)),
+        description=short(tag.description or "", room),
+    )
+
+
+def _input(entry: ReportInput, cut: Cut) -> InputView:
+    return InputView(
+        name=short(entry.name, cut.text),
+        kind=entry.kind.value if entry.kind else "not recognised",
+        size=bytes_text(entry.bytes),
+        sha256=short(entry.sha256 or UNKNOWN, 80),
+    )
