@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 import zstandard
 
@@ -37,6 +37,14 @@ _UNPACK_ERRORS = (
 )
 
 
+class Readable(Protocol):
+    """What is read here: bytes up to a count, and an empty answer at the end."""
+
+    def read(self, count: int, /) -> bytes:
+        """The next bytes."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """One thing to read: a file, or a member of a zip archive. ``size`` is what is stored, None when not known."""
@@ -53,7 +61,7 @@ class EvidenceStream(io.RawIOBase):
     ``stopped`` says why it ended before its end (damage, or the bound on unpacked bytes); None when it did not.
     """
 
-    def __init__(self, raw: BinaryIO, *, packed: bool) -> None:
+    def __init__(self, raw: Readable, *, packed: bool) -> None:
         super().__init__()
         self._raw = raw
         self._ahead = b""

@@ -217,9 +217,7 @@ def from_document(document: Mapping[str, Any]) -> Report:
         ),
         machines=root["machines"].list(_read_machine),
         problems=root["problems"].list(
-            lambda n: ReportProblem(
-                n["says"].text(), n["input"].optional(_Node.integer), n["at"].optional(_Node.text)
-            )
+            lambda n: ReportProblem(n["says"].text(), n["input"].optional(_Node.integer), n["at"].optional(_Node.text))
         ),
     )
 
@@ -324,6 +322,4 @@ def _read_finding(node: _Node) -> ReportFinding:
 
 
 def _read_reason(node: _Node) -> ReportReason:
-    return ReportReason(
-        node["says"].text(), node["input"].optional(_Node.integer), node["at"].optional(_Node.text)
-    )
+    return ReportReason(node["says"].text(), node["input"].optional(_Node.integer), node["at"].optional(_Node.text))

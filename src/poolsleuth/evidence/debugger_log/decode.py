@@ -2,18 +2,9 @@
 
 import codecs
 from collections.abc import Iterator
-from typing import Protocol
 
+from poolsleuth.evidence.source import Readable
 from poolsleuth.model.errors import InputError
-
-
-class Readable(Protocol):
-    """What is read here: bytes up to a count, and an empty answer at the end."""
-
-    def read(self, count: int, /) -> bytes:
-        """The next bytes."""
-        ...
-
 
 SAMPLE_BYTES = 64 * 1024  # enough to see an encoding; a debugger log shows its padding in the first screen
 CHUNK_BYTES = 1024 * 1024  # text per step: large enough for the regex engine, small beside the 300 MB bound

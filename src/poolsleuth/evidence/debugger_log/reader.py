@@ -12,8 +12,9 @@ from functools import cache
 
 from poolsleuth.evidence.debugger_log import commands
 from poolsleuth.evidence.debugger_log.clean import clean, hard_lines
-from poolsleuth.evidence.debugger_log.decode import SAMPLE_BYTES, Readable, decoded_chunks, encoding_of
+from poolsleuth.evidence.debugger_log.decode import SAMPLE_BYTES, decoded_chunks, encoding_of
 from poolsleuth.evidence.debugger_log.output import Context, Output, OutputReader
+from poolsleuth.evidence.source import Readable
 from poolsleuth.model.facts import Fact, Problem, Where
 
 MAX_FACTS = 200_000  # of one log: real ones have hundreds; beyond, a problem is reported and the rest is skipped

@@ -34,7 +34,7 @@ class _Lookasides(BufferedOutput):
         text = block.text
         heads = list(_HEAD.finditer(text))[:MAX_LISTS]
         lists = []
-        for head, following in zip(heads, [*heads[1:], None], strict=True):
+        for head, following in zip(heads, [*heads[1:], None], strict=False):
             end = following.start() if following else len(text)
             numbers = {name: _number(field.search(text, head.end(), end)) for name, field in _FIELDS.items()}
             lists.append(Lookaside(name=head.group("name").strip(), tag=_tag(head), **numbers))

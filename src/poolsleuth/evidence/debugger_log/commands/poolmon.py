@@ -21,7 +21,7 @@ class _Reader:
         r"Commit:\s*\d[\d,]*\s*K\s+Limit:",
         r"(?:All\s+sessions|System|Session\s+\d+)\s+pool\s+information",
         r"(?:#+ *)?Tag\s+Type\s+Allocs",
-        r"\S[^\n]{0,3}?[ ]+(?:Nonp|Paged)[ ]+\d[\d,]*[ ]*(?:\([^()\n]{1,20}\))?[ ]+\d",
+        r"\S[^\n]{0,3}?[ ]+(?:Nonp|Paged)[ ]+\d[\d,]*(?:[ ]{0,20}\([^()\n]{1,20}\))?[ ]+\d",
     )
 
     def open(self, context: Context) -> Output:

@@ -41,7 +41,7 @@ class _PoolValidation(BufferedOutput):
             else:
                 pages.append((event.start(), event.group("page"), valid))
         ends = [offset for offset, _, _ in pages[1:]] + [len(block.text)]
-        for (offset, printed, valid), end in list(zip(pages, ends, strict=True))[:MAX_PAGES]:
+        for (offset, printed, valid), end in list(zip(pages, ends, strict=False))[:MAX_PAGES]:
             found = [*_ERROR.finditer(block.text, offset, end), *_BIT_ERROR.finditer(block.text, offset, end)]
             yield PoolValidation(
                 where=block.where(offset),

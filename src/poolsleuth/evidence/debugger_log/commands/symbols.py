@@ -10,11 +10,9 @@ from poolsleuth.model.modules import SymbolAddress
 MAX_SYMBOLS = 20_000  # of one output: "x nt!*" prints about that many
 
 # Not behind a second address (dps, stacks), and never with an offset: x prints exact addresses
-_SYMBOL = r"[A-Za-z_{][^\s!+(=]{0,63}![A-Za-z_?@$~`<][^\s+(]{0,255}(?!\S{0,1000}\+0x)"
-_TYPE = r"(?:struct|union|enum|class|unsigned|signed|int|long|short|char|void|wchar_t|bool|<function>)\b[^\n!]{0,80}[ *]"
-_ROW = re.compile(
-    rf"^[ ]*(?P<address>{ADDRESS})[ ]{{1,40}}(?:{_TYPE})?(?P<symbol>{_SYMBOL})(?P<rest>[^\n]*)", re.MULTILINE
-)
+_SYMBOL = r"[A-Za-z_{][^\s!+(=]{0,63}![A-Za-z_?@$~`<][^\s+(]{0,255}+(?!\+0x)"
+_TYPE = r"(?:struct|union|enum|class|unsigned|signed|int|long|short|char|void|wchar_t|<function>)[^\n!]{0,80}[ *]"
+_ROW = re.compile(rf"^[ ]*(?P<address>{ADDRESS})[ ]{{1,40}}(?:{_TYPE})?(?P<symbol>{_SYMBOL})", re.MULTILINE)
 
 
 class _Symbols(BufferedOutput):
@@ -28,8 +26,6 @@ class _Symbols(BufferedOutput):
                     Problem(f"an output of x with more than {MAX_SYMBOLS} symbols is cut", block.where(row.start()))
                 )
                 return
-            if "+0x" in row.group("symbol"):
-                continue
             yield SymbolAddress(
                 where=block.where(row.start()),
                 live=block.context.live,

@@ -1,0 +1,5 @@
+"""``python -m poolsleuth``."""
+
+from poolsleuth.cli.main import main
+
+main()

@@ -1,0 +1,69 @@
+"""``poolsleuth diagnose``: any evidence in, the verdict out."""
+
+import click
+from rich.console import Console
+
+from poolsleuth.cli.output import UNUSABLE, check_target, progress_on_terminal, say_problems, write_target
+from poolsleuth.model.document import to_json
+from poolsleuth.pipeline import diagnose as run_diagnosis
+from poolsleuth.report.html import render_html
+from poolsleuth.report.markdown import render_markdown
+from poolsleuth.report.terminal import render
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILES...")
+@click.option("--pooltags", metavar="FILE", help="Microsoft's pooltag.txt (or a localtag.txt), for tag descriptions.")
+@click.option("--json", "json_file", metavar="FILE|-", help="Write the report as JSON; - is standard output.")
+@click.option("--html", "html_file", metavar="FILE|-", help="Write the report as one HTML file.")
+@click.option("--markdown", "markdown_file", metavar="FILE|-", help="Write the report as Markdown, for a ticket.")
+@click.option("-v", "--verbose", count=True, help="-v shows the evidence, -vv everything.")
+@click.option("--force", is_flag=True, help="Overwrite output files that exist.")
+@click.pass_context
+def diagnose(
+    context: click.Context,
+    files: tuple[str, ...],
+    pooltags: str | None,
+    json_file: str | None,
+    html_file: str | None,
+    markdown_file: str | None,
+    verbose: int,
+    force: bool,
+) -> int:
+    """Diagnose the kernel pools of a machine from debugger logs, poolmon snapshots, or a JSON report.
+
+    Several FILES are fused: outputs of one machine are judged together, different machines are kept apart. Packed files
+    (gz, zip, zstd) are opened.
+
+    \b
+    Exit status: 0 nothing found or suspected, 1 something found or suspected, 2 no usable input.
+    """
+    inputs = [*files, *([pooltags] if pooltags is not None else [])]
+    targets = {"--json": json_file, "--html": html_file, "--markdown": markdown_file}
+    written = [target for target in targets.values() if target is not None and target != "-"]
+    if len(set(written)) < len(written):
+        raise click.UsageError("two outputs have the same file name")
+    to_stdout = [option for option, target in targets.items() if target == "-"]
+    if len(to_stdout) > 1:
+        raise click.UsageError(f"only one output can go to standard output, not {' and '.join(to_stdout)}")
+    for option, target in targets.items():
+        check_target(target, inputs, force=force, option=option)
+    with progress_on_terminal() as progress:
+        report = run_diagnosis(files, pool_tags=pooltags, progress=progress)
+    say_problems(report)
+    for target, text in (
+        (json_file, lambda: to_json(report)),
+        (html_file, lambda: render_html(report)),
+        (markdown_file, lambda: render_markdown(report)),
+    ):
+        if target is not None:
+            write_target(target, text())
+    if not to_stdout and report.machines:
+        render(report, Console(highlight=False, soft_wrap=False), verbosity=verbose)
+    if not report.machines:
+        if not report.problems:
+            click.echo(
+                "poolsleuth: nothing to diagnose: no input speaks of a machine (a tag list alone does not)", err=True
+            )
+        context.exit(UNUSABLE)
+    context.exit(1 if report.anything_holds else 0)

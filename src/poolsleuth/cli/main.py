@@ -1,0 +1,46 @@
+"""The command ``poolsleuth``: one file per sub-command, and the one place where errors become an exit status."""
+
+import sys
+
+import click
+
+from poolsleuth import __version__
+from poolsleuth.cli.diagnose import diagnose
+from poolsleuth.cli.limits import limits
+from poolsleuth.cli.tags import tags
+from poolsleuth.model.errors import PoolsleuthError
+
+UNUSABLE = 2
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="poolsleuth")
+def cli() -> None:
+    """Says why a Windows machine's kernel pool is full, leaking or in pieces, which driver did it, how sure it is,
+    and what to do next."""
+
+
+cli.add_command(diagnose)
+cli.add_command(tags)
+cli.add_command(limits)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 nothing found, 1 something found or suspected, 2 no usable input."""
+    try:
+        status = cli.main(args=arguments, prog_name="poolsleuth", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except PoolsleuthError as error:
+        click.echo(f"poolsleuth: {error}", err=True)
+        sys.exit(UNUSABLE)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): say nothing, and keep Python from complaining at its own exit
+        sys.stderr.close()
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,97 @@
+"""Where results go: standard output or a file that is never overwritten by accident; talk goes to standard error."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from poolsleuth.model.report import Report
+from poolsleuth.pipeline import Progress as ProgressCall
+from poolsleuth.report.wording import clean, place_text
+
+STANDARD_OUTPUT = "-"
+SHOW_FROM_BYTES = 8 << 20  # a smaller file is read before a bar could be seen
+UNUSABLE = 2
+
+
+def check_target(target: str | None, inputs: Iterable[str], *, force: bool, option: str) -> None:
+    """Refuse, before any work, a target that would overwrite something. Raises click.UsageError."""
+    if target is None or target == STANDARD_OUTPUT:
+        return
+    path = Path(target)
+    for name in inputs:
+        if path.exists() and Path(name).exists() and path.samefile(name):
+            raise click.UsageError(f"{option} {target} is one of the inputs; give another name")
+    if path.is_dir():
+        raise click.UsageError(f"{option} {target} is a directory; give a file name")
+    if path.exists() and not force:
+        raise click.UsageError(f"{option} {target} exists already; give another name, or --force to overwrite it")
+    if not path.parent.exists():
+        raise click.UsageError(f"{option} {target}: the folder {path.parent} does not exist")
+
+
+def write_target(target: str, text: str) -> None:
+    """Write to standard output or to a file; a file appears only when it is complete."""
+    data = text.encode("utf-8", errors="replace")
+    if target == STANDARD_OUTPUT:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    path = Path(target)
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)  # a device such as /dev/null cannot be replaced
+        return
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(temporary).chmod(0o666 & ~mask)
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise click.ClickException(f"{target} could not be written: {error.strerror or error}") from error
+
+
+def say_problems(report: Report) -> None:
+    """One sentence on standard error for each input, or part of one, that could not be used."""
+    for problem in report.problems:
+        place = place_text(problem, report.inputs)
+        named = problem.input is not None and report.inputs[problem.input].name in problem.says
+        at = "" if named and problem.at is None else place
+        click.echo(f"poolsleuth: {clean(problem.says)}" + (f" ({clean(at)})" if at else ""), err=True)
+
+
+@contextmanager
+def progress_on_terminal() -> Iterator[ProgressCall | None]:
+    """A progress call for long inputs, None when standard error is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    tasks = {}
+    with bar:
+
+        def update(name: str, done: int, total: int | None) -> None:
+            if name not in tasks:
+                if (total or 0) < SHOW_FROM_BYTES:
+                    return
+                tasks[name] = bar.add_task(clean(name), total=total)
+            bar.update(tasks[name], completed=done)
+
+        yield update

@@ -1,0 +1,145 @@
+"""``poolsleuth tags``: the tag table of any evidence, sorted, filtered, as a table, CSV or JSON."""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from poolsleuth.cli.output import UNUSABLE, check_target, progress_on_terminal, say_problems, write_target
+from poolsleuth.model.report import Report, ReportTag
+from poolsleuth.pipeline import diagnose as run_diagnosis
+from poolsleuth.report.wording import clean
+from poolsleuth.windows.tag_patterns import covers
+
+_Row = tuple[int, ReportTag]
+_COLUMNS = ("machine", "tag", "pool", "session", "allocs", "frees", "outstanding", "bytes", "driver", "description")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+_SORTS: dict[str, Callable[[ReportTag], tuple[bool, int]]] = {
+    "bytes": lambda tag: (tag.bytes is not None, tag.bytes or 0),
+    "outstanding": lambda tag: (tag.outstanding is not None, tag.outstanding or 0),
+    "allocs": lambda tag: (tag.allocs is not None, tag.allocs or 0),
+    "frees": lambda tag: (tag.frees is not None, tag.frees or 0),
+}
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILES...")
+@click.option("--pooltags", metavar="FILE", help="Microsoft's pooltag.txt, for descriptions and drivers.")
+@click.option(
+    "--sort",
+    type=click.Choice([*_SORTS, "tag"]),
+    default="bytes",
+    show_default=True,
+    help="Largest first; tag: by name.",
+)
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the first N rows of each machine.")
+@click.option("--pool", type=click.Choice(["nonpaged", "paged", "session"]), help="Only this pool.")
+@click.option("--filter", "pattern", metavar="TAG", help="Only tags that match; ? is one character, * the rest.")
+@click.option(
+    "--csv", "csv_file", metavar="FILE|-", help="Write CSV: exact numbers, an empty cell for what is not known."
+)
+@click.option("--json", "json_file", metavar="FILE|-", help="Write JSON.")
+@click.option("--force", is_flag=True, help="Overwrite output files that exist.")
+@click.pass_context
+def tags(
+    context: click.Context,
+    files: tuple[str, ...],
+    pooltags: str | None,
+    sort: str,
+    top: int | None,
+    pool: str | None,
+    pattern: str | None,
+    csv_file: str | None,
+    json_file: str | None,
+    force: bool,
+) -> int:
+    """List the pool tags of any evidence.
+
+    \b
+    Exit status: 0, or 2 when no input holds a tag table.
+    """
+    if csv_file == "-" and json_file == "-":
+        raise click.UsageError("only one output can go to standard output, not --csv and --json")
+    inputs = [*files, *([pooltags] if pooltags is not None else [])]
+    check_target(csv_file, inputs, force=force, option="--csv")
+    check_target(json_file, inputs, force=force, option="--json")
+    with progress_on_terminal() as progress:
+        report = run_diagnosis(files, pool_tags=pooltags, progress=progress)
+    say_problems(report)
+    rows = _rows(report, sort, top, pool, pattern)
+    if csv_file is not None:
+        write_target(csv_file, _csv(rows))
+    if json_file is not None:
+        write_target(json_file, json.dumps([_values(row) for row in rows], indent=1, ensure_ascii=False) + "\n")
+    if not any(machine.tags for machine in report.machines):
+        click.echo("poolsleuth: no tag table is in the evidence; run `!poolused` and give its output", err=True)
+        context.exit(UNUSABLE)
+    if "-" not in (csv_file, json_file):
+        _print(rows, several=len(report.machines) > 1)
+    return 0
+
+
+def _rows(report: Report, sort: str, top: int | None, pool: str | None, pattern: str | None) -> list[_Row]:
+    rows: list[_Row] = []
+    for number, machine in enumerate(report.machines, start=1):
+        chosen = [
+            tag
+            for tag in machine.tags
+            if (pool is None or tag.pool == pool) and (pattern is None or covers(pattern, tag.tag))
+        ]
+        if sort == "tag":
+            chosen.sort(key=lambda tag: (tag.tag, tag.pool))
+        else:
+            chosen.sort(key=_SORTS[sort], reverse=True)
+        rows += [(number, tag) for tag in chosen[:top]]
+    return rows
+
+
+def _values(row: _Row) -> dict[str, object]:
+    number, tag = row
+    return {name: number if name == "machine" else getattr(tag, name) for name in _COLUMNS}
+
+
+def _csv(rows: Sequence[_Row]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for row in rows:
+        writer.writerow([_cell(name, value) for name, value in _values(row).items()])
+    return text.getvalue()
+
+
+def _cell(name: str, value: object) -> object:
+    if isinstance(value, str) and name in {"description", "driver"} and value.startswith(_FORMULA_STARTS):
+        return "'" + value  # a text from a file must not become a formula of the spreadsheet that opens it
+    return "" if value is None else value
+
+
+def _print(rows: Sequence[_Row], *, several: bool) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    if several:
+        table.add_column("machine", justify="right")
+    table.add_column("tag", no_wrap=True, min_width=4)
+    table.add_column("pool", no_wrap=True)
+    for name in ("allocs", "frees", "outstanding", "bytes"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("driver", overflow="fold")
+    table.add_column("description", overflow="ellipsis", no_wrap=True, ratio=1)
+    for number, tag in rows:
+        pool = tag.pool if tag.session is None else f"session {tag.session}"
+        counts = ["-" if n is None else f"{n:,}" for n in (tag.allocs, tag.frees, tag.outstanding, tag.bytes)]
+        table.add_row(
+            *([str(number)] if several else []),
+            Text(clean(tag.tag)),
+            pool,
+            *counts,
+            Text(clean(tag.driver or "")),
+            Text(clean(tag.description or "")),
+        )
+    Console(highlight=False).print(table)
