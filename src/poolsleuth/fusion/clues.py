@@ -10,6 +10,7 @@ from poolsleuth.windows.builds import Era, version_of_build
 from poolsleuth.windows.tag_notes import find
 
 _GB = 1 << 30
+_32_BIT_SPACE = 4 << 30  # bytes: a pool maximum above it needs 64-bit addresses
 # A nonpaged maximum below 300 MB on a machine with more than 1 GB: only 32-bit Windows before Vista is that small
 # (64-bit XP/2003 give 400 KB per MB of RAM, Vista and later 75 % of RAM)
 _OLD_X86_NONPAGED_MAX = 300 << 20
@@ -109,6 +110,8 @@ def _of_counters(counters: MemoryCounters) -> Clues:
     elif paged_max == _384_GB:
         earliest = latest = Era.W8
     bits = 32 if is_old_x86(nonpaged_max, physical) else None
+    if max(nonpaged_max or 0, paged_max or 0) > _32_BIT_SPACE:
+        bits = 64
     if bits and latest is None:
         latest = Era.XP_2003
     # From Vista on the address space is dynamic: only the static maxima of before tell machines apart
@@ -141,7 +144,6 @@ def _of_target(target: TargetInfo) -> Clues:
         bits=bits,
         earliest=era,
         latest=era,
-        live=target.live_target,
     )
 
 

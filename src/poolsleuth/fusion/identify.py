@@ -83,6 +83,9 @@ def _architecture(targets: list[TargetInfo], facts: Sequence[Fact], clues: Clues
             return "x86"
         basis.append(Reason("x64: kernel addresses have 16 digits (ARM64 would look the same)", printed.where))
         return "x64"
+    if clues.bits == 64:
+        basis.append(Reason("x64, inferred: the pools' maxima need 64-bit addresses (ARM64 would look the same)"))
+        return "x64"
     if clues.bits == 32 and is_old_x86(clues.nonpaged_max, clues.physical):
         basis.append(Reason("x86, inferred: so small a nonpaged maximum with this memory is 32-bit before Vista"))
         return "x86"
@@ -93,16 +96,21 @@ def _windows(
     targets: list[TargetInfo], counters: list[MemoryCounters], clues: Clues, bits: int | None, basis: list[Reason]
 ) -> tuple[str | None, Era | None]:
     era = clues.earliest if clues.earliest is not None and clues.earliest == clues.latest else None
+    if clues.build is not None:
+        # The build outranks the name in the banner: debuggers call build 9600 "Windows 8" and Server 2019 "Windows 10"
+        server = next((t.server for t in targets if t.server is not None), None)
+        version = version_of_build(clues.build, server=server, bits=32 if bits == 32 else 64 if bits else None)
+        if version is not None:
+            where = next((t.where for t in targets if t.build == clues.build), None)
+            basis.append(Reason(f"{version.name}: build {clues.build}", where))
+            return version.name, version.era
     printed = next((t for t in targets if t.os is not None), None)
     if printed is not None:
         basis.append(Reason(f"{printed.os}: the debugger's banner says so", printed.where))
         return printed.os, era
-    if clues.build is not None:
-        server = next((t.server for t in targets if t.server is not None), None)
-        version = version_of_build(clues.build, server=server)
-        if version is not None:
-            basis.append(Reason(f"{version.name}: build {clues.build}"))
-            return version.name, version.era
+    if clues.earliest is Era.VISTA_7 and clues.latest is None:
+        basis.append(Reason("Windows Vista or later, inferred: tags that earlier Windows does not use"))
+        return "Windows Vista or later", era
     if clues.earliest is None or clues.latest is None:
         return None, era
     name = _FAMILY_NAMES.get((clues.earliest, clues.latest))

@@ -99,7 +99,7 @@ class Attribution:
         note = tag_notes.find(row.tag)
         if note is not None:
             confidence = Confidence.HIGH if note.pattern == row.tag else Confidence.MEDIUM
-            return Owner(note.binary, row.description or note.holds, "our notes on common tags", confidence)
+            return Owner(note.binary, row.description or note.component, "our notes on common tags", confidence)
         if row.description is not None:
             return Owner(None, row.description, "the description in the log", Confidence.MEDIUM)
         return None

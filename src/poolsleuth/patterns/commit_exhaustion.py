@@ -27,14 +27,22 @@ def judge(counters: MemoryCounters | None, poolmon: PoolmonMemory | None) -> Fin
     )
     if share < COMMIT_CRITICAL.value:
         return ruled_out(ID, f"committed memory is at {percent(share)} of its limit", because=because)
+    if counters is None:
+        return not_assessed(
+            ID,
+            f"committed memory is at {percent(share)} of its present limit, but whether the page files may still grow is"
+            " not shown",
+            "run `!vm`: it shows the page files' maximum",
+            because=because,
+        )
     room = sum(
         (f.maximum_bytes or 0) - (f.current_bytes or 0)
-        for f in (counters.page_files if counters else ())
+        for f in counters.page_files
         if f.maximum_bytes is not None and f.current_bytes is not None and f.maximum_bytes > f.current_bytes
     )
     against = (Reason(f"the page files may still grow by {size(room)}, which raises the limit"),) if room else ()
     critical = share >= _NEARLY_NOTHING_LEFT and not room
-    processes = sorted(counters.processes, key=lambda p: -p.commit_bytes)[:3] if counters else []
+    processes = sorted(counters.processes, key=lambda p: -p.commit_bytes)[:3]
     because += tuple(Reason(f"{p.name} (pid {p.pid}) has committed {size(p.commit_bytes)}") for p in processes)
     pools = _pools(counters)
     return Finding(
@@ -54,12 +62,10 @@ def judge(counters: MemoryCounters | None, poolmon: PoolmonMemory | None) -> Fin
     )
 
 
-def _pools(counters: MemoryCounters | None) -> tuple[Reason, ...]:
-    if counters is None or counters.nonpaged_used is None or counters.paged_used is None or counters.committed is None:
+def _pools(counters: MemoryCounters) -> tuple[Reason, ...]:
+    if counters.nonpaged_used is None or counters.paged_used is None or counters.committed is None:
         return ()
     pools = counters.nonpaged_used.value + counters.paged_used.value
     return (
-        Reason(
-            f"both pools together take {size(pools)}, {percent(pools / counters.committed.value)} of what is committed"
-        ),
+        Reason(f"both pools together take {size(pools)}, {percent(pools / counters.committed.value)} of all commit"),
     )

@@ -104,7 +104,9 @@ def judge_pool(
         headline = f"{name} was empty according to the system; at this moment it is at {percent(share)} of its limit"
     if failures is not None:
         headline += f", {plural(failures.value, 'allocation')} failed"
-    filled, steps = _filled_by(kind, state, tags, owners)
+    filled, steps, largest = _filled_by(kind, state, tags, owners)
+    if largest is not None:
+        headline += f"; the largest tag is {largest}"
     against: list[Reason] = []
     if not full and failures is None and not told:
         against.append(Reason("no failed allocation is recorded: there is still room"))
@@ -235,12 +237,14 @@ def _not_depleted(
 
 def _filled_by(
     kind: PoolKind, state: PoolState, tags: TagView | None, owners: Attribution
-) -> tuple[tuple[Reason, ...], list[str]]:
+) -> tuple[tuple[Reason, ...], list[str], str | None]:
+    """Reasons, next steps and the largest tag with its size: the last is None when no tag is worth naming."""
     flag = "2" if kind is PoolKind.NONPAGED else "4"
     if tags is None or not tags.pool(kind):
-        return (), [f"find what fills it: `!poolused /t10 {flag}` (or poolmon, sorted with b)"]
+        return (), [f"find what fills it: `!poolused /t10 {flag}` (or poolmon, sorted with b)"], None
     reasons: list[Reason] = []
     steps: list[str] = []
+    largest: str | None = None
     used = state.used.value if state.used is not None else 0
     for row in tags.pool(kind)[:TAGS_NAMED]:
         if row.bytes is None:
@@ -253,14 +257,16 @@ def _filled_by(
         owner = owners.owner(row)
         what = f", {owner.description}" if owner is not None and owner.description else ""
         share = f", {percent(row.bytes / used)} of the pool" if used else ""
+        largest = largest or f"{row.tag} ({size(row.bytes)}{what})"
         reasons.append(
             Reason(f"tag {row.tag}{what}: {exact(row.bytes)} in {row.outstanding or 0:,} blocks{share}", row.where)
         )
         note = tag_notes.find(row.tag)
         if note is not None and not steps:
             reasons.append(Reason(f"what growth of {row.tag} usually means: {note.growth}"))
-            steps.append(note.next_step)
-    return tuple(reasons), steps or [f"look at the largest tags with `!poolused /t10 {flag}`"]
+            told_elsewhere = note.role in (tag_notes.Role.UNTAGGED, tag_notes.Role.GENERIC)
+            steps.append(f"see the finding about tag {row.tag}" if told_elsewhere else note.next_step)
+    return tuple(reasons), steps or [f"look at the largest tags with `!poolused /t10 {flag}`"], largest
 
 
 def _explains(state: PoolState, system: System) -> tuple[str, ...]:

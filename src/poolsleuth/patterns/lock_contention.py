@@ -96,7 +96,8 @@ def _queue(lock: ResourceLock) -> Finding:
         if certain
         else Severity.INFO,
         confidence=Confidence.HIGH if certain else Confidence.LOW,
-        headline=f"{plural(waiting, 'thread')} wait for {_name(lock)}" + (f" ({guards})" if guards else ""),
+        headline=f"{plural(waiting, 'thread')} {'waits' if waiting == 1 else 'wait'} for {_name(lock)}"
+        + (f" ({guards})" if guards else ""),
         subject=Subject(resource=lock.name or f"0x{lock.address:x}"),
         because=tuple(because),
         against=()

@@ -111,6 +111,8 @@ def _suspect(
 
 def _find_driver(row: TagRow) -> tuple[str, ...]:
     note = tag_notes.find(row.tag)
+    if note is not None and note.role in (Role.UNTAGGED, Role.GENERIC):
+        return ()  # the finding about that tag says how to split it
     if note is not None:
         return (note.next_step,)
     return (

@@ -26,7 +26,7 @@ _FILE = re.compile(
     rf"^[ ]*(?P<control>(?:0x)?[0-9a-fA-F]{{8}}(?:[0-9a-fA-F]{{8}})?)\s{{1,40}}(?P<valid>{NUMBER})"
     rf"\s{{1,40}}(?P<standby>{NUMBER})\s{{1,40}}{NUMBER}\s{{1,40}}{NUMBER}\s{{1,40}}"
     # A name that was lost is not made up from the row below
-    r"(?P<name>(?!(?:0x)?[0-9a-fA-F]{8,16}[ ]+\d+[ ]+\d)[^\s.][^\n]{0,300}|\.[^\s.][^\n]{0,300})",
+    r"(?P<name>No\s{1,8}Name\s{1,8}for\s{1,8}File|(?!(?:0x)?[0-9a-fA-F]{8,16}[ ]+\d+[ ]+\d)[^\s.][^\n]{0,300}|\.[^\s.][^\n]{0,300})",
     re.MULTILINE,
 )
 
@@ -47,7 +47,7 @@ class _FileCache(BufferedOutput):
             if len(files) == 0:
                 starts.append(row.start())
             kilobytes = integer(row["valid"]) + integer(row["standby"])
-            files.append(FileUse(row["name"].strip(" \x1f"), kilobytes * 1024))
+            files.append(FileUse(" ".join(row["name"].split()), kilobytes * 1024))
         if not starts:
             return
         files.sort(key=lambda use: -use.bytes)

@@ -68,15 +68,14 @@ class _Locks(Output):
         self._sections = 0
         self._carry = ""
         self._carry_line = 1
+        self._carry_word = 0  # offset in the carried text of the word that waits
 
     def feed(self, text: str, line: int) -> None:
         """Read what is complete; the last word waits for what may follow it in the next piece."""
-        if self._carry:
-            text, line = self._carry + text, self._carry_line
-            self._carry = ""
+        text, line, position = self._with_carried(text, line)
         block = Block(text, line, self.context)
         held_back: re.Match[str] | None = None
-        for match in _WORD.finditer(text):
+        for match in _WORD.finditer(text, position):
             if held_back is not None:
                 self._take(block, held_back)
             held_back = match
@@ -89,12 +88,20 @@ class _Locks(Output):
         start = max(text.rfind("\n", 0, held_back.start()) + 1, held_back.start() - 40)
         self._carry = text[start:]
         self._carry_line = block.line(start)
+        self._carry_word = held_back.start() - start
+
+    def _with_carried(self, text: str, line: int) -> tuple[str, int, int]:
+        if not self._carry:
+            return text, line, 0
+        joined = self._carry + text
+        self._carry = ""
+        return joined, self._carry_line, self._carry_word
 
     def close(self) -> Iterable[Fact]:
         """Every resource, critical section and closing line, in the order they were printed."""
-        block = Block(self._carry, self._carry_line, self.context)
-        self._carry = ""
-        for match in _WORD.finditer(block.text):
+        text, line, position = self._with_carried("", 1)
+        block = Block(text, line, self.context)
+        for match in _WORD.finditer(text, position):
             self._take(block, match)
         self._finish()
         return self._facts

@@ -28,7 +28,8 @@ _LIST = re.compile(
 _FILE = re.compile(
     rf"^[ ]*(?P<control>(?:0x)?[0-9a-fA-F]{{8}}(?:[0-9a-fA-F]{{8}})?)\s{{1,40}}(?P<valid>{NUMBER})"
     rf"\s{{1,40}}(?P<standby>{NUMBER})\s{{1,40}}(?P<dirty>{NUMBER})(?:\s{{1,40}}(?:{NUMBER}|-{{1,8}})){{3}}\s{{1,40}}"
-    r"(?:mapped_file\s{0,8}\(\s{0,8}(?P<file>[^\n]{1,300}?)\s{0,8}(?:\)[ \x1f]*$|$)|(?P<other>[A-Za-z$][^\n]{0,300}))",
+    r"(?:mapped_file\s{0,8}\(\s{0,8}(?P<file>[^\n]{1,300}?)\s{0,8}(?:\)[ \x1f]*$|$)"
+    r"|(?P<other>No\s{1,8}Name\s{1,8}for\s{1,8}File|[A-Za-z$][^\n]{0,300}))",
     re.MULTILINE,
 )
 
@@ -45,7 +46,7 @@ class _MemUsage(BufferedOutput):
         for row in _FILE.finditer(block.text):
             first = first or row
             kilobytes = integer(row["valid"]) + integer(row["standby"]) + integer(row["dirty"])
-            files.append(FileUse((row["file"] or row["other"]).strip(" \x1f"), kilobytes * 1024))
+            files.append(FileUse(" ".join((row["file"] or row["other"]).split()), kilobytes * 1024))
         if not lists and first is None:
             return
         files.sort(key=lambda use: -use.bytes)

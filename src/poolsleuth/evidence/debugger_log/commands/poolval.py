@@ -34,12 +34,11 @@ class _PoolValidation(BufferedOutput):
             if event.group("start"):
                 pages.append((event.start(), event.group("start"), None))
                 continue
-            valid = event.group("bad") is None
             # The verdict follows the announcement, but either may be lost
             if pages and pages[-1][2] is None:
-                pages[-1] = (pages[-1][0], event.group("page"), valid)
+                pages[-1] = (pages[-1][0], event.group("page"), event.group("bad") is None)
             else:
-                pages.append((event.start(), event.group("page"), valid))
+                pages.append((event.start(), event.group("page"), event.group("bad") is None))
         ends = [offset for offset, _, _ in pages[1:]] + [len(block.text)]
         for (offset, printed, valid), end in list(zip(pages, ends, strict=False))[:MAX_PAGES]:
             found = [*_ERROR.finditer(block.text, offset, end), *_BIT_ERROR.finditer(block.text, offset, end)]

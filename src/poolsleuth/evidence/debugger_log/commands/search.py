@@ -32,7 +32,7 @@ _PATTERN = (
 )
 _COMMAND = re.compile(_PATTERN)
 _COMMAND_LINE = re.compile(rf"^[ ]*(?:!for_each_module[ ]+)?{_PATTERN}", re.MULTILINE)
-_DUMP = re.compile(r"^d[abcdqwyu]?[bcdqw]?\b")
+_DUMP = re.compile(r"^!?d[abcdqwyu]?[bcdqw]?\b")
 _PRINTABLE = range(0x20, 0x7F)
 
 

@@ -211,7 +211,10 @@ def _counters(block: Block, start: int, end: int) -> MemoryCounters | None:
 
 def _drop_unread(values: dict[str, Any]) -> None:
     """A 0 in a row that cannot be 0 on a running Windows is a value the debugger could not read."""
-    for name in ("physical", "committed", "commit_limit", "nonpaged_used", "nonpaged_max", "paged_used", "paged_max"):
+    unread = {"physical", "committed", "commit_limit", "nonpaged_used", "nonpaged_max", "paged_used", "paged_max"}
+    if "nonpaged_nx_used" in values:
+        unread.discard("nonpaged_used")  # all nonpaged pool can be no-execute: a real Windows 10 prints 0 beside Nx
+    for name in unread:
         if name in values and values[name].value == 0:
             del values[name]
 
