@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from os import PathLike, fspath
 
 from poolsleuth import __version__
 from poolsleuth.compose import compose_machine
@@ -30,6 +31,9 @@ from poolsleuth.patterns.pattern import Evidence, Pattern, all_patterns, not_ass
 
 MAX_POOL_TAGS_BYTES = 64 << 20
 
+Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
+"""One path, or several."""
+
 Progress = Callable[[str, int, int | None], None]
 """Called while an input is read: its name, bytes read so far, bytes in all (None when not known)."""
 
@@ -44,19 +48,19 @@ class _Read:
     reports: list[tuple[int, Report]] = field(default_factory=list)
 
 
-def read(paths: Sequence[str], *, progress: Progress | None = None) -> tuple[tuple[Machine, ...], tuple[Problem, ...]]:
+def read(paths: Paths, *, progress: Progress | None = None) -> tuple[tuple[Machine, ...], tuple[Problem, ...]]:
     """The machines that some inputs speak of, and what could not be read of them."""
-    result = _read_all(paths, progress)
+    result = _read_all(_names(paths), progress)
     return assemble(result.facts), tuple(result.problems)
 
 
-def diagnose(paths: Sequence[str], *, pool_tags: str | None = None, progress: Progress | None = None) -> Report:
+def diagnose(paths: Paths, *, pooltags: str | PathLike[str] | None = None, progress: Progress | None = None) -> Report:
     """Diagnose some inputs together. Bad input never raises: it stands in the report's ``problems``.
 
-    ``pool_tags`` is the path of a pooltag.txt (also recognised among ``paths``). ``Report.machines`` is empty when no
+    ``pooltags`` is the path of a pooltag.txt (also recognised among ``paths``). ``Report.machines`` is empty when no
     input could be used.
     """
-    result = _read_all([*paths, *([pool_tags] if pool_tags is not None else [])], progress)
+    result = _read_all([*_names(paths), *(_names(pooltags) if pooltags is not None else [])], progress)
     if len(result.inputs) == 1 and result.reports:
         return result.reports[0][1]  # a report alone is shown as it was written
     descriptions = [d for facts in result.facts for f in facts if isinstance(f, TagDescriptions) for d in f.entries]
@@ -69,6 +73,12 @@ def diagnose(paths: Sequence[str], *, pool_tags: str | None = None, progress: Pr
         machines += [_shifted(machine, offset, index) for machine in report.machines]
         problems += [replace(p, input=None if p.input is None else p.input + offset) for p in report.problems]
     return Report(tool_version=__version__, inputs=tuple(inputs), machines=tuple(machines), problems=tuple(problems))
+
+
+def _names(paths: Paths) -> list[str]:
+    if isinstance(paths, str | PathLike):
+        return [fspath(paths)]
+    return [fspath(path) for path in paths]
 
 
 def _read_all(paths: Iterable[str], progress: Progress | None) -> _Read:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from poolsleuth.model.report import Report
 from poolsleuth.report.html import render_html
@@ -33,10 +33,14 @@ class Opened:
     def texts(self, selector: str) -> list[str]:
         return self.page.locator(selector).all_inner_texts()
 
+    def refuse(self, dialog: Dialog) -> None:
+        self.complaints.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
     def watch(self) -> None:
         self.page.on("console", lambda message: self.complaints.append(f"console: {message.text}"))
         self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
-        self.page.on("dialog", lambda dialog: (self.complaints.append("dialog"), dialog.dismiss()))
+        self.page.on("dialog", self.refuse)
         self.page.on(
             "request",
             lambda request: None if request.url == self.address else self.complaints.append(f"asked for {request.url}"),
@@ -203,7 +207,8 @@ def test_text_can_be_read_on_its_ground(browser: Browser, full_report: Report, t
         """() => [...document.querySelectorAll("main *")].filter(e => [...e.childNodes].some(
               n => n.nodeType === 3 && n.textContent.trim())).map(e => {
             let ground = e;
-            while (ground && getComputedStyle(ground).backgroundColor === "rgba(0, 0, 0, 0)") ground = ground.parentElement;
+            const clear = "rgba(0, 0, 0, 0)";
+            while (ground && getComputedStyle(ground).backgroundColor === clear) ground = ground.parentElement;
             return [getComputedStyle(e).color, getComputedStyle(ground || document.body).backgroundColor, e.className];
         })"""
     )

@@ -112,7 +112,7 @@ def test_columns_that_nothing_fills_are_left_out(full_report: Report) -> None:
     machine = full_report.machines[0]
     bare = tuple(replace(tag, allocs=None, frees=None, session=None) for tag in machine.tags)
     text = printed(replace(full_report, machines=(replace(machine, tags=bare),)), verbosity=2, width=120)
-    assert re.search(r"Tag +Pool +Diff +Bytes +Driver and description", text)
+    assert re.search(r"Tag +Pool +Diff +Bytes +Driver, description", text)
 
 
 def test_hundreds_of_sessions_do_not_hide_the_findings(full_report: Report) -> None:

@@ -1,10 +1,13 @@
 """``poolsleuth diagnose``: any evidence in, the verdict out."""
 
+from collections.abc import Callable
+
 import click
 from rich.console import Console
 
 from poolsleuth.cli.output import UNUSABLE, check_target, progress_on_terminal, say_problems, write_target
 from poolsleuth.model.document import to_json
+from poolsleuth.model.report import Report
 from poolsleuth.pipeline import diagnose as run_diagnosis
 from poolsleuth.report.html import render_html
 from poolsleuth.report.markdown import render_markdown
@@ -49,15 +52,16 @@ def diagnose(
     for option, target in targets.items():
         check_target(target, inputs, force=force, option=option)
     with progress_on_terminal() as progress:
-        report = run_diagnosis(files, pool_tags=pooltags, progress=progress)
+        report = run_diagnosis(files, pooltags=pooltags, progress=progress)
     say_problems(report)
-    for target, text in (
-        (json_file, lambda: to_json(report)),
-        (html_file, lambda: render_html(report)),
-        (markdown_file, lambda: render_markdown(report)),
-    ):
+    writers: dict[str, Callable[[Report], str]] = {
+        "--json": to_json,
+        "--html": render_html,
+        "--markdown": render_markdown,
+    }
+    for option, target in targets.items():
         if target is not None:
-            write_target(target, text())
+            write_target(target, writers[option](report))
     if not to_stdout and report.machines:
         render(report, Console(highlight=False, soft_wrap=False), verbosity=verbose)
     if not report.machines:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +19,7 @@ from poolsleuth.windows.tag_patterns import covers
 
 _Row = tuple[int, ReportTag]
 _COLUMNS = ("machine", "tag", "pool", "session", "allocs", "frees", "outstanding", "bytes", "driver", "description")
+_WIDEST = 40  # characters of a driver's name before it is cut
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 _SORTS: dict[str, Callable[[ReportTag], tuple[bool, int]]] = {
@@ -70,7 +72,7 @@ def tags(
     check_target(csv_file, inputs, force=force, option="--csv")
     check_target(json_file, inputs, force=force, option="--json")
     with progress_on_terminal() as progress:
-        report = run_diagnosis(files, pool_tags=pooltags, progress=progress)
+        report = run_diagnosis(files, pooltags=pooltags, progress=progress)
     say_problems(report)
     rows = _rows(report, sort, top, pool, pattern)
     if csv_file is not None:
@@ -122,24 +124,33 @@ def _cell(name: str, value: object) -> object:
 
 
 def _print(rows: Sequence[_Row], *, several: bool) -> None:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    if several:
-        table.add_column("machine", justify="right")
-    table.add_column("tag", no_wrap=True, min_width=4)
-    table.add_column("pool", no_wrap=True)
-    for name in ("allocs", "frees", "outstanding", "bytes"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("driver", overflow="fold")
-    table.add_column("description", overflow="ellipsis", no_wrap=True, ratio=1)
-    for number, tag in rows:
-        pool = tag.pool if tag.session is None else f"session {tag.session}"
-        counts = ["-" if n is None else f"{n:,}" for n in (tag.allocs, tag.frees, tag.outstanding, tag.bytes)]
-        table.add_row(
-            *([str(number)] if several else []),
-            Text(clean(tag.tag)),
-            pool,
-            *counts,
-            Text(clean(tag.driver or "")),
-            Text(clean(tag.description or "")),
+    """A table whose numbers are never cut: what is short of room is the description alone."""
+    shown = [
+        (
+            str(number),
+            clean(tag.tag),
+            tag.pool if tag.session is None else f"session {tag.session}",
+            *("-" if n is None else f"{n:,}" for n in (tag.allocs, tag.frees, tag.outstanding, tag.bytes)),
+            clean(tag.driver or "-"),
+            clean(tag.description or ""),
         )
+        for number, tag in rows
+    ]
+    headers = ("machine", "tag", "pool", "allocs", "frees", "diff", "bytes", "driver", "description")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    last = len(headers) - 1
+    columns = [c for c in range(len(headers)) if c or several]
+    for column in columns:
+        width = max([cell_len(row[column]) for row in shown] + [len(headers[column])])
+        number = headers[column] in {"machine", "allocs", "frees", "diff", "bytes"}
+        table.add_column(
+            headers[column],
+            justify="right" if number else "left",
+            no_wrap=True,
+            min_width=None if column == last else min(width, _WIDEST),
+            overflow="ellipsis",
+            ratio=1 if column == last else None,
+        )
+    for row in shown:
+        table.add_row(*(Text(row[column]) for column in columns))
     Console(highlight=False).print(table)

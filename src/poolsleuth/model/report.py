@@ -181,3 +181,9 @@ class Report:
     def anything_holds(self) -> bool:
         """True when any finding of any machine was found or suspected (exit status 1)."""
         return any(finding.holds for machine in self.machines for finding in machine.findings)
+
+    def to_json(self) -> str:
+        """The report as its JSON document, strict JSON text (see ``model.document``)."""
+        from poolsleuth.model.document import to_json  # noqa: PLC0415 - the document's writer knows this class
+
+        return to_json(self)

@@ -87,8 +87,9 @@ def code(text: str) -> str:
     """A code span that holds exactly this text, whatever backticks are in it."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
-    # One blank at both ends is taken away again by the reader, and without it a backtick would touch the fence.
-    blank = " " if text.startswith("`") or text.endswith("`") or not text.strip() else ""
+    # A reader takes one blank away at both ends, unless there is nothing else; a backtick must not touch the fence.
+    stripped = text.startswith(" ") and text.endswith(" ") and text.strip(" ")
+    blank = " " if stripped or text.startswith("`") or text.endswith("`") else ""
     return f"{fence}{blank}{text}{blank}{fence}"
 
 

@@ -298,8 +298,8 @@ class _Page:
             )
             if any(n is not None for n in numbers)
         ]
-        room = max(20, self.console.width - 2 - sum(column.width + 2 for column in columns))
-        columns.append(_Column("Driver and description", [self.said(tag_notes(tag), room) for tag in shown]))
+        room = max(19, self.console.width - 2 - sum(column.width + 2 for column in columns))
+        columns.append(_Column("Driver, description", [self.said(tag_notes(tag), room) for tag in shown]))
         self.print(Text("  " + "  ".join(column.cell(column.title) for column in columns), style="dim"))
         for number in range(len(shown)):
             self.print(Text("  " + "  ".join(column.cell(column.cells[number]) for column in columns)))

@@ -50,7 +50,7 @@ def _openers() -> re.Pattern[str]:
                     raise AssertionError(f"{reader.name}: a banner or row holds a capturing group")
                 parts.append(f"(?P<{kind}{index}>{body})")
     # The line feed comes first, as a literal: the regex engine then skips from line to line
-    return re.compile(r"\n[ *\x1f]*(?:" + "|".join(parts) + ")")
+    return re.compile(r"\n[ *\x1f]*(?:" + "|".join(parts) + ")", re.MULTILINE)
 
 
 class LogReader:

@@ -26,7 +26,8 @@ _FILE = re.compile(
     rf"^[ ]*(?P<control>(?:0x)?[0-9a-fA-F]{{8}}(?:[0-9a-fA-F]{{8}})?)\s{{1,40}}(?P<valid>{NUMBER})"
     rf"\s{{1,40}}(?P<standby>{NUMBER})\s{{1,40}}{NUMBER}\s{{1,40}}{NUMBER}\s{{1,40}}"
     # A name that was lost is not made up from the row below
-    r"(?P<name>No\s{1,8}Name\s{1,8}for\s{1,8}File|(?!(?:0x)?[0-9a-fA-F]{8,16}[ ]+\d+[ ]+\d)[^\s.][^\n]{0,300}|\.[^\s.][^\n]{0,300})",
+    r"(?P<name>No\s{1,8}Name\s{1,8}for\s{1,8}File"
+    r"|(?!(?:0x)?[0-9a-fA-F]{8,16}[ ]+\d+[ ]+\d)[^\s.][^\n]{0,300}|\.[^\s.][^\n]{0,300})",
     re.MULTILINE,
 )
 

@@ -184,7 +184,7 @@ class _Reader:
     banners = (r"Sorting\s+by\s+(?:Session\s+)?(?:NonPaged|Paged|Tag)\b",)
     rows = (
         r"Pool\s+Used\s*:",
-        r"NonPaged(?:[ ]+Paged)?[ ]*$",
+        r"(?:Non)?Paged(?:[ ]+Paged)?[ ]*$",
         r"(?:#+ *)?Tag\s+Allocs\s+(?:Used|Frees|Diff)",
         r"\S[^\n]{0,3}?[ ]+\d+(?:[ ]+\d+){3,7}[^\n]*(?:Binary:|UNKNOWN pooltag)",
     )
