@@ -20,6 +20,7 @@ from poolsleuth.windows.tag_patterns import covers
 _Row = tuple[int, ReportTag]
 _COLUMNS = ("machine", "tag", "pool", "session", "allocs", "frees", "outstanding", "bytes", "driver", "description")
 _WIDEST = 40  # characters of a driver's name before it is cut
+_NARROWEST = 6  # characters below which a column of text is left out
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 _SORTS: dict[str, Callable[[ReportTag], tuple[bool, int]]] = {
@@ -137,20 +138,31 @@ def _print(rows: Sequence[_Row], *, several: bool) -> None:
         for number, tag in rows
     ]
     headers = ("machine", "tag", "pool", "allocs", "frees", "diff", "bytes", "driver", "description")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    last = len(headers) - 1
+    widths = [max([cell_len(row[c]) for row in shown] + [len(headers[c])]) for c in range(len(headers))]
     columns = [c for c in range(len(headers)) if c or several]
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = sum(widths) + 2 * len(widths)  # a file or a pipe has no edge: nothing is cut
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    room = console.width - sum(widths[c] + 1 for c in columns[:-2])
+    driver, description = columns[-2:]
+    widths[driver] = min(widths[driver], _WIDEST)
+    for column in (driver, description):
+        # The texts share what the numbers leave; a column of a few characters would help nobody
+        widths[column] = min(widths[column], room - 1)
+        if widths[column] < _NARROWEST:
+            columns.remove(column)
+        else:
+            room -= widths[column] + 1
     for column in columns:
-        width = max([cell_len(row[column]) for row in shown] + [len(headers[column])])
-        number = headers[column] in {"machine", "allocs", "frees", "diff", "bytes"}
+        right = headers[column] in {"machine", "allocs", "frees", "diff", "bytes"}
         table.add_column(
             headers[column],
-            justify="right" if number else "left",
+            justify="right" if right else "left",
             no_wrap=True,
-            min_width=None if column == last else min(width, _WIDEST),
+            width=widths[column],
             overflow="ellipsis",
-            ratio=1 if column == last else None,
         )
     for row in shown:
         table.add_row(*(Text(row[column]) for column in columns))
-    Console(highlight=False).print(table)
+    console.print(table)

@@ -34,11 +34,14 @@ _LOOKALIKES = {
     0xFF09: ")",
 }
 _TRANSLATION = {**_SPACES, **_NOTHING, **_LOOKALIKES}
-# UTF-8 that was read as cp1252 somewhere on its way: the NBSP, and the curly quotes
-_MOJIBAKE = re.compile("\u00c2(?=[\u00a0 ])|\u00e2\u20ac(?:[\u2122\u02dc\u0153\x9d\u201c\u201d\u00a6]|\u009d)?")
-_MOJIBAKE_WORDS = {"\u2122": "'", "\u02dc": "'", "\u0153": '"', "\u00a6": "...", "\u201c": "-", "\u201d": "-"}
+# Text that was UTF-8, was read as cp1252 (or Latin-1) somewhere on its way, and was saved again
+_MOJIBAKE_MARKS = ("\u00c2", "\u00c3", "\u00e2")
+_MOJIBAKE_RUN = re.compile("[\u0080-\uffff]+")
+_MOJIBAKE_LOST = re.compile("\u00c2(?=[ ])")  # of an NBSP, when its second half became a blank
+_MOJIBAKE_TIMES = 3  # a text may have taken that way more than once
+_CP1252 = {bytes([byte]).decode("cp1252", errors="ignore") or chr(byte): byte for byte in range(128, 256)}
 
-_COLOURS = re.compile(r"\x1b\[[0-9;]{1,16}m")
+_ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]{0,16}[A-Za-z]|\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\)?)")
 _RETURNS = re.compile(r"\r+\n")
 # A mail quote stands at column 0; behind a blank only with a blank after it, or it is the tag ">abc" of a table
 _QUOTES = re.compile(r"^(?:(?:>[ ]?)+|[ ](?:>[ ])+)", re.MULTILINE)

@@ -112,7 +112,7 @@ def test_interrupted_before_the_first_hit() -> None:
 
 
 def test_searches_of_other_commands_give_nothing() -> None:
-    text = "Searching NonPaged pool (8090c000 : 8131e000) for Tag: Irp\n8097c008 Thread 8094d900 current stack belongs to\n"
+    text = "Searching NonPaged pool (8090c000 : 8131e000) for Tag: Irp\n8097c008 Thread 8094d900 current stack\n"
     assert lists_of(text) == []
 
 
