@@ -24,7 +24,7 @@ TRANSCRIPTS = sorted((SHARED / "data" / "transcripts").glob("0*.txt"))
 Damage = Callable[[str], "str | bytes"]
 DAMAGES: dict[str, Damage] = {}
 
-_PROMPT = re.compile(r"^(?:\d{1,4}: |l)kd> ?", re.MULTILINE)
+_PROMPT = re.compile(r"(?:(?<=\n)|(?<=\n    )|\A)(?:\d{1,4}: |l)kd> ?")
 _RUN = re.compile(r" {2,}")
 _VALUE = re.compile(r"^(?=.*Usage:|.*Used:)(.*Kb\))[ ]*$", re.MULTILINE)
 

@@ -15,7 +15,7 @@ from poolsleuth.cli.output import UNUSABLE, check_target, progress_on_terminal, 
 from poolsleuth.model.report import Report, ReportTag
 from poolsleuth.pipeline import diagnose as run_diagnosis
 from poolsleuth.report.wording import clean
-from poolsleuth.windows.tag_patterns import covers
+from poolsleuth.windows.tag_patterns import TAG_LENGTH, covers
 
 _Row = tuple[int, ReportTag]
 _COLUMNS = ("machine", "tag", "pool", "session", "allocs", "frees", "outstanding", "bytes", "driver", "description")
@@ -69,6 +69,8 @@ def tags(
     """
     if csv_file == "-" and json_file == "-":
         raise click.UsageError("only one output can go to standard output, not --csv and --json")
+    if csv_file is not None and csv_file == json_file:
+        raise click.UsageError("two outputs have the same file name")
     inputs = [*files, *([pooltags] if pooltags is not None else [])]
     check_target(csv_file, inputs, force=force, option="--csv")
     check_target(json_file, inputs, force=force, option="--json")
@@ -119,7 +121,8 @@ def _csv(rows: Sequence[_Row]) -> str:
 
 
 def _cell(name: str, value: object) -> object:
-    if isinstance(value, str) and name in {"description", "driver"} and value.startswith(_FORMULA_STARTS):
+    harmless = name == "tag" and isinstance(value, str) and len(value) <= TAG_LENGTH  # real tags begin with @ or -
+    if isinstance(value, str) and not harmless and value.startswith(_FORMULA_STARTS):
         return "'" + value  # a text from a file must not become a formula of the spreadsheet that opens it
     return "" if value is None else value
 

@@ -205,7 +205,7 @@ class _Node:
 def from_document(document: Mapping[str, Any]) -> Report:
     """Read a document that is already parsed. Raises InputError for a wrong type or an unknown word."""
     root = _Node(document, "report")
-    return Report(
+    report = Report(
         tool_version=root["tool"]["version"].text(),
         inputs=root["inputs"].list(
             lambda n: ReportInput(
@@ -220,6 +220,19 @@ def from_document(document: Mapping[str, Any]) -> Report:
             lambda n: ReportProblem(n["says"].text(), n["input"].optional(_Node.integer), n["at"].optional(_Node.text))
         ),
     )
+    _check_inputs(report)
+    return report
+
+
+def _check_inputs(report: Report) -> None:
+    findings = [finding for machine in report.machines for finding in machine.findings]
+    reasons = [reason for finding in findings for reason in (*finding.because, *finding.against)]
+    used = [index for machine in report.machines for index in machine.inputs]
+    used += [reason.input for reason in reasons if reason.input is not None]
+    used += [problem.input for problem in report.problems if problem.input is not None]
+    wrong = next((index for index in used if not 0 <= index < len(report.inputs)), None)
+    if wrong is not None:
+        raise InputError(f"the report is damaged: it speaks of input {wrong} but lists {len(report.inputs)} inputs")
 
 
 def _read_machine(node: _Node) -> ReportMachine:

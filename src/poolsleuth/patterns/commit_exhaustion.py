@@ -3,22 +3,23 @@
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.memory import MemoryCounters
-from poolsleuth.model.tags import PoolmonMemory
+from poolsleuth.model.tags import PoolKind, PoolmonMemory
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
-from poolsleuth.patterns.thresholds import COMMIT_CRITICAL
+from poolsleuth.patterns.thresholds import COMMIT_CRITICAL, COMMIT_MOSTLY_POOL
+from poolsleuth.patterns.views import PoolStates
 from poolsleuth.patterns.wording import exact, percent, size
 
 ID = "commit-exhaustion"
 _NEARLY_NOTHING_LEFT = 0.97
 
 
-def judge(counters: MemoryCounters | None, poolmon: PoolmonMemory | None) -> Finding:
+def judge(counters: MemoryCounters | None, poolmon: PoolmonMemory | None, states: PoolStates | None) -> Finding:
     """Found when committed memory is near its limit; a page file that may still grow speaks against it."""
     committed = counters.committed if counters else poolmon.committed if poolmon else None
     limit = counters.commit_limit if counters else poolmon.commit_limit if poolmon else None
     if committed is None or limit is None:
         return not_assessed(ID, "committed memory or its limit is not in the evidence", "run `!vm`")
-    if committed.value > limit.value * 2:
+    if not limit.value or committed.value > limit.value * 2:
         return not_assessed(ID, f"the committed memory printed ({exact(committed.value)}) cannot be true", "run `!vm`")
     share = committed.value / limit.value
     because: tuple[Reason, ...] = (
@@ -30,8 +31,8 @@ def judge(counters: MemoryCounters | None, poolmon: PoolmonMemory | None) -> Fin
     if counters is None:
         return not_assessed(
             ID,
-            f"committed memory is at {percent(share)} of its present limit, but whether the page files may still grow is"
-            " not shown",
+            f"committed memory is at {percent(share)} of its present limit, but whether the page files may still grow"
+            " is not shown",
             "run `!vm`: it shows the page files' maximum",
             because=because,
         )
@@ -44,28 +45,32 @@ def judge(counters: MemoryCounters | None, poolmon: PoolmonMemory | None) -> Fin
     critical = share >= _NEARLY_NOTHING_LEFT and not room
     processes = sorted(counters.processes, key=lambda p: -p.commit_bytes)[:3]
     because += tuple(Reason(f"{p.name} (pid {p.pid}) has committed {size(p.commit_bytes)}") for p in processes)
-    pools = _pools(counters)
+    pool, taken = _largest_pool(states)
+    if pool is not None:
+        because += (Reason(f"{pool} pool alone takes {size(taken)}, {percent(taken / committed.value)} of all commit"),)
+    cause = pool if taken >= COMMIT_MOSTLY_POOL.value * committed.value else None
+    headline = f"committed memory is at {percent(share)} of its limit: {size(committed.value)} of {size(limit.value)}"
     return Finding(
         pattern=ID,
         verdict=Verdict.FOUND,
         severity=Severity.CRITICAL if critical else Severity.WARNING,
         confidence=Confidence.MEDIUM if room else Confidence.HIGH,
-        headline=f"committed memory is at {percent(share)} of its limit: {size(committed.value)} of {size(limit.value)}",
-        subject=Subject(resource="commit"),
-        because=(*because, *pools),
+        headline=headline + (f", most of it {cause} pool" if cause is not None else ""),
+        subject=Subject(pool=str(cause) if cause is not None else None, resource="commit"),
+        because=because,
         against=against,
-        explains=("allocations and stacks that cannot grow although the pools have room",),
+        explains=("allocations and stacks that fail whatever room the pools' own limits leave",),
         next_steps=(
+            *((f"free the {cause} pool first: see the findings about it",) if cause is not None else ()),
             "enlarge the page file, or let Windows manage its size",
             "find the process that commits most: the process table of `!vm`, or \\Process(*)\\Private Bytes",
         ),
     )
 
 
-def _pools(counters: MemoryCounters) -> tuple[Reason, ...]:
-    if counters.nonpaged_used is None or counters.paged_used is None or counters.committed is None:
-        return ()
-    pools = counters.nonpaged_used.value + counters.paged_used.value
-    return (
-        Reason(f"both pools together take {size(pools)}, {percent(pools / counters.committed.value)} of all commit"),
-    )
+def _largest_pool(states: PoolStates | None) -> tuple[PoolKind | None, int]:
+    """The pool with most bytes in use and its bytes; (None, 0) when no usage is known."""
+    if states is None:
+        return None, 0
+    known = [(s.kind, s.used.value) for s in (states.nonpaged, states.paged) if s.used is not None]
+    return max(known, key=lambda item: item[1], default=(None, 0))

@@ -26,7 +26,7 @@ _CAUSES = (
     "verifier-active",
 )
 _DEPLETIONS = frozenset({"nonpaged-pool-depletion", "paged-pool-depletion"})
-_SAME_POOL = frozenset({"pool-leak", "tags-growing-together", "pool-fragmentation", *_DEPLETIONS})
+_SAME_POOL = frozenset({"pool-leak", "tags-growing-together", "pool-fragmentation", "commit-exhaustion", *_DEPLETIONS})
 _CONTRIBUTORS = frozenset({"unloaded-driver-leak", "pool-leak", "handle-leak"})
 # Resources next to the pools: they head the conclusion only when no pool is in trouble for certain
 _BESIDE = frozenset({"system-pte-depletion", "commit-exhaustion", "lock-contention"})
@@ -38,13 +38,17 @@ def conclude(findings: Sequence[Finding]) -> Conclusion | None:
     holding = sorted((finding for finding in findings if finding.holds), key=_rank)
     if not holding:
         return None
-    head = holding[0]
+    head = _cause_of(holding[0], holding)
     parts = [_sentence(head)]
     told = [head]
     depletion = next((f for f in holding if f.pattern in _DEPLETIONS and f.subject.pool == head.subject.pool), None)
     if depletion is not None and depletion is not head:
         parts.append(f"Consequence: {depletion.headline}")
         told.append(depletion)
+    commit = next((f for f in holding if f.pattern == "commit-exhaustion" and _same_cause(f, head)), None)
+    if commit is not None and commit is not head:
+        parts.append(f"Consequence: {commit.headline}")
+        told.append(commit)
     if head.pattern in _DEPLETIONS:
         for finding in [f for f in holding if f.pattern in _CONTRIBUTORS and not _same_cause(f, head)][:2]:
             parts.append(f"Possible contributor (suspected): {finding.headline}")
@@ -59,14 +63,27 @@ def _worth_telling(finding: Finding) -> bool:
     return certain and finding.severity is not Severity.INFO
 
 
+def _cause_of(worst: Finding, holding: Sequence[Finding]) -> Finding:
+    """The finding, as certain as the worst one, that explains it: about the same pool, and furthest left."""
+    if worst.subject.pool is None:
+        return worst
+    same = [f for f in holding if _group(f) == _group(worst) and f.subject.pool == worst.subject.pool]
+    return min(same, key=_order)
+
+
 def _rank(finding: Finding) -> tuple[int, int, int]:
-    """Certain before suspected, the pools before the resources beside them, cause before consequence."""
-    order = _CAUSES.index(finding.pattern) if finding.pattern in _CAUSES else len(_CAUSES)
+    """Certain before suspected, the pools before the resources beside them, what hurts most, cause first."""
+    return _group(finding), _SEVERITY[finding.severity], _order(finding)
+
+
+def _order(finding: Finding) -> int:
+    return _CAUSES.index(finding.pattern) if finding.pattern in _CAUSES else len(_CAUSES)
+
+
+def _group(finding: Finding) -> int:
     if finding.severity is Severity.INFO:
-        group = 4
-    else:
-        group = (0 if finding.verdict is Verdict.FOUND else 2) + int(finding.pattern in _BESIDE)
-    return group, order, _SEVERITY[finding.severity]
+        return 4
+    return (0 if finding.verdict is Verdict.FOUND else 2) + int(finding.pattern in _BESIDE)
 
 
 def _same_cause(finding: Finding, head: Finding) -> bool:

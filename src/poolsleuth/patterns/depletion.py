@@ -9,19 +9,13 @@ from poolsleuth.model.system import BugCheck, EventText
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.patterns.attribution import Attribution
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
-from poolsleuth.patterns.thresholds import (
-    COMMIT_SHARE_CRITICAL,
-    COMMIT_SHARE_WARNING,
-    POOL_CRITICAL,
-    POOL_WARNING,
-    RAM_SHARE_CRITICAL,
-    RAM_SHARE_WARNING,
-)
+from poolsleuth.patterns.thresholds import RAM_SHARE_CRITICAL
 from poolsleuth.patterns.views import PoolState, PoolStates, SessionStates, TagView
 from poolsleuth.patterns.wording import exact, percent, plural, size
 from poolsleuth.windows import bugchecks, tag_notes
 
 TAGS_NAMED = 3  # of the largest tags, as evidence of what fills the pool
+_MUST_SUCCEED_POOL_EMPTY = 0x41
 TAG_WORTH_NAMING = 0.05  # of the pool: smaller ones explain nothing
 
 
@@ -70,7 +64,7 @@ def judge_pool(
             "run `!vm` (or give the crash dump)",
             subject=Subject(pool=str(kind)),
         )
-    warning, critical = _thresholds(state)
+    warning, critical = state.thresholds
     because = _because(state, system)
     share = state.share
     if share is None:
@@ -113,7 +107,8 @@ def judge_pool(
     if states.failures is not None and failures is None:
         against.append(
             Reason(
-                f"the {plural(states.failures.value, 'failed allocation')} that !vm counts cannot be assigned to this pool",
+                f"the {plural(states.failures.value, 'failed allocation')} that !vm counts cannot be assigned to this"
+                " pool",
                 states.failures.where,
             )
         )
@@ -154,14 +149,6 @@ def _found(
     )
 
 
-def _thresholds(state: PoolState) -> tuple[float, float]:
-    if not state.limit_is_memory:
-        return POOL_WARNING.value, POOL_CRITICAL.value
-    if state.kind is PoolKind.NONPAGED:
-        return RAM_SHARE_WARNING.value, RAM_SHARE_CRITICAL.value
-    return COMMIT_SHARE_WARNING.value, COMMIT_SHARE_CRITICAL.value
-
-
 def _because(state: PoolState, system: System) -> tuple[Reason, ...]:
     reasons = []
     if state.used is not None:
@@ -193,7 +180,8 @@ def _told_empty(kind: PoolKind, events: tuple[EventText, ...], bugcheck: BugChec
     ]
     if bugcheck is not None and kind is PoolKind.NONPAGED:
         note = bugchecks.note(bugcheck.code)
-        if note is not None and note.about == "pool-depletion":
+        # The other bug checks about depletion (0xAB) speak of a session's pool
+        if note is not None and bugcheck.code == _MUST_SUCCEED_POOL_EMPTY:
             reasons.append(Reason(f"bug check 0x{bugcheck.code:X} {note.name}: {note.says}", bugcheck.where))
     return tuple(reasons[:5])
 
@@ -214,7 +202,7 @@ def _not_depleted(
                     states.failures.where,
                 )
             )
-        elif (states.nonpaged.share or 0) < POOL_WARNING.value and (states.paged.share or 0) < POOL_WARNING.value:
+        elif states.nonpaged.has_room and states.paged.has_room:
             against.append(
                 Reason(
                     f"{failed} failed although both system pools have room: a session's pool, a past peak, or a"

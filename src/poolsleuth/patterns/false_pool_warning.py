@@ -65,7 +65,8 @@ def _banner(state: PoolState, name: str, states: PoolStates, counters: MemoryCou
             state,
         )
     share = state.share
-    printed = state.used.value / state.printed_max.value if state.used and state.printed_max else share
+    maximum = state.printed_max.value if state.printed_max is not None else 0
+    printed = state.used.value / maximum if state.used is not None and maximum else share
     if share is None or printed is None or max(share, printed) >= FALSE_BANNER.value:
         return None
     against: tuple[Reason, ...] = ()

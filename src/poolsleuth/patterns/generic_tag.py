@@ -6,7 +6,7 @@ from poolsleuth.model.machine import System
 from poolsleuth.model.tags import TagRow
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.shares import least_bytes, tag_share
-from poolsleuth.patterns.thresholds import POOL_WARNING, TAG_UNTAGGED_BYTES, TAG_UNTAGGED_SHARE
+from poolsleuth.patterns.thresholds import TAG_UNTAGGED_BYTES, TAG_UNTAGGED_SHARE
 from poolsleuth.patterns.views import PoolStates, TagView
 from poolsleuth.patterns.wording import exact, percent, size
 from poolsleuth.windows import tag_notes
@@ -40,7 +40,7 @@ def judge(tags: TagView, states: PoolStates | None, system: System) -> Finding:
         )
     note = tag_notes.find(row.tag)
     state = states.of(row.pool) if states is not None else None
-    full = state is not None and (state.share or 0) >= POOL_WARNING.value
+    full = state is not None and state.tight
     because = [_what(row, share, least)]
     if note is not None:
         because.append(Reason(f"{row.tag}: {note.holds}"))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.system import ProcessInfo, ProcessList
-from poolsleuth.model.tags import TagRow
+from poolsleuth.model.tags import Completeness, PoolKind, TagRow
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.thresholds import (
     EVENTS_SUSPECT,
@@ -33,7 +33,8 @@ def judge(tags: TagView | None, processes: ProcessList | None) -> Iterator[Findi
         yield from holding
         return
     counted = [p for p in processes.processes if p.handles is not None] if processes is not None else []
-    if counted:
+    # A list without the first process of every Windows is a cut one, and the many handles may be in the rest
+    if any(p.name.casefold().startswith("system") for p in counted):
         most = max(counted, key=lambda p: p.handles or 0)
         yield ruled_out(ID, f"no process holds many handles: the most are {most.handles:,} of {most.name}")
         return
@@ -45,6 +46,11 @@ def judge(tags: TagView | None, processes: ProcessList | None) -> Iterator[Findi
     objects = [row for row in tags.rows if _is_object(row)]
     if not objects:
         yield not_assessed(ID, "no kernel object's tag is among the rows shown", "run `!process 0 0` (handle counts)")
+        return
+    if any(tags.completeness.get(kind) is not Completeness.COMPLETE for kind in (PoolKind.NONPAGED, PoolKind.PAGED)):
+        yield not_assessed(
+            ID, "the tag table may be cut: objects that it does not show may be many", "run `!process 0 0`"
+        )
         return
     largest = max(objects, key=lambda r: r.outstanding or 0)
     yield ruled_out(

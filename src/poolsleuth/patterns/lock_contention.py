@@ -44,6 +44,8 @@ def judge(locks: tuple[ResourceLock, ...], summary: LockSummary | None) -> Itera
             ID,
             "nobody waits for a lock" + (f"; a contention count of {count:,} is history since boot" if count else ""),
             because=(Reason(f"{_name(busiest)}: contention count {count:,}, no waiters", busiest.where),),
+            # Without its closing line the list may be cut
+            confidence=Confidence.HIGH if summary is not None else Confidence.LOW,
         )
 
 
@@ -85,8 +87,10 @@ def _queue(lock: ResourceLock) -> Finding:
         because.append(Reason(f"{plural(waiting, 'thread')} listed as waiting", lock.where))
     guards = _guards(lock)
     registry = guards == "the registry"
-    owner = "one thread exclusively" if lock.state == "exclusive" else f"{plural(lock.owners or 0, 'thread')} shared"
-    because.append(Reason(f"held by {owner}", lock.where))
+    if lock.state == "exclusive":
+        because.append(Reason("held by one thread exclusively", lock.where))
+    elif lock.owners:
+        because.append(Reason(f"held by {plural(lock.owners, 'thread')} shared", lock.where))
     return Finding(
         pattern=ID,
         verdict=Verdict.FOUND if certain else Verdict.SUSPECTED,

@@ -12,7 +12,6 @@ from poolsleuth.patterns.thresholds import (
     FRAGMENTATION_GAP,
     FRAGMENTATION_MIN_BYTES,
     PINNED_PAGE_SHARE,
-    POOL_WARNING,
 )
 from poolsleuth.patterns.views import PoolState, PoolStates, TagView
 from poolsleuth.patterns.wording import exact, percent, size
@@ -72,7 +71,7 @@ def _pool(
 ) -> Finding | None:
     state = states.of(kind)
     tagged = tags.tagged_bytes(kind) if tags is not None else None
-    if state.used is None:
+    if state.used is None or not state.used.value:
         return None
     drawn = next((m for m in maps if m.pool is kind and m.used_pages is not None), None)
     if tagged is None:
@@ -106,11 +105,11 @@ def _pool(
             )
         )
     against = []
-    if (state.share or 0) < POOL_WARNING.value and state.share is not None:
+    if state.has_room and state.share is not None:
         against.append(Reason(f"the pool is not depleted yet: {percent(state.share)} of its limit"))
     if not pinned:
         against.append(Reason("no page was looked into: `!pool` on some pages would show what pins them"))
-    full = (state.share or 0) >= POOL_WARNING.value
+    full = state.tight
     return Finding(
         pattern=ID,
         verdict=Verdict.FOUND if pinned else Verdict.SUSPECTED,
@@ -179,8 +178,8 @@ def _pinned(page: PoolPage) -> _Pinned | None:
 def _pinned_reason(pinned: _Pinned) -> Reason:
     tags = ", ".join(sorted({block.tag for block in pinned.page.blocks if block.free is False}))
     return Reason(
-        f"page 0x{pinned.page.page:x} is held by {pinned.live_bytes} live bytes of {PAGE} (tag {tags}); the largest free"
-        f" run in it is 0x{pinned.largest_free:X}",
+        f"page 0x{pinned.page.page:x} is held by {pinned.live_bytes} live bytes of {PAGE} (tag {tags}); the largest"
+        f" free run in it is 0x{pinned.largest_free:X}",
         pinned.page.where,
     )
 

@@ -9,7 +9,7 @@ from poolsleuth.model.tags import PoolKind, TagRow
 from poolsleuth.patterns.attribution import Attribution
 from poolsleuth.patterns.pattern import not_assessed
 from poolsleuth.patterns.shares import least_bytes, tag_share
-from poolsleuth.patterns.thresholds import POOL_WARNING, TAG_DOMINATES, UNKNOWN_TAG_BYTES, UNKNOWN_TAG_LEADS
+from poolsleuth.patterns.thresholds import TAG_DOMINATES, UNKNOWN_TAG_BYTES, UNKNOWN_TAG_LEADS
 from poolsleuth.patterns.views import PoolStates, TagView
 from poolsleuth.patterns.wording import exact, percent, size
 from poolsleuth.windows import tag_notes
@@ -42,7 +42,7 @@ def _of_pool(
     kind: PoolKind, tags: TagView, states: PoolStates | None, system: System, owners: Attribution
 ) -> Iterator[Finding]:
     state = states.of(kind) if states is not None else None
-    tight = state is not None and ((state.share or 0) >= POOL_WARNING.value or state.failures is not None)
+    tight = state is not None and (state.tight or state.failures is not None)
     rows = tags.pool(kind)
     for row in rows:
         note = tag_notes.find(row.tag)

@@ -6,7 +6,7 @@ from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.memory import SessionUsage
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
-from poolsleuth.patterns.thresholds import POOL_WARNING, SESSION_CRITICAL, SESSION_WARNING
+from poolsleuth.patterns.thresholds import SESSION_CRITICAL, SESSION_WARNING
 from poolsleuth.patterns.views import PoolStates, SessionStates
 from poolsleuth.patterns.wording import exact, percent, plural, size
 
@@ -36,7 +36,7 @@ def judge(sessions: SessionStates | None, states: PoolStates | None) -> Iterator
 def _without_sessions(states: PoolStates | None) -> Finding:
     if states is not None and states.failures is not None:
         shares = (states.nonpaged.share, states.paged.share)
-        if all(share is not None and share < POOL_WARNING.value for share in shares):
+        if states.nonpaged.has_room and states.paged.has_room:
             return Finding(
                 pattern=ID,
                 verdict=Verdict.SUSPECTED,
@@ -74,9 +74,7 @@ def _session(session: SessionUsage, sessions: SessionStates, states: PoolStates 
         )
     explains = []
     full = share is not None and share >= SESSION_CRITICAL.value
-    system_fine = states is not None and all(
-        s.share is not None and s.share < POOL_WARNING.value for s in (states.nonpaged, states.paged)
-    )
+    system_fine = states is not None and all(s.has_room for s in (states.nonpaged, states.paged))
     if system_fine and states is not None:
         because.append(
             Reason(

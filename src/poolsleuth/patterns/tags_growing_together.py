@@ -7,7 +7,7 @@ from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.tags import TagRow
 from poolsleuth.patterns.pattern import not_assessed
-from poolsleuth.patterns.thresholds import OBJECTS_SUSPECT, POOL_WARNING, TWINS_DIFFERENCE, TWINS_MIN
+from poolsleuth.patterns.thresholds import OBJECTS_SUSPECT, TWINS_DIFFERENCE, TWINS_MIN
 from poolsleuth.patterns.views import PoolStates, TagView
 from poolsleuth.windows import tag_notes
 from poolsleuth.windows.tag_notes import Role
@@ -17,9 +17,7 @@ ID = "tags-growing-together"
 
 def judge(tags: TagView, states: PoolStates | None) -> Iterator[Finding]:
     """Suspected when two tags have equal, large counts in a machine that is short of pool; else not assessed."""
-    tight = states is not None and any(
-        (state.share or 0) >= POOL_WARNING.value for state in (states.nonpaged, states.paged)
-    )
+    tight = states is not None and any(state.tight for state in (states.nonpaged, states.paged))
     pairs = _pairs(tags) if tight else [p for p in _pairs(tags) if (p[0].outstanding or 0) >= OBJECTS_SUSPECT.value]
     for first, second in pairs[:5]:
         whole, part = _order(first, second)

@@ -33,6 +33,9 @@ COMMIT_SHARE_CRITICAL: Final = Threshold(0.60, "paged pool is then the largest s
 COMMIT_CRITICAL: Final = Threshold(
     0.90, "allocations that need commit begin to fail: a real machine at 90.7 % could not grow a stack"
 )
+COMMIT_MOSTLY_POOL: Final = Threshold(
+    0.40, "healthy machines have a tenth of their commit in pools; with two fifths the pool is what fills it"
+)
 SESSION_WARNING: Final = Threshold(0.80, "the same rule as for the system pools")
 SESSION_CRITICAL: Final = Threshold(0.90, "the same rule as for the system pools")
 FRAGMENTATION_GAP: Final = Threshold(

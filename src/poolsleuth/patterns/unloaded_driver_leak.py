@@ -11,9 +11,10 @@ from poolsleuth.model.tags import TagRow
 from poolsleuth.patterns.attribution import Attribution, NameMatch
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.shares import least_bytes, tag_share
-from poolsleuth.patterns.thresholds import POOL_WARNING, UNLOADED_BYTES
+from poolsleuth.patterns.thresholds import UNLOADED_BYTES
 from poolsleuth.patterns.views import PoolStates, TagView
 from poolsleuth.patterns.wording import exact, percent, plural, size
+from poolsleuth.windows import tag_notes
 
 ID = "unloaded-driver-leak"
 
@@ -71,7 +72,8 @@ def _caught(bugcheck: BugCheck | None, verifier: VerifierState | None) -> Findin
         because.append(
             Reason(
                 f"Driver Verifier lists {verified.name} with {verified.nonpaged_allocations or 0} nonpaged and"
-                f" {verified.paged_allocations or 0} paged allocations ({exact((verified.nonpaged_bytes or 0) + (verified.paged_bytes or 0))})",
+                f" {verified.paged_allocations or 0} paged allocations,"
+                f" {exact((verified.nonpaged_bytes or 0) + (verified.paged_bytes or 0))}",
                 verified.where,
             )
         )
@@ -85,13 +87,14 @@ def _caught(bugcheck: BugCheck | None, verifier: VerifierState | None) -> Findin
         verdict=Verdict.FOUND,
         severity=Severity.CRITICAL,
         confidence=Confidence.HIGH if driver else Confidence.MEDIUM,
-        headline=f"{driver or 'a verified driver'} was unloaded and left {count} of pool behind (caught by Driver Verifier)",
+        headline=f"{driver or 'a verified driver'} was unloaded and left {count} of pool behind (caught by Driver"
+        " Verifier)",
         subject=Subject(driver=driver, tag=tags[0] if len(tags) == 1 else None),
         because=tuple(because),
         explains=("the bug check",),
         next_steps=(
-            f"`!verifier 3 {driver or '<driver.sys>'}` lists every block with its caller; free them in the driver's unload"
-            " routine",
+            f"`!verifier 3 {driver or '<driver.sys>'}` lists every block with its caller; free them in the driver's"
+            " unload routine",
         ),
     )
 
@@ -102,12 +105,14 @@ def _left_behind(row: TagRow, states: PoolStates | None, system: System, owners:
         return None
     owner = owners.owner(row)
     gone = [m for m in owners.named_like(row.tag) if m.unloads and not m.loaded]
-    if not gone or (owner is not None and owner.binary is not None):
+    # A tag that Windows or a list knows is nobody else's by its name alone: Proc is not left behind by procmon.sys
+    known = tag_notes.find(row.tag) is not None or (owner is not None and owner.binary is not None)
+    if not gone or known:
         return None
     match = gone[0]
     share = tag_share(row, states, system)
     state = states.of(row.pool) if states is not None else None
-    tight = state is not None and (state.share or 0) >= POOL_WARNING.value
+    tight = state is not None and state.tight
     part = f", {percent(share)} of the {row.pool} pool in use" if share is not None else ""
     times = "once" if match.unloads == 1 else f"{match.unloads} times"
     return Finding(

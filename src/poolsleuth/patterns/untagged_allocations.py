@@ -6,7 +6,8 @@ from poolsleuth.model.machine import System
 from poolsleuth.model.tags import Completeness, PoolKind, TagRow
 from poolsleuth.patterns.attribution import Attribution, Importer
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
-from poolsleuth.patterns.thresholds import POOL_WARNING, TAG_UNTAGGED_BYTES, TAG_UNTAGGED_SHARE
+from poolsleuth.patterns.shares import tag_share
+from poolsleuth.patterns.thresholds import TAG_UNTAGGED_BYTES, TAG_UNTAGGED_SHARE
 from poolsleuth.patterns.views import PoolState, PoolStates, TagView
 from poolsleuth.patterns.wording import exact, percent, plural
 
@@ -27,16 +28,16 @@ def judge(tags: TagView, states: PoolStates | None, system: System, owners: Attr
         )
     row = max(rows, key=lambda r: r.bytes or 0)
     state = states.of(row.pool) if states is not None else None
-    share = (row.bytes or 0) / state.used.value if state is not None and state.used is not None else None
+    share = tag_share(row, states, system) if row.bytes is not None else None
     if not _substantial(row, share):
         return ruled_out(
             ID,
-            f"untagged memory is small: {exact(row.bytes or 0)} of {row.pool} pool",
-            because=(Reason(f"tag None: {row.outstanding or 0:,} blocks, {exact(row.bytes or 0)}", row.where),),
+            f"untagged memory is small: {_amount(row)} of {row.pool} pool",
+            because=(Reason(f"tag None: {_amount(row)}", row.where),),
         )
     importers = owners.importers(FUNCTION)
     because, against, driver = _who(importers, owners)
-    full = state is not None and (state.share or 0) >= POOL_WARNING.value
+    full = state is not None and state.tight
     size = f"{exact(row.bytes)} in " if row.bytes is not None else ""
     headline = f"{size}{row.outstanding or 0:,} blocks of {row.pool} pool have no tag (tag None: ExAllocatePool)"
     if driver is not None:
@@ -46,17 +47,25 @@ def judge(tags: TagView, states: PoolStates | None, system: System, owners: Attr
         pattern=ID,
         verdict=Verdict.FOUND,
         severity=Severity.CRITICAL if full else Severity.WARNING,
-        confidence=Confidence.HIGH if driver is not None or not importers else Confidence.MEDIUM,
+        # One importer is the only one for certain when every module was searched
+        confidence=Confidence.HIGH
+        if not importers or (driver is not None and owners.searched_all_modules)
+        else Confidence.MEDIUM,
         headline=headline,
         subject=Subject(pool=str(row.pool), tag="None", driver=driver),
         because=(
-            Reason(f"tag None: {row.outstanding or 0:,} blocks, {exact(row.bytes or 0)}{part}", row.where),
+            Reason(f"tag None: {_amount(row)}{part}", row.where),
             *because,
         ),
         against=against,
         explains=(_explains(row, state, share),) if full else (),
         next_steps=_steps(importers, system, driver),
     )
+
+
+def _amount(row: TagRow) -> str:
+    blocks = f"{row.outstanding or 0:,} blocks"
+    return blocks if row.bytes is None else f"{blocks}, {exact(row.bytes)}"
 
 
 def _substantial(row: TagRow, share: float | None) -> bool:
@@ -80,8 +89,8 @@ def _who(importers: list[Importer], owners: Attribution) -> tuple[tuple[Reason, 
         if importer.guid_named:
             because.append(
                 Reason(
-                    "a driver named by a GUID that is not on disk is created at run time by its parent program: look for"
-                    " the program, not for the file"
+                    "a driver named by a GUID that is not on disk is created at run time by its parent program: look"
+                    " for the program, not for the file"
                 )
             )
         if importer.redacted:
@@ -110,12 +119,13 @@ def _steps(importers: list[Importer], system: System, driver: str | None) -> tup
     search = "s-q" if system.bits == 64 else "s-d"
     if driver is not None:
         return (
-            f"update or remove the product that brings {driver}, then watch tag None with poolmon: it must stop growing",
+            f"update or remove the product that brings {driver}, then watch tag None with poolmon: it must stop"
+            " growing",
             f"confirm with `!dh -f <base>` (Import Address Table Directory) and `lmvm` on {driver}",
         )
     steps = [
-        f"`x {FUNCTION}` for its address, then `!for_each_module {search} @#Base @#End <address>`: each hit is an import"
-        " table",
+        f"`x {FUNCTION}` for its address, then `!for_each_module {search} @#Base @#End <address>`: each hit is an"
+        " import table",
         "`dps <hit>` to see that it is an import table, `!lmi <hit>` for the module",
     ]
     if importers:

@@ -1,13 +1,20 @@
 """What patterns look at: the pools with their limits, and all tag tables of a machine as one."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from poolsleuth.model.facts import Figure, Where
 from poolsleuth.model.machine import Machine, System
 from poolsleuth.model.memory import MemoryCounters, SessionMemory, SessionUsage
 from poolsleuth.model.tags import Completeness, PoolKind, PoolmonMemory, TagRow, TagTable
-from poolsleuth.patterns.thresholds import POOL_WARNING
+from poolsleuth.patterns.thresholds import (
+    COMMIT_SHARE_CRITICAL,
+    COMMIT_SHARE_WARNING,
+    POOL_CRITICAL,
+    POOL_WARNING,
+    RAM_SHARE_CRITICAL,
+    RAM_SHARE_WARNING,
+)
 from poolsleuth.windows.builds import Era
 from poolsleuth.windows.pool_limits import effective_limit
 
@@ -38,6 +45,25 @@ class PoolState:
         if self.used is None or not self.limit:
             return None
         return self.used.value / self.limit
+
+    @property
+    def thresholds(self) -> tuple[float, float]:
+        """The shares from which the pool is tight, and full: lower ones where the limit is all of memory."""
+        if not self.limit_is_memory:
+            return POOL_WARNING.value, POOL_CRITICAL.value
+        if self.kind is PoolKind.NONPAGED:
+            return RAM_SHARE_WARNING.value, RAM_SHARE_CRITICAL.value
+        return COMMIT_SHARE_WARNING.value, COMMIT_SHARE_CRITICAL.value
+
+    @property
+    def tight(self) -> bool:
+        """True from the warning threshold on; False also when the share is not known."""
+        return self.share is not None and self.share >= self.thresholds[0]
+
+    @property
+    def has_room(self) -> bool:
+        """True when the share is known and below the warning threshold."""
+        return self.share is not None and self.share < self.thresholds[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,22 +139,18 @@ def pool_states(machine: Machine) -> PoolStates | None:
     failures = counters.pool_failures
     session_failures = any(s.failures for fact in machine.all(SessionMemory) for s in fact.sessions)
     if failures is not None and not session_failures:
-        tight = [s for s in (nonpaged, paged) if (s.share or 0.0) >= POOL_WARNING.value]
+        tight = [s for s in (nonpaged, paged) if s.tight]
         known = nonpaged.share is not None and paged.share is not None
         if len(tight) == 1 and known:
             # The only pool that is tight is the one that failed; with two, or none, nobody can tell
-            nonpaged = _with_failures(nonpaged, failures if tight[0] is nonpaged else None)
-            paged = _with_failures(paged, failures if tight[0] is paged else None)
+            nonpaged = replace(nonpaged, failures=failures if tight[0] is nonpaged else None)
+            paged = replace(paged, failures=failures if tight[0] is paged else None)
     return PoolStates(
         nonpaged=nonpaged,
         paged=paged,
         failures=failures,
         physical=system.physical_bytes,
     )
-
-
-def _with_failures(state: PoolState, failures: Figure | None) -> PoolState:
-    return PoolState(**{**{n: getattr(state, n) for n in PoolState.__dataclass_fields__}, "failures": failures})
 
 
 def _state(kind: PoolKind, counters: MemoryCounters, system: System) -> PoolState:

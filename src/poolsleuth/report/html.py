@@ -18,31 +18,31 @@ BUDGET = 1_000_000  # bytes: what a mail server and a ticket system still take
 
 def render_html(report: Report) -> str:
     """The whole page. What does not fit into the budget is cut, largest and most severe kept, and the page says so."""
-    cut: Cut = BASE_CUT
-    while True:
-        page = _page(report, cut)
-        if len(page.encode("utf-8")) <= BUDGET or cut.smallest:
-            return page
+    cut = BASE_CUT
+    while (page := _page(report, cut)) is None:
         cut = cut.tighter()
+    return page
 
 
-def _page(report: Report, cut: Cut) -> str:
+def _page(report: Report, cut: Cut) -> str | None:
+    """The page of this cut; None as soon as it is larger than the budget, so that no report costs more than that."""
     style, script = _asset("report.css"), _asset("report.js")
     policy = (
         f"default-src 'none'; style-src '{_source_hash(style)}'; script-src '{_source_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    # Both are files of this package and hold no data of the report: the only text that is not escaped.
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            page=page_view(report, cut),
-            policy=policy,
-            style=Markup(style),
-            script=Markup(script),
-        )
-    )
+    template = _environment().get_template("report.html.j2")
+    chunks: list[str] = []
+    size = 0
+    # Style and script are files of this package and hold no data of the report: the only text that is not escaped.
+    for chunk in template.generate(
+        page=page_view(report, cut), policy=policy, style=Markup(style), script=Markup(script)
+    ):
+        size += len(chunk.encode("utf-8"))
+        if size > BUDGET and not cut.smallest:
+            return None
+        chunks.append(chunk)
+    return "".join(chunks)
 
 
 def _asset(name: str) -> str:

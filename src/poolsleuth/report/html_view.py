@@ -1,11 +1,12 @@
 """What the HTML page shows, cut to size: the template only lays it out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from poolsleuth.model.finding import Verdict
 from poolsleuth.model.report import Report, ReportFinding, ReportInput, ReportMachine, ReportReason, ReportTag
 from poolsleuth.report.arrange import (
+    MachineVerdict,
     PoolRow,
     bugcheck_text,
     failures_text,
@@ -69,7 +70,7 @@ def _values(cut: Cut) -> list[int]:
 
 
 BASE_CUT = Cut(
-    rows=4000, machines=60, index=600, findings=60, reasons=20, text=2000, inputs=300, problems=300, sessions=60
+    rows=4000, machines=60, index=1000, findings=60, reasons=20, text=2000, inputs=300, problems=300, sessions=60
 )
 _LEAST = Cut(rows=0, machines=2, index=20, findings=3, reasons=2, text=120, inputs=5, problems=5, sessions=3)
 
@@ -139,8 +140,8 @@ class TagView:
 
 
 @dataclass(frozen=True, slots=True)
-class MachineView:
-    """One machine. ``full`` is False for a machine that is only named in the overview."""
+class IndexView:
+    """One machine in the overview; ``full`` is False for one that stands nowhere else."""
 
     number: int
     full: bool
@@ -148,9 +149,20 @@ class MachineView:
     says: str
     verdict: str
     tone: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class MachineView:
+    """One machine in detail."""
+
+    number: int
+    name: str
+    says: str
+    verdict: str
+    tone: str
     confidence: str
     pattern: str
-    summary: str
     system: tuple[str, ...]
     bugcheck: str | None
     facts: tuple[tuple[str, str], ...]
@@ -186,7 +198,8 @@ class PageView:
 
     version: str
     title: str
-    machines: tuple[MachineView, ...]
+    index: tuple[IndexView, ...]
+    machines: Iterator[MachineView]  # made while the page is written: a page that grows too large is given up early
     machine_count: int
     tally: str
     machines_left: str
@@ -207,17 +220,21 @@ def page_view(report: Report, cut: Cut) -> PageView:
     indexed = sorted(worst[: cut.index])
     detailed = set(worst[: cut.machines])
     rows = cut.rows // max(1, len(detailed))
-    views = tuple(_machine(report, number, cut, full=number in detailed, rows=rows) for number in indexed)
+    index = tuple(
+        _index(report.machines[number - 1], verdicts[number - 1], number, cut, full=number in detailed)
+        for number in indexed
+    )
     sick = sum(verdict.verdict is not None for verdict in verdicts)
     total = len(report.machines)
-    name = views[0].name if total == 1 else plural(total, "machine")
+    name = index[0].name if total == 1 else plural(total, "machine")
     return PageView(
         version=short(report.tool_version, 60),
         title=f"Kernel pool diagnosis: {short(name, 80)}",
-        machines=views,
+        index=index,
+        machines=(_machine(report, number, cut, rows) for number in sorted(detailed)),
         machine_count=total,
         tally=f"{count_text(sick)} of {plural(total, 'machine')} {'has' if sick == 1 else 'have'} findings that hold.",
-        machines_left=_left(total - len(views), "machine"),
+        machines_left=_left(total - len(index), "machine"),
         detailed=len(detailed),
         inputs=tuple(_input(entry, cut) for entry in report.inputs[: cut.inputs]),
         input_count=len(report.inputs),
@@ -235,34 +252,43 @@ def _left(n: int, one: str) -> str:
     return plural(n, one) if n > 0 else ""
 
 
-def _machine(report: Report, number: int, cut: Cut, *, full: bool, rows: int) -> MachineView:
+def _index(machine: ReportMachine, verdict: MachineVerdict, number: int, cut: Cut, *, full: bool) -> IndexView:
+    return IndexView(
+        number=number,
+        full=full,
+        name=short(machine_name(machine, number), min(cut.text, 200)),
+        says=short(verdict.says, min(cut.text, 200)),
+        verdict=verdict_word(verdict.verdict) if verdict.verdict else "nothing found",
+        tone=verdict.severity.value if verdict.severity else "fine",
+        summary=short(system_words(machine)[0], min(cut.text, 80)),
+    )
+
+
+def _machine(report: Report, number: int, cut: Cut, rows: int) -> MachineView:
     machine = report.machines[number - 1]
     verdict = verdict_of(machine)
-    findings = ordered_findings(machine.findings) if full else []
+    findings = ordered_findings(machine.findings)
     by_verdict = {v: [f for f in findings if f.verdict is v] for v in Verdict}
     holding = [finding for finding in findings if finding.holds]
-    pools = pool_rows(machine) if full else []
-    shown = largest_tags(machine.tags, rows) if full else []
+    pools = pool_rows(machine)
+    shown = largest_tags(machine.tags, rows)
     left = len(machine.tags) - len(shown)
 
     def views(chosen: Sequence[ReportFinding]) -> tuple[FindingView, ...]:
         return tuple(_finding(finding, report.inputs, cut) for finding in chosen[: cut.findings])
 
-    words = [short(text, cut.text) for text in system_words(machine)]
     return MachineView(
         number=number,
-        full=full,
         name=short(machine_name(machine, number), cut.text),
-        says=short(verdict.says, cut.text if full else min(cut.text, 200)),
+        says=short(verdict.says, cut.text),
         verdict=verdict_word(verdict.verdict) if verdict.verdict else "nothing found",
         tone=verdict.severity.value if verdict.severity else "fine",
         confidence=f"{verdict.confidence.value} confidence" if verdict.confidence else "",
         pattern=short(verdict.pattern or "", cut.text),
-        summary=short(words[0], min(cut.text, 80)),
-        system=tuple(words) if full else (),
+        system=tuple(short(text, cut.text) for text in system_words(machine)),
         bugcheck=short(bugcheck_text(machine) or "", cut.text) or None,
-        facts=_facts(machine, cut) if full else (),
-        basis=tuple(short(text, cut.text) for text in machine.system.basis[: cut.reasons]) if full else (),
+        facts=_facts(machine, cut),
+        basis=tuple(short(text, cut.text) for text in machine.system.basis[: cut.reasons]),
         pools=tuple(_pool(row, cut) for row in pools[: 2 + cut.sessions]),
         sessions_left=max(0, len(pools) - 2 - cut.sessions),
         bearing=next((i for i, f in enumerate(holding[: cut.findings], 1) if f.pattern == verdict.pattern), None),
@@ -337,7 +363,7 @@ def _reasons(reasons: Sequence[ReportReason], inputs: Sequence[ReportInput], cut
 
 
 def _step(text: str, cut: Cut) -> Step:
-    return Step(step_parts(short(text, cut.text)), whole=len(clean(text)) <= cut.text)
+    return Step(step_parts(short(text, cut.text)), whole=len(text) <= cut.text and len(clean(text)) <= cut.text)
 
 
 def _tag(tag: ReportTag, cut: Cut) -> TagView:

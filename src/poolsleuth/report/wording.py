@@ -44,20 +44,27 @@ def clean(text: str) -> str:
     unassigned characters become an escape such as ``\\x1b`` or ``\\u202e``; line breaks, tabs and odd blanks
     become a space, so that no file can write lines of its own into a report.
     """
-    if text.isprintable():
-        return text
-    return "".join(map(_visible, text))
+    return text if text.isprintable() else text.translate(_VISIBLE)
 
 
-def _visible(character: str) -> str:
-    if character.isprintable():
-        return character
-    if character in "\t\n\r" or unicodedata.category(character) == "Zs":
-        return " "
-    code = ord(character)
-    if code <= 0xFF:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+class _Visible(dict[int, str]):
+    """What each character is shown as, worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if character.isprintable():
+            shown = character
+        elif character in "\t\n\r" or unicodedata.category(character) == "Zs":
+            shown = " "
+        elif code <= 0xFF:
+            shown = f"\\x{code:02x}"
+        else:
+            shown = f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+        self[code] = shown
+        return shown
+
+
+_VISIBLE = _Visible()
 
 
 def short(text: str, limit: int) -> str:

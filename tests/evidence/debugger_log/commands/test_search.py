@@ -126,7 +126,7 @@ SAMPLE = DWORDS + BYTES + QUADS
 @given(st.integers(0, len(SAMPLE)), st.integers(0, len(SAMPLE)), st.text(max_size=30))
 def test_damaged_outputs_never_fail(start: int, end: int, inserted: str) -> None:
     for text in (SAMPLE[start:end], SAMPLE[:start] + inserted + SAMPLE[end:]):
-        assert len(hits(text)) <= 6
+        assert len(hits(text)) <= text.count("\n") + 1
 
 
 @pytest.mark.parametrize(

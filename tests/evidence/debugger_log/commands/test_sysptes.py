@@ -51,7 +51,7 @@ def plain(value: Any) -> Any:
 
 
 def wrapped(text: str, width: int = 64) -> str:
-    return re.sub(rf"(?m)^(.{{20,{width}}}) +(?=\S)", r"\1\n", text)
+    return re.sub(rf"(?m)^(?=.{{{width + 1}}})(.{{20,{width}}}) +(?=\S)", r"\1\n", text)
 
 
 DAMAGE: dict[str, Callable[[str], str]] = {

@@ -22,7 +22,7 @@ _HEX = r"(?:0x)?[0-9a-fA-F]{1,16}"
 _NAME = r"(?!STATUS_)[A-Z][A-Z0-9]{1,40}(?:_[A-Z0-9]{1,40}){1,12}"
 _BOX = re.compile(r"Bugcheck\s{1,8}Analysis", re.IGNORECASE)
 _NAMED = re.compile(
-    rf"^[ *]*(?:(?P<name>{_NAME})|Unknown\s{{1,8}}bugcheck\s{{1,8}}code)[ ]{{1,8}}"
+    rf"^[ *]*(?:(?P<name>{_NAME})|Unknown\s{{1,8}}bugcheck\s{{1,8}}code)\s{{1,8}}"
     r"\((?P<code>(?:0x)?[0-9a-fA-F]{1,8})\)",
     re.MULTILINE,
 )
@@ -53,7 +53,7 @@ _KEY = re.compile(
 _NEXT_KEY = re.compile(r"\s{1,40}[A-Z][A-Z0-9_]{4,40}:")
 _CAUSED_BY = re.compile(
     r"Probably\s{1,8}caused\s{1,8}by\s{0,8}:\s{0,8}(?P<image>[^\s()]{1,120})"
-    r"(?:\s{1,8}\([ ]{0,8}(?P<symbol>[^()\n]{1,200}?)[ ]{0,8}\))?"
+    r"(?:\s{1,8}\(\s{0,8}(?P<symbol>[^()\n]{1,200}?)\s{0,8}\))?"
 )
 # A text that says: this number is a tag
 _SAYS_TAG = re.compile(r"\b(?:pool\s{1,4}tag|allocat\w{0,8}'?s?\s{1,4}tag|tag\s{1,4}being\s{1,4}used)\b", re.IGNORECASE)

@@ -62,7 +62,10 @@ _SYSTEM_FIGURE = re.compile(
     r"|PhysicalMemoryUsage|NonPagedPoolUsage)>?\s{1,20}(?P<value>\d{1,20})\b"
     r"|<(?P<tag>SystemCommitLimit|SystemCommitCharge|PagedPoolUsage|NonPagedPoolUsage)>(?P<content>\d{1,20})<"
 )
-_MESSAGE_END = re.compile(r"\n[ \x1f]*\n|\n[ ]*(?:Event\s{1,8}Xml:|Data:|For more information)|<")
+# A blank line ends a message behind a full stop; elsewhere it is a double spaced copy's
+_MESSAGE_END = re.compile(
+    r"(?<=[.!?])[ \x1f]*\n[ \x1f]*\n|(?:\n[ \x1f]{0,8}){3}|\n[ ]*(?:Event\s{1,8}Xml:|Data:|For more information)|<"
+)
 
 
 class _Events(BufferedOutput):
@@ -175,7 +178,7 @@ class _Reader:
         r"Event\s+Type:\s*(?:Error|Warning|Information)",
         r"Log\s+Name:\s*System",
         r"<Event[ >]",
-        r"[-+][ ]*System[ ]*\n(?:[ ]*\n)?[ ]*[-+][ ]*Provider",
+        r"[-+][ ]*System\s{1,40}[-+][ ]*Provider",
         r"Event\s*ID:\s*(?:2019|2020|2004|333)\b",
         r"(?:(?:Description|Message)\s*:\s*)?[\"']?(?:The\s+server\s+was\s+unable\s+to\s+allocate\s+from\s+the\s+system"
         r"|An\s+I/O\s+operation\s+initiated\s+by\s+the\s+Registry|Windows\s+successfully\s+diagnosed\s+a\s+low\s)",

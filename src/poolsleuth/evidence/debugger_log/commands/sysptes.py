@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from itertools import zip_longest
 
 from poolsleuth.evidence.debugger_log.output import (
     NUMBER,
@@ -84,7 +85,7 @@ def _system_sections(text: str) -> list[tuple[int, int]]:
     if not headings:
         return [(0, len(text))]
     parts = [(0, headings[0].start())]
-    for heading, following in zip(headings, [*headings[1:], None], strict=True):
+    for heading, following in zip_longest(headings, headings[1:]):
         if " ".join(heading["kind"].split()).lower().endswith("system"):
             parts.append((heading.end(), following.start() if following else len(text)))
     return parts

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import zip_longest
 
 from poolsleuth.evidence.debugger_log.output import ADDRESS, Block, BufferedOutput, Context, Output, address_bits
 from poolsleuth.model.facts import Fact, Figure
@@ -39,7 +40,7 @@ _BYTES = re.compile(rf"Current\s{{1,8}}Pool\s{{1,8}}Bytes{_PAIR}", re.IGNORECASE
 # Address, size, tag (which may hold blanks), caller's address, and in newer debuggers its symbol
 _ALLOCATION = re.compile(
     rf"^[ *]*(?P<address>{ADDRESS})\s{{1,40}}(?P<size>(?:0x)?[0-9a-fA-F]{{8}})[ ]{{1,40}}(?P<tag>\S[^\n]{{0,3}}?)"
-    rf"\s{{1,40}}(?P<caller>{ADDRESS})\b(?:[ ]{{1,40}}(?P<symbol>[A-Za-z_]\w{{0,63}}!\S{{1,200}}))?",
+    rf"\s{{1,40}}(?P<caller>{ADDRESS})\b(?:\s{{1,40}}(?P<symbol>[A-Za-z_]\w{{0,63}}!\S{{1,200}}))?",
     re.MULTILINE,
 )
 
@@ -104,7 +105,7 @@ def _drivers(block: Block) -> tuple[tuple[VerifiedDriver, ...], int | None]:
     heads = list(_DRIVER.finditer(text))[:MAX_DRIVERS]
     drivers: list[VerifiedDriver] = []
     bits: int | None = None
-    for head, following in zip(heads, [*heads[1:], None], strict=True):
+    for head, following in zip_longest(heads, heads[1:]):
         end = following.start() if following else len(text)
         allocations: list[VerifiedAllocation] = []
         for row in _ALLOCATION.finditer(text, head.end(), end):
