@@ -38,7 +38,7 @@ LEAK = ReportFinding(
         ReportReason("Tag None is what ExAllocatePool writes; it is no tag of a driver's own."),
     ),
     against=(ReportReason("Two modules were unloaded before the capture and could not be searched.", 0, "line 240"),),
-    explains=("39.6% of the nonpaged pool in use.", "The 3 failed allocations."),
+    explains=("39.6 % of the nonpaged pool in use.", "The 3 failed allocations."),
     next_steps=(
         "Run `!for_each_module s-d @#Base @#End nt!ExAllocatePool` and then `!lmi` on each address that it prints.",
         "Update or remove the product that loads guid.sys: poolsleuth whois None C:\\drivers\\guid.sys",
@@ -51,7 +51,7 @@ DEPLETION = ReportFinding(
     verdict=Verdict.FOUND,
     severity=Severity.CRITICAL,
     confidence=Confidence.HIGH,
-    headline="The nonpaged pool is full: 98.1% of its limit is in use, and allocations fail.",
+    headline="The nonpaged pool is full: 98.1 % of its limit is in use, and allocations fail.",
     subject=Subject(pool="nonpaged"),
     because=(
         ReportReason("NonPagedPool Usage is 125,476 Kb of 127,944 Kb.", 0, "line 74"),
@@ -96,7 +96,7 @@ RULED_OUT = ReportFinding(
     verdict=Verdict.RULED_OUT,
     severity=Severity.INFO,
     confidence=Confidence.HIGH,
-    headline="The paged pool has room: 56.6% of its limit is in use.",
+    headline="The paged pool has room: 56.6 % of its limit is in use.",
     because=(ReportReason("PagedPool Usage is 88,076 Kb of 155,648 Kb.", 0, "line 83"),),
 )
 

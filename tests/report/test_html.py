@@ -55,7 +55,7 @@ def test_everything_of_a_report_is_on_the_page(full_report: Report) -> None:
         for reason in (*finding.because, *finding.against):
             assert reason.says in text
         assert all(words in text for words in finding.explains)
-    for words in ("98.1%", "122.5 MiB of 124.9 MiB", "1.2 MiB, no known limit", "7,837 failed allocations"):
+    for words in ("98.1 %", "122.5 MiB of 124.9 MiB", "1.2 MiB, no known limit", "7,837 failed allocations"):
         assert words in text
     for entry in full_report.inputs:
         assert entry.name in text
@@ -163,7 +163,7 @@ def test_500_machines_fit_and_the_worst_are_shown(huge_report: Report) -> None:
 
 @pytest.mark.parametrize("character", ['"', "\x00", "\U0001f4a3", "\u202e", "x "])
 def test_no_report_at_all_is_larger_than_the_budget(hostile_report: Report, character: str) -> None:
-    text = character * 20_000
+    text = character * 5_000
     machine = hostile_report.machines[0]
     reason = ReportReason(text, 0, text)
     finding = replace(
@@ -181,12 +181,12 @@ def test_no_report_at_all_is_larger_than_the_budget(hostile_report: Report, char
         system=replace(machine.system, basis=(text,) * 100),
         pools=replace(machine.pools, sessions=tuple(SessionPoolUse(id=i, failures=3) for i in range(2000))),
         tags=tuple(replace(machine.tags[0], tag=text, description=text, driver=text) for _ in range(3000)),
-        findings=(finding,) * 200,
+        findings=(finding,) * 80,
     )
     report = Report(
         tool_version=text,
         inputs=(ReportInput(text, None, None, text),) * 3000,
-        machines=(machine,) * 1000,
+        machines=(machine,) * 300,
         problems=(ReportProblem(text, 0, text),) * 3000,
     )
     html = render_html(report)

@@ -43,7 +43,7 @@ def test_a_hostile_report_on_an_ascii_console(hostile_report: Report, golden: Ca
 
 def test_the_verdict_stands_before_the_pools_and_these_before_the_findings(full_report: Report) -> None:
     text = printed(full_report)
-    order = ["FILESRV-02", "because guid.sys allocates", "98.1%", "1. The nonpaged pool is full", "Ruled out: "]
+    order = ["FILESRV-02", "because guid.sys allocates", "98.1 %", "1. The nonpaged pool is full", "Ruled out: "]
     assert sorted(order, key=text.index) == order
 
 
@@ -61,7 +61,7 @@ def test_nothing_of_a_hostile_report_steers_the_terminal(hostile_report: Report,
 def test_bars_are_plain_where_the_console_is(full_report: Report, encoding: str) -> None:
     text = printed(full_report, encoding=encoding)
     assert text.isascii()
-    assert re.search(r"nonpaged pool  #+-+ +98\.1%", text)
+    assert re.search(r"nonpaged pool  #+-+ +98\.1 %", text)
 
 
 def test_a_pipe_gets_no_colour_and_a_terminal_does(full_report: Report) -> None:

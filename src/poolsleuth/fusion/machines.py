@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from poolsleuth.fusion.clues import Clues, clues_of
 from poolsleuth.fusion.identify import identify
 from poolsleuth.model.facts import Fact
 from poolsleuth.model.machine import Machine
 from poolsleuth.model.memory import MemoryCounters
+from poolsleuth.model.system import BugCheck
 from poolsleuth.model.tags import TagDescriptions
 
 
@@ -91,27 +93,35 @@ _NOT_FIGURES = frozenset({"where", "live", "command", "address_bits", "family"})
 
 
 def _joined(facts: list[Fact]) -> list[Fact]:
-    """The facts, with the pieces of one interrupted ``!vm`` put together again."""
+    """The facts, with what one interrupted output said in pieces put together again."""
     joined: list[Fact] = []
     for fact in facts:
-        last = next((f for f in reversed(joined) if isinstance(f, MemoryCounters)), None)
-        if isinstance(fact, MemoryCounters) and last is not None and _continues(last, fact):
-            known = {
-                f.name: v
-                for f in fields(fact)
-                if f.name not in _NOT_FIGURES and (v := getattr(fact, f.name)) not in (None, (), {})
-            }
-            joined[joined.index(last)] = replace(last, **known)
+        place = next((i for i in reversed(range(len(joined))) if type(joined[i]) is type(fact)), None)
+        last = joined[place] if place is not None else None
+        if isinstance(fact, MemoryCounters) and isinstance(last, MemoryCounters) and _continues(last, fact):
+            joined[place or 0] = replace(last, **_known(fact))
+        elif isinstance(fact, BugCheck) and isinstance(last, BugCheck) and _same_crash(last, fact):
+            # What the first telling left out is filled in; what both tell stays as it was first told
+            joined[place or 0] = replace(last, **{n: v for n, v in _known(fact).items() if n not in _known(last)})
         else:
             joined.append(fact)
     return joined
 
 
+def _known(fact: Fact) -> dict[str, Any]:
+    return {
+        f.name: v
+        for f in fields(fact)
+        if f.name not in _NOT_FIGURES and (v := getattr(fact, f.name)) not in (None, (), {})
+    }
+
+
+def _same_crash(first: BugCheck, second: BugCheck) -> bool:
+    same = not first.parameters or not second.parameters or first.parameters == second.parameters
+    return first.where.input == second.where.input and first.code == second.code and same
+
+
 def _continues(first: MemoryCounters, second: MemoryCounters) -> bool:
     if first.where.input != second.where.input or second.physical is not None:
         return False
-    return not any(
-        getattr(first, f.name) not in (None, (), {}) and getattr(second, f.name) not in (None, (), {})
-        for f in fields(first)
-        if f.name not in _NOT_FIGURES
-    )
+    return not _known(first).keys() & _known(second).keys()

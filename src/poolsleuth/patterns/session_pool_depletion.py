@@ -101,6 +101,9 @@ def _session(session: SessionUsage, sessions: SessionStates, states: PoolStates 
         ),
         subject=Subject(pool="session", session=session.id),
         because=tuple(because),
+        against=()
+        if full or failed
+        else (Reason("no failed allocation is recorded in this session: there is still room"),),
         explains=tuple(explains),
         next_steps=(
             f"find what fills it: `!session -s {session.id}`, then `!poolused 8` (tags of win32k, GDI and display"

@@ -10,7 +10,6 @@ from poolsleuth.model.report import PoolUse, ReportFinding, ReportMachine, Repor
 from poolsleuth.report.wording import (
     UNKNOWN,
     bytes_short,
-    clean,
     count_text,
     duration_text,
     ordered_findings,
@@ -182,4 +181,4 @@ def pattern_counts(findings: Iterable[ReportFinding], verdict: Verdict) -> list[
 
 def tag_text(tag: str, limit: int = 40) -> str:
     """A tag; an empty one is shown as such."""
-    return short(tag, limit) if clean(tag).strip() else "(blank)"
+    return short(tag, limit) if short(tag, limit).strip() else "(blank)"

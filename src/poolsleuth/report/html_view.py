@@ -257,7 +257,7 @@ def _index(machine: ReportMachine, verdict: MachineVerdict, number: int, cut: Cu
         number=number,
         full=full,
         name=short(machine_name(machine, number), min(cut.text, 200)),
-        says=short(verdict.says, min(cut.text, 200)),
+        says=short(verdict.says, min(cut.text, 300)),
         verdict=verdict_word(verdict.verdict) if verdict.verdict else "nothing found",
         tone=verdict.severity.value if verdict.severity else "fine",
         summary=short(system_words(machine)[0], min(cut.text, 80)),

@@ -185,7 +185,7 @@ class _Page:
         shown = rows if self.verbosity >= 2 else rows[: 2 + SESSIONS]
         name_room = max(len(row.name) for row in shown)
         longest = max(len(row.figures) for row in shown)
-        bar_room = min(40, max(10, self.console.width - name_room - longest - 14))
+        bar_room = min(40, max(10, self.console.width - name_room - longest - 15))
         for row in shown:
             self.pool(row, name_room, bar_room)
             for note in row.notes if self.verbosity >= 1 else ():
@@ -202,7 +202,7 @@ class _Page:
             cells = 0 if row.share == 0 else max(1, int(row.share * bar_room))
             text.append(full * cells, colour)
             text.append(empty * (bar_room - cells), "dim")
-            text.append(row.percent.rjust(8) + "  ", "bold" if row.severity else "")
+            text.append(row.percent.rjust(9) + "  ", "bold" if row.severity else "")
         text.append(row.figures)
         failures = failures_text(row.failures)
         fits = cell_len(text.plain) + len(failures) + 2 <= self.console.width

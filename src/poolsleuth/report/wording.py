@@ -130,15 +130,15 @@ def share(used: int | None, limit: int | None) -> float | None:
 
 
 def percent_text(used: int | None, limit: int | None) -> str:
-    """``98.1%``, or an empty string where there is no percentage. Never ``100.0%`` for less than all."""
+    """``98.1 %``, or an empty string where there is no percentage. Never ``100.0 %`` for less than all."""
     if used is None or limit is None or limit <= 0 or used < 0:
         return ""
     tenths = (used * 1000 + limit // 2) // limit
     if tenths >= 1000 and used < limit:
         tenths = 999
     if tenths == 0 and used > 0:
-        return "<0.1%"
-    return ">1,000%" if tenths > 10_000 else f"{tenths // 10}.{tenths % 10}%"
+        return "<0.1 %"
+    return ">1,000 %" if tenths > 10_000 else f"{tenths // 10}.{tenths % 10} %"
 
 
 def time_text(moment: datetime | None) -> str:

@@ -56,7 +56,7 @@ _CP1252 = {bytes([byte]).decode("cp1252", errors="ignore") or chr(byte): byte fo
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]{0,16}[A-Za-z]|\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\)?)")
 _RETURNS = re.compile(r"\r+\n")
 # A mail quote stands at column 0; behind a blank only with a blank after it, or it is the tag ">abc" of a table
-_QUOTES = re.compile(r"^(?:(?:>[ ]?)+|[ ]+(?:>[ ])+)", re.MULTILINE)
+_QUOTES = re.compile(r"^(?:(?:>[ ]?)+|[ ]+(?:>+[ ])+)", re.MULTILINE)
 # Three and more lines with the same comment sign are a quoted log; one or two may be a heading or a bullet
 _COMMENTS = re.compile(
     r"^[ ]{0,8}(?P<sign>#|//|;|\*|-|\|)(?:[ ][^\n]*)?\n(?:(?:[ ]*\n){0,3}[ ]{0,8}(?P=sign)(?:[ ][^\n]*)?\n){2,}", re.MULTILINE

@@ -64,7 +64,7 @@ def modules(text: str) -> list[Module]:
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_module(damage: str) -> None:
     (module,) = modules(DAMAGES[damage](DRIVER))
-    # "Base Address: fffff80e2e150000", "Size: 128000"
+    # fffff80e2e150000 and the printed "Size: 128000" give the end
     assert (module.name, module.start, module.end) == ("ndis", 0xFFFFF80E2E150000, 0xFFFFF80E2E278000)
     assert (module.image, module.path) == ("ndis.sys", "\\SystemRoot\\system32\\drivers\\ndis.sys")
     assert module.timestamp is not None

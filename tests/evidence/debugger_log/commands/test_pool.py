@@ -158,10 +158,9 @@ def test_contents_between_the_rows(damage: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
+# A remark behind a wrapped tag cannot be told from it
+@pytest.mark.parametrize("damage", sorted(DAMAGES.keys() - {"wrapped"}))
 def test_garbage_tags_protection_and_remarks(damage: str) -> None:
-    if damage == "wrapped":
-        pytest.skip("a remark behind a wrapped tag cannot be told from it")
     (page,) = pages_of(DAMAGES[damage](WIN7))
     assert [b.tag for b in page.blocks] == ["Ntfx", ".PZH", "Even", "NpFn", "2.3."]
     assert [b.protected for b in page.blocks] == [False, False, True, False, False]

@@ -6,6 +6,7 @@ blank lines do not matter. A row is believed when its pages and its Kb agree (Kb
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from typing import Any
 
 from poolsleuth.evidence.debugger_log.output import NUMBER, Block, BufferedOutput, Context, Output, integer
@@ -241,7 +242,7 @@ def _set_aside_impossible(values: dict[str, Any], impossible: list[tuple[str, Fi
 def _page_files(text: str) -> tuple[PageFile, ...]:
     files: list[PageFile] = []
     matches = list(_PAGE_FILE.finditer(text))[:MAX_PAGE_FILES]
-    for match, following in zip(matches, [*matches[1:], None], strict=True):
+    for match, following in zip_longest(matches, matches[1:]):
         part = text[match.end() : following.start() if following else match.end() + 600]
         sizes: dict[str, int | None] = {}
         for name, field in _PAGE_FILE_FIELDS.items():

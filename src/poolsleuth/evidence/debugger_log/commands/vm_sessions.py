@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import zip_longest
 
 from poolsleuth.evidence.debugger_log.output import NUMBER, Block, BufferedOutput, Context, Output, integer
 from poolsleuth.model.facts import Fact, Figure
@@ -33,7 +34,7 @@ class _Sessions(BufferedOutput):
         summary = _SUMMARY.search(text, headers[-1].end()) if headers else None
         end = summary.start() if summary else len(text)
         sessions = []
-        for header, following in zip(headers, [*headers[1:], None], strict=True):
+        for header, following in zip_longest(headers, headers[1:]):
             stop = following.start() if following else end
             sessions.append(
                 SessionUsage(

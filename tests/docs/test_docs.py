@@ -1,0 +1,254 @@
+"""The documents say what the program does: pages, thresholds, samples, command help, links, the API example."""
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from poolsleuth.cli.main import cli
+from poolsleuth.patterns import thresholds
+from poolsleuth.patterns.pattern import all_patterns
+from poolsleuth.patterns.thresholds import Threshold
+from poolsleuth.pipeline import diagnose
+from poolsleuth.report.terminal import render
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PATTERNS = DOCS / "patterns"
+PAGES = sorted(page for page in PATTERNS.glob("*.md") if page.name != "README.md")
+DOCUMENTS = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "examples" / "README.md"])
+COMMANDS = ("", "diagnose", "tags", "limits")
+PARTS = (
+    "What it means",
+    "How it is judged",
+    "Thresholds",
+    "What speaks against it",
+    "Sample",
+    "What to do",
+    "Blind spots",
+)
+
+_THRESHOLD_ROW = re.compile(r"^\| `(?P<name>[A-Z][A-Z_]+)` \| (?P<value>[^|]+) \| (?P<reason>[^|]+) \|$", re.MULTILINE)
+_SAMPLE = re.compile(
+    r"(?P<head><!-- sample: (?P<pattern>[a-z-]+) (?P<file>\S+) -->\n```text\n)(?P<body>.*?)(?P<tail>```\n)", re.DOTALL
+)
+_LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+_CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+_HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
+
+
+def renewing(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--renew-golden"))
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+# ---- the pages of the patterns ----
+
+
+def test_every_pattern_has_a_page_and_every_page_a_pattern() -> None:
+    assert [page.stem for page in PAGES] == [pattern.id for pattern in all_patterns()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_page_has_all_its_parts(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith(f"# {page.stem}\n")
+    assert tuple(re.findall(r"^## (.+)$", text, re.MULTILINE)) == PARTS
+
+
+def test_index_lists_every_page() -> None:
+    index = (PATTERNS / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| \[([a-z-]+)\]\(\1\.md\)", index, re.MULTILINE) == [page.stem for page in PAGES]
+
+
+# ---- thresholds ----
+
+
+def all_thresholds() -> dict[str, Threshold]:
+    return {name: value for name, value in vars(thresholds).items() if isinstance(value, Threshold)}
+
+
+def printed(name: str, value: float) -> str:
+    """A threshold as the tables write it: shares in percent, bytes in KB or MB, the rest as a plain number."""
+    if name.endswith("_LEADS"):
+        return f"{value:g} times"
+    if name.endswith("_BYTES"):
+        size = int(value)
+        return f"{size >> 20} MB" if size % (1 << 20) == 0 else f"{size >> 10} KB"
+    return f"{value * 100:g} %" if value <= 1 else f"{int(value):,}"
+
+
+def documented() -> Iterator[tuple[str, str, str]]:
+    for page in PAGES:
+        for row in _THRESHOLD_ROW.finditer(page.read_text(encoding="utf-8")):
+            yield page.stem, row["name"], row["value"].strip()
+
+
+def test_every_threshold_stands_on_a_page() -> None:
+    assert {name for _, name, _ in documented()} == set(all_thresholds())
+
+
+def test_documented_values_are_those_of_the_code() -> None:
+    known = all_thresholds()
+    wrong = [
+        f"{page}: {name} is {printed(name, known[name].value)}, not {value}"
+        for page, name, value in documented()
+        if name in known and printed(name, known[name].value) != value
+    ]
+    assert not wrong
+
+
+def test_a_page_names_the_thresholds_that_its_pattern_uses() -> None:
+    for page in PAGES:
+        source = (ROOT / "src/poolsleuth/patterns" / f"{page.stem.replace('-', '_')}.py").read_text(encoding="utf-8")
+        used = {name for name in all_thresholds() if re.search(rf"\b{name}\b", source)}
+        named = {name for stem, name, _ in documented() if stem == page.stem}
+        assert used <= named, f"{page.stem}: {sorted(used - named)} missing"
+
+
+# ---- samples ----
+
+
+def terminal_output(file: str) -> str:
+    out = io.StringIO()
+    render(diagnose([file]), Console(file=out, width=80, highlight=False, color_system=None), verbosity=2)
+    return out.getvalue()
+
+
+def excerpt(output: str, pattern: str) -> str:
+    """The first finding of the pattern; where there is none, what -vv says of it among the rest."""
+    for block in re.split(r"\n\n", output):
+        if re.match(r"\d+\. ", block) and f"[{pattern}]" in block:
+            return block.rstrip("\n") + "\n"
+    found = re.search(rf"^  {pattern}: .*\n(?:   .*\n)*", output, re.MULTILINE)
+    assert found is not None, f"{pattern} is not in the output"
+    return found.group()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_sample_is_what_the_program_prints(
+    page: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    text = page.read_text(encoding="utf-8")
+    match = _SAMPLE.search(text)
+    assert match is not None, "the page has no sample"
+    assert match["pattern"] == page.stem
+    sample = excerpt(terminal_output(match["file"]), page.stem)
+    if renewing(request):
+        renewed = text[: match.start("body")] + sample + text[match.end("body") :]
+        page.write_text(renewed, encoding="utf-8", newline="\n")
+        return
+    assert match["body"] == sample
+
+
+# ---- the commands ----
+
+
+def commands_page() -> str:
+    parts = [
+        "# The commands\n\nWhat `--help` prints. This file is written by a test: `pytest tests/docs --renew-golden`.\n"
+    ]
+    for name in COMMANDS:
+        result = CliRunner().invoke(cli, [*name.split(), "--help"], prog_name="poolsleuth", terminal_width=80)
+        assert result.exit_code == 0, result.output
+        title = f"poolsleuth {name}".strip()
+        parts.append(f"## {title}\n\n```text\n{result.output.rstrip()}\n```\n")
+    return "\n".join(parts)
+
+
+def test_every_command_is_documented() -> None:
+    assert set(cli.commands) == {name for name in COMMANDS if name}
+
+
+def test_commands_page_is_the_help(request: pytest.FixtureRequest) -> None:
+    page = DOCS / "commands.md"
+    if renewing(request):
+        page.write_text(commands_page(), encoding="utf-8", newline="\n")
+        return
+    # Words only: versions of click break lines at other places
+    assert page.read_text(encoding="utf-8").split() == commands_page().split()
+
+
+# ---- links ----
+
+
+def anchors(path: Path) -> set[str]:
+    text = re.sub(r"```.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return {
+        re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower()).replace(" ", "-")
+        for heading in _HEADING.findall(text)
+    }
+
+
+def links(document: Path) -> list[str]:
+    text = _CODE.sub("", document.read_text(encoding="utf-8"))
+    return [match["target"] for match in _LINK.finditer(text)]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=relative)
+def test_relative_links_resolve(document: Path) -> None:
+    broken = []
+    for target in links(document):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        path = document if not name else document.parent / name
+        if not path.exists() or (anchor and anchor not in anchors(path)):
+            broken.append(target)
+    assert not broken
+
+
+def test_every_document_is_reachable_from_the_readme() -> None:
+    reached: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        document = waiting.pop()
+        if document in reached:
+            continue
+        reached.add(document)
+        for target in links(document):
+            path = (document.parent / target.partition("#")[0]).resolve()
+            if path.suffix == ".md" and path.is_file():
+                waiting.append(path)
+    assert set(DOCUMENTS) <= reached
+
+
+# ---- the README ----
+
+
+def test_readme_has_its_two_commands() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = [line.strip() for line in text.splitlines() if line.startswith("    python3 -m venv")]
+    assert len(lines) == 2
+    assert lines[0].endswith("poolsleuth diagnose examples/untagged.log")
+    assert lines[1].endswith("python -m pytest -q")
+
+
+def test_readme_python_example_runs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 1
+    exec(compile(blocks[0], "README.md", "exec"), {})
+    out = capsys.readouterr().out
+    assert "untagged-allocations" in out
+    assert "exampledrv.sys" in out
+
+
+def test_picture_shows_the_present_report() -> None:
+    picture = (DOCS / "images" / "report.svg").read_text(encoding="utf-8")
+    report = diagnose([str(ROOT / "examples" / "untagged.log")])
+    conclusion = report.machines[0].conclusion
+    assert conclusion is not None
+    words = " ".join(re.findall(r"<text[^>]*>([^<]*)</text>", picture)).replace("&#160;", " ")
+    missing = [word for word in conclusion.says.split() if word not in words]
+    assert not missing, "docs/make_picture.py draws it anew"
+    assert "http" not in re.sub(r'xmlns="http[^"]*"', "", picture)
