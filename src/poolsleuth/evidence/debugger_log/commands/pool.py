@@ -28,7 +28,7 @@ _MIN_CHAIN = 3  # rows that must chain from a page's start to make a page withou
 _CARRY = 600  # characters kept for a row that a piece of text or a hard wrap cuts: no row is longer
 
 _EVENT = re.compile(
-    r"\n[ \x1f]*(?P<star>\*?)[ ]*(?:"
+    r"\n[ \x1f]*+(?P<star>\*?)[ ]*+(?:"
     rf"(?P<row>{poolfind.OLD_ROW})"
     r"|(?P<page>Pool\s+page\s+(?P<asked>(?:0x)?[0-9a-fA-F]{7,16})\s+region\s+is"
     r"(?:\s*(?P<region>(?:Non-?[Pp]aged|Paged|Unknown|Session|Special)[A-Za-z ()-]{0,40})"
