@@ -30,7 +30,7 @@ LEAK = ReportFinding(
     verdict=Verdict.FOUND,
     severity=Severity.WARNING,
     confidence=Confidence.MEDIUM,
-    headline="Tag None holds 48.5 MiB of nonpaged pool, and only one loaded module imports ExAllocatePool: guid.sys.",
+    headline="Tag None holds 48.5 MB of nonpaged pool, and only one loaded module imports ExAllocatePool: guid.sys.",
     subject=Subject(pool="nonpaged", tag="None", driver="guid.sys"),
     because=(
         ReportReason("246,479 outstanding allocations with tag None use 50,827,424 bytes.", 0, "line 112"),

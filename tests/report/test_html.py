@@ -55,7 +55,7 @@ def test_everything_of_a_report_is_on_the_page(full_report: Report) -> None:
         for reason in (*finding.because, *finding.against):
             assert reason.says in text
         assert all(words in text for words in finding.explains)
-    for words in ("98.1 %", "122.5 MiB of 124.9 MiB", "1.2 MiB, no known limit", "7,837 failed allocations"):
+    for words in ("98.1 %", "122.5 MB of 124.9 MB", "1.2 MB, no known limit", "7,837 failed allocations"):
         assert words in text
     for entry in full_report.inputs:
         assert entry.name in text

@@ -33,14 +33,14 @@ from poolsleuth.report.wording import (
         (0, "0 bytes"),
         (1, "1 byte"),
         (1023, "1023 bytes"),
-        (1024, "1.0 KiB (1,024 bytes)"),
-        (101_818_368, "97.1 MiB (101,818,368 bytes)"),
-        (1024**2 - 1, "1.0 MiB (1,048,575 bytes)"),  # never 1024.0 KiB
-        (3_405_680 * 1024, "3.2 GiB (3,487,416,320 bytes)"),
-        (1024**7, "more than 1,024 EiB"),
-        (10**4000, "more than 1,024 EiB"),
-        (-2048, "-2.0 KiB (-2,048 bytes)"),
-        (-(10**4000), "less than -1,024 EiB"),
+        (1024, "1.0 KB (1,024 bytes)"),
+        (101_818_368, "97.1 MB (101,818,368 bytes)"),
+        (1024**2 - 1, "1.0 MB (1,048,575 bytes)"),  # never 1024.0 KB
+        (3_405_680 * 1024, "3.2 GB (3,487,416,320 bytes)"),
+        (1024**7, "more than 1,024 EB"),
+        (10**4000, "more than 1,024 EB"),
+        (-2048, "-2.0 KB (-2,048 bytes)"),
+        (-(10**4000), "less than -1,024 EB"),
     ],
 )
 def test_bytes_are_said_in_both_units(n: int | None, text: str) -> None:
@@ -50,7 +50,7 @@ def test_bytes_are_said_in_both_units(n: int | None, text: str) -> None:
 @given(st.integers())
 def test_the_short_form_never_shows_a_figure_of_the_next_unit(n: int) -> None:
     figure = bytes_short(n).split()[0].lstrip("-").replace(",", "")
-    assert not figure.replace(".", "").isdigit() or float(figure) < 1024 or "EiB" in bytes_short(n)
+    assert not figure.replace(".", "").isdigit() or float(figure) < 1024 or "EB" in bytes_short(n)
 
 
 def test_counts() -> None:
@@ -197,7 +197,7 @@ def test_subject_and_trend() -> None:
     assert subject_text(Subject(pool="nonpaged", tag="Thre", session=9)) == "nonpaged pool, tag Thre, session 9"
     trend = Trend(2048.0, 1024.0, 4096.0, 10.0, datetime(2020, 1, 1, tzinfo=UTC))
     assert trend_text(trend) == (
-        "2.0 KiB per hour (between 1.0 KiB and 4.0 KiB, as far as the samples can say), 10 allocations per hour; "
+        "2.0 KB per hour (between 1.0 KB and 4.0 KB, as far as the samples can say), 10 allocations per hour; "
         "at this rate the limit is reached at 2020-01-01 00:00:00 UTC"
     )
 
@@ -222,8 +222,8 @@ def test_pool_rows_keep_what_is_not_known(full_report: Report, healthy_report: R
     assert rows["nonpaged pool"].severity is Severity.CRITICAL
     assert rows["paged pool"].severity is None
     assert list(rows)[2:] == ["session 9", "session 0", "session 2"]
-    assert rows["session 2"].figures == "1.2 MiB, no known limit"
-    assert [row.figures for row in pool_rows(healthy_report.machines[0])] == ["200.0 MiB, no known limit", "not known"]
+    assert rows["session 2"].figures == "1.2 MB, no known limit"
+    assert [row.figures for row in pool_rows(healthy_report.machines[0])] == ["200.0 MB, no known limit", "not known"]
 
 
 def test_the_largest_tags_come_first_and_the_unknown_last(full_report: Report) -> None:

@@ -61,7 +61,11 @@ def judge(counters: MemoryCounters | None, ptes: SystemPtes | None, system: Syst
         )
     critical = free.value < PTES_CRITICAL.value
     small = system.physical_bytes is not None and system.physical_bytes < (256 << 20)
-    against = (Reason("a machine with little memory is given few PTEs and needs few"),) if small else ()
+    against = ()
+    if small:
+        against = (Reason("a machine with little memory is given few PTEs and needs few"),)
+    elif not critical:
+        against = (Reason(f"below {PTES_WARNING.value:,.0f} is tight; nothing shows that a request has failed"),)
     return _finding(
         f"only {free.value:,} system PTEs are free",
         Verdict.FOUND if critical and not small else Verdict.SUSPECTED,

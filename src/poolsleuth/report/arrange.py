@@ -19,6 +19,7 @@ from poolsleuth.report.wording import (
     share,
     short,
     time_text,
+    verdict_word,
 )
 
 _TEXT = 400  # longest name shown of anything
@@ -26,13 +27,31 @@ _TEXT = 400  # longest name shown of anything
 
 @dataclass(frozen=True, slots=True)
 class MachineVerdict:
-    """The sentence that stands first. ``verdict``, ``severity`` and ``confidence`` are None when nothing holds."""
+    """The sentence that stands first. ``verdict``, ``severity`` and ``confidence`` are None when nothing holds.
+
+    ``judged`` is False when no pattern could be judged: then the machine is neither well nor ill as far as is known.
+    """
 
     says: str
     pattern: str | None = None
     verdict: Verdict | None = None
     severity: Severity | None = None
     confidence: Confidence | None = None
+    judged: bool = True
+
+    @property
+    def tone(self) -> str:
+        """The severity's word, ``fine`` when nothing holds, ``open`` when nothing could be judged."""
+        if self.severity is not None:
+            return self.severity.value
+        return "fine" if self.judged else "open"
+
+    @property
+    def word(self) -> str:
+        """The verdict in two words, for an overview."""
+        if self.verdict is not None:
+            return verdict_word(self.verdict)
+        return "nothing found" if self.judged else "not assessed"
 
 
 def machine_name(machine: ReportMachine, number: int) -> str:
@@ -45,7 +64,8 @@ def verdict_of(machine: ReportMachine) -> MachineVerdict:
     holding = [finding for finding in ordered_findings(machine.findings) if finding.holds]
     concluded = machine.conclusion
     if concluded is None and not holding:
-        return MachineVerdict(_nothing_found(machine.findings))
+        judged = any(finding.verdict is Verdict.RULED_OUT for finding in machine.findings)
+        return MachineVerdict(_nothing_found(machine.findings), judged=judged)
     if concluded is None:
         first = holding[0]
         return MachineVerdict(first.headline, first.pattern, first.verdict, first.severity, first.confidence)

@@ -258,8 +258,8 @@ def _index(machine: ReportMachine, verdict: MachineVerdict, number: int, cut: Cu
         full=full,
         name=short(machine_name(machine, number), min(cut.text, 200)),
         says=short(verdict.says, min(cut.text, 300)),
-        verdict=verdict_word(verdict.verdict) if verdict.verdict else "nothing found",
-        tone=verdict.severity.value if verdict.severity else "fine",
+        verdict=verdict.word,
+        tone=verdict.tone,
         summary=short(system_words(machine)[0], min(cut.text, 80)),
     )
 
@@ -281,8 +281,8 @@ def _machine(report: Report, number: int, cut: Cut, rows: int) -> MachineView:
         number=number,
         name=short(machine_name(machine, number), cut.text),
         says=short(verdict.says, cut.text),
-        verdict=verdict_word(verdict.verdict) if verdict.verdict else "nothing found",
-        tone=verdict.severity.value if verdict.severity else "fine",
+        verdict=verdict.word,
+        tone=verdict.tone,
         confidence=f"{verdict.confidence.value} confidence" if verdict.confidence else "",
         pattern=short(verdict.pattern or "", cut.text),
         system=tuple(short(text, cut.text) for text in system_words(machine)),

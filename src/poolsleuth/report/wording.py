@@ -11,7 +11,7 @@ from poolsleuth.model.report import ReportFinding, ReportInput, ReportProblem, R
 
 UNKNOWN = "not known"
 
-_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_UNITS = ("KB", "MB", "GB", "TB", "PB", "EB")
 _BEYOND_BYTES = 1024**7
 _BEYOND_COUNT = 10**24
 _BEYOND_SECONDS = 100 * 366 * 86_400.0
@@ -80,7 +80,7 @@ def short(text: str, limit: int) -> str:
 
 
 def bytes_text(n: int | None) -> str:
-    """Long form: ``97.1 MiB (101,818,368 bytes)``."""
+    """Long form: ``97.1 MB (101,818,368 bytes)``."""
     if n is None:
         return UNKNOWN
     if abs(n) < 1024 or abs(n) >= _BEYOND_BYTES:
@@ -89,18 +89,18 @@ def bytes_text(n: int | None) -> str:
 
 
 def bytes_short(n: int | None) -> str:
-    """Short form: ``97.1 MiB``."""
+    """Short form: ``97.1 MB``."""
     if n is None:
         return UNKNOWN
     if n <= -_BEYOND_BYTES:
-        return "less than -1,024 EiB"
+        return "less than -1,024 EB"
     if n < 0:
         return f"-{bytes_short(-n)}"
     if n < 1024:
         return f"{n} byte" if n == 1 else f"{n} bytes"
     if n >= _BEYOND_BYTES:
-        return "more than 1,024 EiB"
-    # Whole numbers only: a float cannot hold every size, and 1023.96 KiB must become 1.0 MiB, not 1024.0 KiB.
+        return "more than 1,024 EB"
+    # Whole numbers only: a float cannot hold every size, and 1023.96 KB must become 1.0 MB, not 1024.0 KB.
     for power, unit in enumerate(_UNITS, start=1):
         tenths = (n * 10 + 1024**power // 2) // 1024**power
         if tenths < 10_240 or unit == _UNITS[-1]:

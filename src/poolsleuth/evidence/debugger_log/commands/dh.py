@@ -9,7 +9,7 @@ from poolsleuth.model.modules import ImportTableRange
 
 _HEX = r"[0-9a-fA-F]{1,8}"
 _TABLE = re.compile(
-    rf"^[ #*]*(?P<rva>{_HEX})\s*\[\s*(?P<size>{_HEX})\s*\]\s*address\s*\[\s*size\s*\]\s*of\s+Import\s+Address\s+Table",
+    rf"^[ #*]*+(?P<rva>{_HEX})\s*\[\s*(?P<size>{_HEX})\s*\]\s*address\s*\[\s*size\s*\]\s*of\s+Import\s+Address\s+Table",
     re.MULTILINE | re.IGNORECASE,
 )
 # "!dh f50b3000", "!dh -f nt", "!dh nt -f"

@@ -14,7 +14,7 @@ _MIN_IMPORTS = 2  # exact functions that make a table of imports
 _MODULE = r"[A-Za-z_{][^\s!+(]{0,63}"
 _FUNCTION = r"[A-Za-z_?@$~`<][^\s+(]{0,255}+"
 _ROW = re.compile(
-    rf"^[ ]*(?P<address>{ADDRESS})[ ]{{1,8}}(?P<value>{ADDRESS})(?![^ \x1f\n])"
+    rf"^[ ]*+(?P<address>{ADDRESS})[ ]{{1,8}}(?P<value>{ADDRESS})(?![^ \x1f\n])"
     rf"(?:\s{{1,12}}(?P<symbol>{_MODULE}!{_FUNCTION}(?P<offset>\+0x[0-9a-fA-F]{{1,16}})?))?(?P<rest>[^\n]*)",
     re.MULTILINE,
 )

@@ -13,7 +13,7 @@ _VALUE = r"[ ]*:[ ]*(?:\x1f?\n[ ]*)?(?P<value>(?![A-Z][A-Za-z ]{1,30}:[ ]|<+ ?sn
 
 
 def _field(label: str, value: str = _VALUE) -> re.Pattern[str]:
-    return re.compile(rf"(?:^|\n)[ #*]*{label}{value}", re.IGNORECASE)
+    return re.compile(rf"(?:^|\n)[ #*]*+{label}{value}", re.IGNORECASE)
 
 
 _MODULE = _field("Module")

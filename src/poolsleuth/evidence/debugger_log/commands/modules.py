@@ -22,10 +22,10 @@ MAX_NAME = 64
 _HEADER = r"start\s+end\s+module\s+name"
 _UNLOADED = r"Unloaded\s+modules\s*:"
 _STATUS = r"\((?:deferred|[A-Za-z ]{0,24}symbols)\)"
-_FIRST_OF_UNLOADED = re.compile(rf"^[ #*]*{_UNLOADED}", re.MULTILINE | re.IGNORECASE)
+_FIRST_OF_UNLOADED = re.compile(rf"^[ #*]*+{_UNLOADED}", re.MULTILINE | re.IGNORECASE)
 # The name may be wrapped into the next line
 _ROW = re.compile(
-    rf"^[ #*]*(?P<start>{ADDRESS})[ ]{{1,12}}(?P<end>{ADDRESS})(?:[ ]{{1,12}}|[ ]{{0,12}}\x1f?\n[ ]{{0,40}})"
+    rf"^[ #*]*+(?P<start>{ADDRESS})[ ]{{1,12}}(?P<end>{ADDRESS})(?:[ ]{{1,12}}|[ ]{{0,12}}\x1f?\n[ ]{{0,40}})"
     r"(?P<rest>[^\s][^\n]{0,600})",
     re.MULTILINE,
 )
@@ -37,7 +37,7 @@ _TIMESTAMP = re.compile(
 )
 _TAIL = re.compile(r"[ ]+(?:Timestamp:|Checksum:|ImageSize:)")
 _DETAILS = {
-    name: re.compile(rf"^[ #*>]*{label}[ ]*:[ ]*(?P<value>\S[^\n]{{0,500}})", re.MULTILINE | re.IGNORECASE)
+    name: re.compile(rf"^[ #*>]*+{label}[ ]*:[ ]*(?P<value>\S[^\n]{{0,500}})", re.MULTILINE | re.IGNORECASE)
     for name, label in {
         "path": r"Image\s+path",
         "image": r"Image\s+name",

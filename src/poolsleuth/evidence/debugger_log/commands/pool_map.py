@@ -30,7 +30,7 @@ _IN_USE = re.compile(rf"Number\s+of\s+Pages\s+In\s+Use\s*=\s*({NUMBER})", re.IGN
 _GROUP = r"[OP<{>}=.\-]{16}"
 # Groups may be wrapped into the next line; a row that lost one of its groups shows fewer cells
 _ROW = re.compile(
-    rf"^[ ]*(?P<address>[0-9a-fA-F]{{16}}|[0-9a-fA-F]{{8}}):(?P<cells>(?:\s{{0,8}}{_GROUP}){{1,4}})", re.MULTILINE
+    rf"^[ ]*+(?P<address>[0-9a-fA-F]{{16}}|[0-9a-fA-F]{{8}}):(?P<cells>(?:\s{{0,8}}{_GROUP}){{1,4}})", re.MULTILINE
 )
 
 

@@ -18,11 +18,11 @@ _VERDICT = re.compile(
     rf"Pool\s+page\s+\[\s*(?P<page>{_ADDRESS})\s*\]\s+is\s+_{{0,4}}(?P<bad>in)?valid\b", re.IGNORECASE
 )
 _ERROR = re.compile(
-    rf"^[ ]*(?P<error>\[\s*{_ADDRESS}\s*\]\s*:\s*[^\n]{{1,200}}"
+    rf"^[ ]*+(?P<error>\[\s*{_ADDRESS}\s*\]\s*:\s*[^\n]{{1,200}}"
     r"(?:\x1f?\n[ ]*(?:should\s+be|previous\s+size|size|\[)[^\n]{0,80})?)",
     re.MULTILINE,
 )
-_BIT_ERROR = re.compile(r"^[ ]*(?P<error>[^\n]{0,120}single\s+bit\s+error(?!s\.\.\.)[^\n]{0,120})", re.MULTILINE)
+_BIT_ERROR = re.compile(r"^[ ]*+(?P<error>[^\n]{0,120}single\s+bit\s+error(?!s\.\.\.)[^\n]{0,120})", re.MULTILINE)
 _EVENT = re.compile(f"{_START.pattern.replace('page>', 'start>')}|{_VERDICT.pattern}", re.IGNORECASE)
 
 

@@ -22,7 +22,7 @@ _DWORDS = rf"(?:{_WORD}[ ]{{1,4}}){{3}}{_WORD}"
 _QUADS = rf"{_QUAD}[ ]{{1,4}}{_QUAD}"
 _BYTES = rf"(?:{_BYTE}[ ]{{1,3}}){{7}}{_BYTE}[ ]?-[ ]?(?:{_BYTE}[ ]{{1,3}}){{7}}{_BYTE}"
 _ROW = re.compile(
-    rf"^[ ]*(?P<address>{ADDRESS})[ ]{{1,8}}(?:(?P<bytes>{_BYTES})|(?P<dwords>{_DWORDS})|(?P<quads>{_QUADS}))"
+    rf"^[ ]*+(?P<address>{ADDRESS})[ ]{{1,8}}(?:(?P<bytes>{_BYTES})|(?P<dwords>{_DWORDS})|(?P<quads>{_QUADS}))"
     r"(?![0-9a-fA-F])(?:[ ]{0,8}\x1f?\n?[ ]{1,8}(?P<text>(?!(?:[0-9a-fA-F]{8}){1,2}[ ])[^\n]{1,200}))?",
     re.MULTILINE,
 )
@@ -31,7 +31,7 @@ _PATTERN = (
     r"(?:L[ ]?\?[ ]?\S{1,40}|\S{1,60})[ ]+(?P<what>[^\n]{1,200})"
 )
 _COMMAND = re.compile(_PATTERN)
-_COMMAND_LINE = re.compile(rf"^[ ]*(?:!for_each_module[ ]+)?{_PATTERN}", re.MULTILINE)
+_COMMAND_LINE = re.compile(rf"^[ ]*+(?:!for_each_module[ ]+)?{_PATTERN}", re.MULTILINE)
 _DUMP = re.compile(r"^!?d[abcdqwyu]?[bcdqw]?\b")
 _PRINTABLE = range(0x20, 0x7F)
 

@@ -12,7 +12,7 @@ MAX_SYMBOLS = 20_000  # of one output: "x nt!*" prints about that many
 # Not behind a second address (dps, stacks), and never with an offset: x prints exact addresses
 _SYMBOL = r"[A-Za-z_{][^\s!+(=]{0,63}![A-Za-z_?@$~`<][^\s+(]{0,255}+(?!\+0x)"
 _TYPE = r"(?:struct|union|enum|class|unsigned|signed|int|long|short|char|void|wchar_t|<function>)[^\n!]{0,80}[ *]"
-_ROW = re.compile(rf"^[ ]*(?P<address>{ADDRESS})[ ]{{1,40}}(?:{_TYPE})?(?P<symbol>{_SYMBOL})", re.MULTILINE)
+_ROW = re.compile(rf"^[ ]*+(?P<address>{ADDRESS})[ ]{{1,40}}(?:{_TYPE})?(?P<symbol>{_SYMBOL})", re.MULTILINE)
 
 
 class _Symbols(BufferedOutput):

@@ -1,0 +1,94 @@
+from collections.abc import Callable
+
+import pytest
+
+from poolsleuth.model.finding import Confidence, Finding, Severity, Verdict
+from poolsleuth.model.memory import MemoryCounters
+from poolsleuth.model.tags import TagRow, TagTable
+from poolsleuth.patterns.thresholds import TAG_UNTAGGED_BYTES, TAG_UNTAGGED_SHARE
+from poolsleuth.windows.builds import Era
+
+Judge = Callable[..., Finding]
+Vm = Callable[..., MemoryCounters]
+Table = Callable[..., TagTable]
+Row = Callable[..., TagRow]
+
+ID = "generic-tag"
+KB, MB = 1 << 10, 1 << 20
+SERVER_2003 = {"era": int(Era.XP_2003), "architecture": "x86"}
+
+
+def test_the_article_whose_bytes_are_lost(finding: Judge, vm: Vm, row: Row, table: Table) -> None:
+    counters = vm(nonpaged_used=257_780 * KB, nonpaged_max=258_560 * KB)
+    ddk = row("Ddk", allocs=9_074_558, frees=3_859_522, outstanding=5_215_036)
+
+    found = finding(ID, counters, table(ddk), **SERVER_2003)
+
+    assert (found.verdict, found.severity, found.confidence) == (Verdict.FOUND, Severity.CRITICAL, Confidence.HIGH)
+    assert (found.subject.pool, found.subject.tag, found.subject.driver) == ("nonpaged", "Ddk", None)
+    says = found.because[0].says
+    assert "5,215,036 blocks outstanding (9,074,558 allocated, 3,859,522 freed)" in says
+    assert "at least 79.6 MB" in says
+    assert "at least 31.6 % of the pool" in says
+    assert any("no driver can be named" in reason.says for reason in found.against)
+    assert any("PoolHitTag" in step for step in found.next_steps)
+    assert any("`!verifier 3 <driver.sys>`" in step for step in found.next_steps)
+
+
+def test_known_bytes_are_exact(finding: Judge, vm: Vm, row: Row, table: Table) -> None:
+    counters = vm(nonpaged_used=100 * MB, nonpaged_max=200 * MB)
+
+    found = finding(ID, counters, table(row("Ddk", bytes=50 * MB, outstanding=1000)), **SERVER_2003)
+
+    assert found.severity is Severity.WARNING
+    assert f"{50 * MB:,} bytes" in found.because[0].says
+    assert "at least" not in found.because[0].says
+
+
+def test_the_smallest_block_is_larger_on_64_bit_windows(finding: Judge, row: Row, table: Table) -> None:
+    found = finding(ID, table(row("Ddk", outstanding=2_000_000)), architecture="x64")
+
+    assert f"at least {2_000_000 * 32 / MB:.1f} MB" in found.because[0].says
+
+
+@pytest.mark.parametrize(
+    ("share", "verdict"),
+    [(TAG_UNTAGGED_SHARE.value, Verdict.FOUND), (TAG_UNTAGGED_SHARE.value - 0.001, Verdict.RULED_OUT)],
+)
+def test_edge_by_share(finding: Judge, vm: Vm, row: Row, table: Table, share: float, verdict: Verdict) -> None:
+    tags = table(row("Ddk", bytes=int(share * 100 * MB), outstanding=1000))
+
+    assert finding(ID, vm(nonpaged_used=100 * MB, nonpaged_max=200 * MB), tags, **SERVER_2003).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("count", "verdict"),
+    [(int(TAG_UNTAGGED_BYTES.value), Verdict.FOUND), (int(TAG_UNTAGGED_BYTES.value) - 1, Verdict.RULED_OUT)],
+)
+def test_edge_by_bytes(finding: Judge, row: Row, table: Table, count: int, verdict: Verdict) -> None:
+    assert finding(ID, table(row("Ddk", bytes=count, outstanding=1000))).verdict is verdict
+
+
+def test_the_largest_of_several_is_told(finding: Judge, row: Row, table: Table) -> None:
+    tags = table(row("Wdm", bytes=40 * MB), row("Ddk", bytes=60 * MB), row("FxDr", bytes=50 * MB))
+
+    assert finding(ID, tags).subject.tag == "Ddk"
+
+
+def test_tag_none_has_its_own_pattern(finding: Judge, row: Row, table: Table) -> None:
+    assert finding(ID, table(row("None", bytes=60 * MB), complete=True)).verdict is Verdict.RULED_OUT
+
+
+def test_a_cut_table_proves_no_absence(finding: Judge, row: Row, table: Table) -> None:
+    judged = finding(ID, table(row("MmCm", bytes=MB)))
+
+    assert judged.verdict is Verdict.NOT_ASSESSED
+    assert "without /t" in judged.next_steps[0]
+
+
+def test_a_complete_table_proves_absence(finding: Judge, row: Row, table: Table) -> None:
+    assert finding(ID, table(row("MmCm", bytes=MB), complete=True)).verdict is Verdict.RULED_OUT
+
+
+def test_without_tags_the_command_is_named(finding: Judge) -> None:
+    assert "`!poolused 2`" in finding(ID).next_steps[0]
