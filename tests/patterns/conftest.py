@@ -23,7 +23,7 @@ def vm() -> Callable[..., MemoryCounters]:
     """``vm(nonpaged_used=..., line=1)``: figures given as whole numbers stand one line below the banner."""
 
     def build(*, line: int = 1, **figures: Any) -> MemoryCounters:
-        known = {n: _figure(v, line + 1) if isinstance(v, int) else v for n, v in figures.items()}
+        known: dict[str, Any] = {n: _figure(v, line + 1) if isinstance(v, int) else v for n, v in figures.items()}
         return MemoryCounters(where=Where(0, line), **known)
 
     return build

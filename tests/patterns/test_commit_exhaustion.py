@@ -6,7 +6,7 @@ from poolsleuth.model.facts import Figure, Where
 from poolsleuth.model.finding import Confidence, Finding, Severity, Verdict
 from poolsleuth.model.memory import MemoryCounters, PageFile, ProcessCommit
 from poolsleuth.model.tags import PoolmonMemory
-from poolsleuth.patterns.thresholds import COMMIT_CRITICAL
+from poolsleuth.patterns.thresholds import COMMIT_CRITICAL, COMMIT_MOSTLY_POOL
 
 Judge = Callable[..., Finding]
 Vm = Callable[..., MemoryCounters]
@@ -48,7 +48,8 @@ def test_the_stack_that_could_not_grow(finding: Judge, vm: Vm) -> None:
     says = [reason.says for reason in found.because]
     assert f"committed 179.2 MB ({183_528 * KB:,} bytes)" in says
     assert any("big.exe (pid 2)" in text for text in says)
-    assert any("both pools together take 13.0 MB" in text for text in says)
+    assert any("paged pool alone takes 10.0 MB" in text for text in says)
+    assert found.subject.pool is None
 
 
 def test_page_files_that_may_grow_speak_against_it(finding: Judge, vm: Vm) -> None:
@@ -99,3 +100,15 @@ def test_missing_figures_name_the_command(finding: Judge, vm: Vm, known: dict[st
 
     assert judged.verdict is Verdict.NOT_ASSESSED
     assert judged.next_steps == ("run `!vm`",)
+
+
+@pytest.mark.parametrize(
+    ("share", "pool"), [(COMMIT_MOSTLY_POOL.value, "nonpaged"), (COMMIT_MOSTLY_POOL.value - 0.001, None)]
+)
+def test_commit_that_is_mostly_pool_is_the_pools(finding: Judge, vm: Vm, share: float, pool: str | None) -> None:
+    counters = vm(committed=95_000 * KB, commit_limit=100_000 * KB, nonpaged_used=int(share * 95_000 + 1) * KB)
+
+    found = finding(ID, counters)
+
+    assert found.subject.pool == pool
+    assert ("most of it nonpaged pool" in found.headline) == (pool is not None)

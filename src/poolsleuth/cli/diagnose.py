@@ -1,5 +1,6 @@
 """``poolsleuth diagnose``: any evidence in, the verdict out."""
 
+import sys
 from collections.abc import Callable
 
 import click
@@ -63,7 +64,9 @@ def diagnose(
         if target is not None:
             write_target(target, writers[option](report))
     if not to_stdout and report.machines:
-        render(report, Console(highlight=False, soft_wrap=False), verbosity=verbose)
+        # On one screen the problems stand on standard error already; in a file or a pipe the report must tell them
+        told = sys.stdout.isatty() and sys.stderr.isatty()
+        render(report, Console(highlight=False, soft_wrap=False), verbosity=verbose, problems=not told)
     if not report.machines:
         if not report.problems:
             click.echo(

@@ -63,9 +63,7 @@ def write_target(target: str, text: str) -> None:
 def say_problems(report: Report) -> None:
     """One sentence on standard error for each input, or part of one, that could not be used."""
     for problem in report.problems:
-        place = place_text(problem, report.inputs)
-        named = problem.input is not None and report.inputs[problem.input].name in problem.says
-        at = "" if named and problem.at is None else place
+        at = place_text(problem, report.inputs)
         click.echo(f"poolsleuth: {clean(problem.says)}" + (f" ({clean(at)})" if at else ""), err=True)
 
 

@@ -46,8 +46,10 @@ PROBLEMS = 50
 _COLOURS = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 
 
-def render(report: Report, console: Console, *, verbosity: int = 0) -> None:
+def render(report: Report, console: Console, *, verbosity: int = 0, problems: bool = True) -> None:
     """Print the report. ``verbosity`` 1 adds the evidence, 2 adds everything else the report knows.
+
+    ``problems`` False leaves out the problems with the input, for a caller that has shown them already.
 
     Text of the report is never read as markup, and a character that the console cannot encode is escaped.
     """
@@ -58,7 +60,8 @@ def render(report: Report, console: Console, *, verbosity: int = 0) -> None:
         if number > 1:
             page.blank()
         page.machine(machine, number)
-    page.problems()
+    if problems:
+        page.problems()
 
 
 class _Run(NamedTuple):

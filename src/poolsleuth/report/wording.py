@@ -223,9 +223,10 @@ def _whole(value: float) -> int:
 
 
 def place_text(place: ReportReason | ReportProblem, inputs: Sequence[ReportInput], limit: int = 300) -> str:
-    """``kd.log, line 74``; empty when the place is not known."""
+    """``kd.log, line 74``; empty when the place is not known. An input that the sentence names is not named again."""
     words = []
-    if place.input is not None:
+    named = place.input is not None and 0 <= place.input < len(inputs) and inputs[place.input].name in place.says
+    if place.input is not None and not named:
         known = 0 <= place.input < len(inputs)
         words.append(short(inputs[place.input].name, limit) if known else f"input {count_text(place.input)}")
     if place.at:
