@@ -15,7 +15,7 @@ ID = "lock-contention"
 
 
 def lock(address: int, name: str | None = None, **known: Any) -> ResourceLock:
-    counts = {
+    counts: dict[str, Any] = {
         field: Figure(known.pop(field), Where(0, 12)) if field in known else None
         for field in ("contention", "shared_waiters", "exclusive_waiters")
     }

@@ -41,13 +41,15 @@ def assemble(inputs: Iterable[Iterable[Fact]]) -> tuple[Machine, ...]:
             else:
                 home.facts.extend(group.facts)
                 home.clues = home.clues.merged(group.clues)
-    return tuple(
-        Machine(
-            system=identify(group.facts, group.clues),
-            inputs=tuple(dict.fromkeys(fact.where.input for fact in group.facts)),
-            facts=tuple(_joined(group.facts)),
-        )
-        for group in machines
+    return tuple(_machine(group) for group in machines)
+
+
+def _machine(group: _Group) -> Machine:
+    facts = _joined(group.facts)
+    return Machine(
+        system=identify(facts, group.clues),
+        inputs=tuple(dict.fromkeys(fact.where.input for fact in group.facts)),
+        facts=tuple(facts),
     )
 
 

@@ -139,6 +139,14 @@ class Attribution:
                 best = module
         return best
 
+    def unloaded_named(self, binary: str) -> NameMatch | None:
+        """The unloaded driver of this file name ("exscan.sys"), None when none is listed."""
+        for name, unloads in self.unloaded.items():
+            if _stem(name) == _stem(binary):
+                loaded = any(_stem(key) == _stem(binary) for key in self.loaded)
+                return NameMatch(name, loaded, unloads, len(name), self._unloaded_where[name])
+        return None
+
     def named_like(self, tag: str) -> list[NameMatch]:
         """Drivers whose name begins with the tag, or whose name's beginning the tag repeats, longest match first."""
         matches = []
@@ -160,8 +168,12 @@ class Attribution:
 
 def _shared(tag: str, module: str) -> int:
     """How many characters of the whole tag (or of the whole name, when that is shorter) begin both."""
-    stem = module.casefold().rsplit(".", 1)[0]
+    stem = _stem(module)
     if stem.startswith(tag):
         return len(tag)
     reverse = tag[::-1]  # many authors write 'gaT1' so that a dump shows 1Tag
     return len(tag) if stem.startswith(reverse) and len(tag) > MIN_PREFIX else 0
+
+
+def _stem(module: str) -> str:
+    return module.casefold().rsplit(".", 1)[0]

@@ -54,7 +54,9 @@ def conclude(findings: Sequence[Finding]) -> Conclusion | None:
             parts.append(f"Possible contributor (suspected): {finding.headline}")
             told.append(finding)
     others = [f for f in holding if f not in told and _worth_telling(f) and not _same_cause(f, head)]
-    parts += [f"A second, separate problem: {other.headline}" for other in others[:2]]
+    parts += [
+        f"A {ordinal}, separate problem: {o.headline}" for ordinal, o in zip(("second", "third"), others, strict=False)
+    ]
     return Conclusion(head.pattern, head.verdict, ". ".join(parts) + ".")
 
 
@@ -89,10 +91,13 @@ def _group(finding: Finding) -> int:
 def _same_cause(finding: Finding, head: Finding) -> bool:
     same_tag = finding.subject.tag is not None and finding.subject.tag == head.subject.tag
     same_pool = finding.subject.pool == head.subject.pool and finding.subject.pool is not None
-    return same_tag or (same_pool and finding.pattern in _SAME_POOL)
+    same_kind = finding.pattern == head.pattern == "handle-leak"  # the objects and the process that holds them
+    return same_kind or same_tag or (same_pool and finding.pattern in _SAME_POOL)
 
 
 def _sentence(finding: Finding) -> str:
     prefix = "Suspected, not proven: " if finding.verdict is Verdict.SUSPECTED else ""
     headline = finding.headline
-    return prefix + (headline if prefix else headline[:1].upper() + headline[1:])
+    first = headline.split(" ", 1)[0]
+    # A file's name keeps its letters
+    return prefix + (headline if prefix or not first.isalpha() else headline[:1].upper() + headline[1:])

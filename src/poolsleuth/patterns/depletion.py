@@ -249,12 +249,16 @@ def _filled_by(
         reasons.append(
             Reason(f"tag {row.tag}{what}: {exact(row.bytes)} in {row.outstanding or 0:,} blocks{share}", row.where)
         )
-        note = tag_notes.find(row.tag)
-        if note is not None and not steps:
-            reasons.append(Reason(f"what growth of {row.tag} usually means: {note.growth}"))
-            told_elsewhere = note.role in (tag_notes.Role.UNTAGGED, tag_notes.Role.GENERIC)
-            steps.append(f"see the finding about tag {row.tag}" if told_elsewhere else note.next_step)
-    return tuple(reasons), steps or [f"look at the largest tags with `!poolused /t10 {flag}`"], largest
+    first = tags.pool(kind)[0]
+    note = tag_notes.find(first.tag)
+    if largest is None or note is None:
+        steps.append(f"look at the largest tags with `!poolused /t10 {flag}`, then find the driver of the first")
+    elif note.role in (tag_notes.Role.UNTAGGED, tag_notes.Role.GENERIC):
+        steps.append(f"see the finding about tag {first.tag}")
+    else:
+        reasons.append(Reason(f"what growth of {first.tag} usually means: {note.growth}"))
+        steps.append(note.next_step)
+    return tuple(reasons), steps, largest
 
 
 def _explains(state: PoolState, system: System) -> tuple[str, ...]:

@@ -134,13 +134,12 @@ def _not_assessed(pattern: str, missing: Iterable[type]) -> Finding:
 
 def not_assessed(pattern: str, why: str, *next_steps: str, **more: Any) -> Finding:
     """A finding that says the evidence cannot answer, why, and which command would."""
-    step = next_steps[0] if next_steps else None
     return Finding(
         pattern=pattern,
         verdict=Verdict.NOT_ASSESSED,
         severity=Severity.INFO,
         confidence=Confidence.LOW,
-        headline=f"not assessed: {why}" + (f"; {step}" if step else ""),
+        headline=why,
         next_steps=next_steps,
         **more,
     )

@@ -19,22 +19,57 @@ ID = "pool-leak"
 
 # Their size follows files, the registry or load: large is normal for them, and growth must be seen
 _FOLLOWS_LOAD = frozenset({Role.CACHE, Role.REGISTRY, Role.POOL, Role.CONTIGUOUS, Role.VERIFIER})
+SESSION_LEAK = 0xAB
+_TWICE = (
+    "take the tag table twice, hours apart (`!poolused`, poolmon -n), or record \\Memory\\Pool Nonpaged Bytes and"
+    " \\Memory\\Pool Paged Bytes for a day"
+)
 _WATCH = "watch it: poolmon -b (or `!poolused` again hours later); a leak never comes down, load does"
 
 
-def judge(tags: TagView, states: PoolStates | None, system: System, owners: Attribution) -> Iterator[Finding]:
-    """One suspicion per tag that fills a tight pool, or that leads a table by far and is known to nobody."""
+def judge(tags: TagView | None, states: PoolStates | None, system: System, owners: Attribution) -> Iterator[Finding]:
+    """Found where the kernel itself caught a session's leak; else one suspicion per tag that fills a tight pool, or
+    that leads a table by far and is known to nobody."""
+    caught = _caught(system)
+    if caught is not None:
+        yield caught
+    if tags is None:
+        if caught is None:
+            yield not_assessed(ID, "no tag table is in the evidence", _TWICE)
+        return
     holding: list[Finding] = []
     for kind in (PoolKind.NONPAGED, PoolKind.PAGED):
         holding += _of_pool(kind, tags, states, system, owners)
     if holding:
         yield from holding
-        return
-    yield not_assessed(
-        ID,
-        "one capture cannot tell a leak from load",
-        "take the tag table twice, hours apart (`!poolused`, poolmon -n), or record \\Memory\\Pool Nonpaged Bytes and"
-        " \\Memory\\Pool Paged Bytes for a day",
+    elif caught is None:
+        yield not_assessed(ID, "one capture cannot tell a leak from load", _TWICE)
+
+
+def _caught(system: System) -> Finding | None:
+    """Bug check 0xAB: a session ended with pool of its own still allocated (bytes paged, bytes nonpaged, counts)."""
+    check = system.bugcheck
+    if check is None or check.code != SESSION_LEAK:
+        return None
+    known = len(check.parameters) >= 4
+    session, paged, nonpaged = check.parameters[:3] if known else (None, 0, 0)
+    left = f"{size(paged)} of paged and {size(nonpaged)} of nonpaged pool" if known else "pool"
+    return Finding(
+        pattern=ID,
+        verdict=Verdict.FOUND,
+        severity=Severity.CRITICAL,
+        confidence=Confidence.HIGH,
+        headline=f"a session ended and left {left} behind: a driver of the session leaks (bug check 0xAB)",
+        subject=Subject(pool=str(PoolKind.SESSION), session=session),
+        because=(
+            Reason("the kernel counts a session's pool when it ends, and found blocks that nobody freed", check.where),
+        ),
+        explains=("the bug check",),
+        next_steps=(
+            "drivers that run in a session are those of displays, printers and video: `lm` in the session's context, and"
+            " update or remove the third-party ones",
+            "`!poolused 8` in the dump names the tags that were left",
+        ),
     )
 
 

@@ -24,7 +24,7 @@ RAM_SHARE_WARNING: Final = Threshold(
     0.25, "where the limit is memory itself: a quarter of RAM in nonpaged pool is far above any healthy server seen"
 )
 RAM_SHARE_CRITICAL: Final = Threshold(
-    0.50, "article 003 judges 54 % of RAM in nonpaged pool as the cause of a server's trouble"
+    0.50, "a published case judges 54 % of RAM in nonpaged pool as the cause of a server's trouble"
 )
 COMMIT_SHARE_WARNING: Final = Threshold(
     0.35, "paged pool above a third of the commit limit leaves processes too little"
@@ -39,7 +39,7 @@ COMMIT_MOSTLY_POOL: Final = Threshold(
 SESSION_WARNING: Final = Threshold(0.80, "the same rule as for the system pools")
 SESSION_CRITICAL: Final = Threshold(0.90, "the same rule as for the system pools")
 FRAGMENTATION_GAP: Final = Threshold(
-    0.30, "10 to 15 % of a pool's pages are normally in no block (headers, page ends); article 000 has 36.8 %"
+    0.30, "10 to 15 % of a pool's pages are normally in no block (headers, page ends); a published case has 36.8 %"
 )
 FRAGMENTATION_MIN_BYTES: Final = Threshold(16 << 20, "below 16 MB the gap is a few caches, and nobody is short of it")
 PINNED_PAGE_SHARE: Final = Threshold(0.10, "a page is pinned when its live blocks take less than a tenth of it")
@@ -54,7 +54,7 @@ UNLOADED_BYTES: Final = Threshold(64 << 10, "less than 64 KB left behind by an u
 HANDLES_SUSPECT: Final = Threshold(30_000, "services with more open handles exist (databases, antivirus) but are few")
 HANDLES_CRITICAL: Final = Threshold(200_000, "no design needs so many; a process may have 16 million at most")
 OBJECTS_SUSPECT: Final = Threshold(
-    100_000, "article 001's leaking server had 110,065 threads' worth of objects; healthy servers have thousands"
+    100_000, "a published case of leaking threads began with 110,065 objects; healthy servers have thousands"
 )
 EVENTS_SUSPECT: Final = Threshold(400_000, "small objects such as events are many on a healthy server, but not so many")
 TWINS_MIN: Final = Threshold(10_000, "two counts that agree by chance are small")

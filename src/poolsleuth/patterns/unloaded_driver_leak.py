@@ -18,6 +18,7 @@ from poolsleuth.windows import tag_notes
 
 ID = "unloaded-driver-leak"
 
+_WHOLE_TAG = 4  # characters: a shorter tag agrees with many names by chance
 _VERIFIER_LEAK = (0xC4, 0x62)  # a verified driver was unloaded with pool outstanding
 
 
@@ -104,12 +105,13 @@ def _left_behind(row: TagRow, states: PoolStates | None, system: System, owners:
     if not row.outstanding or least is None or least < UNLOADED_BYTES.value:
         return None
     owner = owners.owner(row)
-    gone = [m for m in owners.named_like(row.tag) if m.unloads and not m.loaded]
+    listed = owners.unloaded_named(owner.binary) if owner is not None and owner.binary is not None else None
+    named = [m for m in owners.named_like(row.tag) if m.unloads and not m.loaded]
     # A tag that Windows or a list knows is nobody else's by its name alone: Proc is not left behind by procmon.sys
     known = tag_notes.find(row.tag) is not None or (owner is not None and owner.binary is not None)
-    if not gone or known:
+    match = listed if listed is not None else named[0] if named and not known else None
+    if match is None or match.loaded:
         return None
-    match = gone[0]
     share = tag_share(row, states, system)
     state = states.of(row.pool) if states is not None else None
     tight = state is not None and state.tight
@@ -119,15 +121,17 @@ def _left_behind(row: TagRow, states: PoolStates | None, system: System, owners:
         pattern=ID,
         verdict=Verdict.SUSPECTED,
         severity=Severity.WARNING if tight else Severity.INFO,
-        confidence=Confidence.MEDIUM if len(row.tag) == 4 and match.unloads > 1 else Confidence.LOW,
+        confidence=_confidence(row, match, by_list=listed is not None),
         headline=f"tag {row.tag} still holds {size(least)} of {row.pool} pool, and {match.module} was unloaded {times}",
         subject=Subject(pool=str(row.pool), tag=row.tag, driver=match.module),
         because=(
             Reason(f"tag {row.tag}: {row.outstanding:,} blocks, {exact(least)} outstanding{part}", row.where),
             Reason(f"{match.module} was loaded and unloaded {times}", match.where),
-            Reason(f"the name {match.module} begins with the tag {row.tag}: a prefix is hardly a coincidence"),
+            Reason(f"{owner.how} gives the tag to {owner.binary}")
+            if listed is not None and owner is not None
+            else Reason(f"the name {match.module} begins with the tag {row.tag}: that may be no coincidence"),
         ),
-        against=_against(match, owners),
+        against=_against(match, owners, by_list=listed is not None),
         explains=(f"{percent(share)} of the {row.pool} pool in use",) if share is not None and tight else (),
         next_steps=(
             f"load and unload the product of {match.module} once and compare tag {row.tag} before and after (poolmon)",
@@ -137,8 +141,14 @@ def _left_behind(row: TagRow, states: PoolStates | None, system: System, owners:
     )
 
 
-def _against(match: NameMatch, owners: Attribution) -> tuple[Reason, ...]:
-    reasons = ["only the name ties tag and driver: another driver may use the same tag"]
+def _confidence(row: TagRow, match: NameMatch, *, by_list: bool) -> Confidence:
+    if by_list:
+        return Confidence.HIGH if match.unloads > 1 else Confidence.MEDIUM
+    return Confidence.MEDIUM if len(row.tag) == _WHOLE_TAG and match.unloads > 1 else Confidence.LOW
+
+
+def _against(match: NameMatch, owners: Attribution, *, by_list: bool) -> tuple[Reason, ...]:
+    reasons = [] if by_list else ["only the name ties tag and driver: another driver may use the same tag"]
     if not owners.loaded_complete:
         reasons.append(f"no complete list of loaded modules is in the evidence, so {match.module} may be loaded again")
     return tuple(Reason(reason) for reason in reasons)

@@ -102,6 +102,12 @@ def _who(importers: list[Importer], owners: Attribution) -> tuple[tuple[Reason, 
             else "the log does not show whether all modules were searched"
         )
         because.append(Reason(f"it is the only module in which the address was found; {scope}"))
+        against.append(
+            Reason(
+                "an import shows who can allocate without a tag, not who did: a driver that asks for the function's"
+                " address at run time, or that is unloaded, would not be seen"
+            )
+        )
         return tuple(because), tuple(against), importers[0].name
     if importers:
         against.append(Reason(f"{len(importers)} modules import the function: each is only a candidate"))

@@ -59,6 +59,11 @@ def machine_name(machine: ReportMachine, number: int) -> str:
     return short(machine.name, _TEXT) if machine.name else f"Machine {number}"
 
 
+def findings_in_order(machine: ReportMachine) -> list[ReportFinding]:
+    """All findings as every output shows them: those that bear the conclusion stand first."""
+    return ordered_findings(machine.findings, machine.conclusion.pattern if machine.conclusion is not None else None)
+
+
 def verdict_of(machine: ReportMachine) -> MachineVerdict:
     """The conclusion with the severity and confidence of the finding that bears it."""
     holding = [finding for finding in ordered_findings(machine.findings) if finding.holds]

@@ -10,6 +10,7 @@ from poolsleuth.report.arrange import (
     PoolRow,
     bugcheck_text,
     failures_text,
+    findings_in_order,
     largest_tags,
     machine_name,
     pool_rows,
@@ -25,7 +26,6 @@ from poolsleuth.report.wording import (
     clean,
     count_text,
     duration_text,
-    ordered_findings,
     percent_text,
     place_text,
     plural,
@@ -267,7 +267,7 @@ def _index(machine: ReportMachine, verdict: MachineVerdict, number: int, cut: Cu
 def _machine(report: Report, number: int, cut: Cut, rows: int) -> MachineView:
     machine = report.machines[number - 1]
     verdict = verdict_of(machine)
-    findings = ordered_findings(machine.findings)
+    findings = findings_in_order(machine)
     by_verdict = {v: [f for f in findings if f.verdict is v] for v in Verdict}
     holding = [finding for finding in findings if finding.holds]
     pools = pool_rows(machine)

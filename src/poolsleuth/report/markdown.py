@@ -8,6 +8,7 @@ from poolsleuth.model.report import Report, ReportFinding, ReportMachine, Report
 from poolsleuth.report.arrange import (
     bugcheck_text,
     failures_text,
+    findings_in_order,
     largest_tags,
     machine_name,
     pattern_counts,
@@ -21,7 +22,6 @@ from poolsleuth.report.wording import (
     bytes_short,
     bytes_text,
     count_text,
-    ordered_findings,
     place_text,
     plural,
     session_text,
@@ -118,7 +118,7 @@ def _machine(report: Report, machine: ReportMachine, number: int) -> list[str]:
     if check:
         lines += [f"Bug check: {text_of(check)}.", ""]
     lines += _pools(machine)
-    findings = ordered_findings(machine.findings)
+    findings = findings_in_order(machine)
     holding = [finding for finding in findings if finding.holds]
     if holding:
         lines += ["### Findings", ""]

@@ -16,6 +16,7 @@ from poolsleuth.report.arrange import (
     PoolRow,
     bugcheck_text,
     failures_text,
+    findings_in_order,
     largest_tags,
     machine_name,
     pattern_counts,
@@ -27,7 +28,6 @@ from poolsleuth.report.arrange import (
 )
 from poolsleuth.report.wording import (
     count_text,
-    ordered_findings,
     place_text,
     plural,
     session_text,
@@ -155,7 +155,7 @@ class _Page:
             self.line(f"Bug check {check}", indent=2)
         self.verdict(verdict_of(machine))
         self.pools(machine)
-        findings = ordered_findings(machine.findings)
+        findings = findings_in_order(machine)
         holding = [finding for finding in findings if finding.holds]
         for place, finding in enumerate(holding, start=1):
             self.blank()

@@ -273,11 +273,13 @@ def step_parts(step: str) -> tuple[StepPart, ...]:
 # ---- order -----------------------------------------------------------------------------------------------------
 
 
-def ordered_findings(findings: Iterable[ReportFinding]) -> list[ReportFinding]:
-    """What was found or suspected first, by severity and confidence; then ruled out; then not assessed."""
+def ordered_findings(findings: Iterable[ReportFinding], concluded: str | None = None) -> list[ReportFinding]:
+    """The findings that bear the conclusion (its pattern is ``concluded``) first, then what else was found or suspected
+    by severity and confidence; then what is ruled out; then what is not assessed."""
     return sorted(
         findings,
         key=lambda f: (
+            not (f.holds and f.pattern == concluded),
             _VERDICT_ORDER[f.verdict],
             _SEVERITY_ORDER[f.severity] if f.holds else 0,
             f.verdict is not Verdict.FOUND if f.holds else False,

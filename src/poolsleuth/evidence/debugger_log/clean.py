@@ -55,16 +55,19 @@ _CP1252 = {bytes([byte]).decode("cp1252", errors="ignore") or chr(byte): byte fo
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]{0,16}[A-Za-z]|\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\)?)")
 _RETURNS = re.compile(r"\r+\n")
+# What stands at a line's beginning is searched from the line feed before it: the regex engine finds that at once
 # A mail quote stands at column 0; behind a blank only with a blank after it, or it is the tag ">abc" of a table
-_QUOTES = re.compile(r"^(?:(?:>[ ]?)+|[ ]+(?:>+[ ])+)", re.MULTILINE)
+_QUOTES = re.compile(r"\n(?:(?:>[ ]?)+|[ ]++(?:>+[ ])+)")
 # Three and more lines with the same comment sign are a quoted log; one or two may be a heading or a bullet
 _COMMENTS = re.compile(
-    r"^[ ]{0,8}(?P<sign>#|//|;|\*|-|\|)(?:[ ][^\n]*)?\n(?:(?:[ ]*\n){0,3}[ ]{0,8}(?P=sign)(?:[ ][^\n]*)?\n){2,}", re.MULTILINE
+    r"\n[ ]{0,8}(?P<sign>#|//|;|\*|-|\|)(?:[ ][^\n]*+)?(?=\n)"
+    r"(?:(?:\n[ ]*+(?=\n)){0,3}\n[ ]{0,8}(?P=sign)(?:[ ][^\n]*+)?(?=\n)){2,}"
 )
 _COMMENT_SIGNS = ("# ", "// ", "; ", "* ", "- ", "| ")
 # Bold text of markdown begins and ends at a word; three and more stars are a banner of the debugger
 _BOLD = re.compile(r"\*\*(?<!\*\*\*)(?=\*?[^\s*])([^\n]{0,300}?[^\s*])\*\*(?!\*)")
-_LINE_TICKS = re.compile(r"^([ ]*)`+|`+(?=[ ]*$)", re.MULTILINE)
+_FIRST_TICKS = re.compile(r"(\n[ ]*+)`+")
+_LAST_TICKS = re.compile(r"`+([ ]*+)(?=\n)")
 _BLOCK_TAGS = re.compile(r"<\s*(?:br|/p|/div|/tr|/li|/pre|/h[1-6]|hr)\b[^<>\n]{0,200}>(?P<end>\n?)", re.IGNORECASE)
 _TABLE_ROW = re.compile(r"<tr\b[^<>]{0,200}>(?:(?!</?tr\b)[\s\S]){0,4000}</tr\s*>\n?", re.IGNORECASE)
 _INLINE_TAGS = re.compile(
@@ -78,8 +81,8 @@ _ENTITY = re.compile(
 )
 _ESCAPED = re.compile(r"\\([*_`#\[\]()<>~|.!+-])")
 _MAX_WRAPPINGS = 3  # a quoted log may be quoted, commented out and set in backticks
-_ADDRESS_TICK = re.compile(r"(?<![0-9a-fA-F])((?:0x)?[0-9a-fA-F]{8})[`']([0-9a-fA-F]{8})(?![0-9a-fA-F])")
-_PIPES = re.compile(r"^[ ]*\|(?:[^|\n]*\|){2,}[^\n]*$", re.MULTILINE)
+_ADDRESS_TICK = re.compile(r"[`'](?<=[0-9a-fA-F]{8}[`'])(?<![0-9a-fA-F]{9}[`'])([0-9a-fA-F]{8})(?![0-9a-fA-F])")
+_PIPES = re.compile(r"\n[ ]*+\|(?:[^|\n]*\|){2,}[^\n]*")
 
 
 def clean(text: str) -> str:
@@ -99,18 +102,20 @@ def clean(text: str) -> str:
         text = _INLINE_TAGS.sub("", _CELL_TAGS.sub(" ", text))
     if "&" in text:
         text = _ENTITY.sub(lambda m: _REPLACED.sub(_replacement, html.unescape(m.group())), text)
+    text = f"\n{text}\n"  # every line now begins and ends at a line feed
     for _ in range(_MAX_WRAPPINGS):
         bare = _unwrapped(text)
         if bare == text:
             break
         text = bare
-    return _ADDRESS_TICK.sub(r"\1\2", text) if "`" in text or "'" in text else text
+    text = text[1:-1]
+    return _ADDRESS_TICK.sub(r"\1", text) if "`" in text or "'" in text else text
 
 
 def _unwrapped(text: str) -> str:
     """Without what people put around whole lines: quotes, comment signs, pipes, backticks, bold."""
     if ">" in text:
-        text = _QUOTES.sub("", text)
+        text = _QUOTES.sub("\n", text)
     if "|" in text:
         text = _PIPES.sub(lambda m: m.group().replace("|", " "), text)
     if any(sign in text for sign in _COMMENT_SIGNS):
@@ -120,7 +125,7 @@ def _unwrapped(text: str) -> str:
     if "**" in text:
         text = _BOLD.sub(r"\1", text)
     if "`" in text:
-        text = _LINE_TICKS.sub(r"\1", text)
+        text = _LAST_TICKS.sub(r"\1", _FIRST_TICKS.sub(r"\1", text))
     return text
 
 
@@ -155,7 +160,7 @@ def _one_line(match: re.Match[str]) -> str:
 
 
 def _uncommented(run: str, sign: str) -> str:
-    return "".join(line.lstrip(" ").removeprefix(sign) for line in run.splitlines(keepends=True))
+    return "\n".join(line.lstrip(" ").removeprefix(sign) for line in run.split("\n"))
 
 
 def hard_lines(text: str) -> int:

@@ -13,7 +13,7 @@ from functools import cache
 from poolsleuth.evidence.debugger_log import commands
 from poolsleuth.evidence.debugger_log.clean import clean, hard_lines
 from poolsleuth.evidence.debugger_log.decode import SAMPLE_BYTES, decoded_chunks, encoding_of
-from poolsleuth.evidence.debugger_log.output import Context, Output, OutputReader
+from poolsleuth.evidence.debugger_log.output import ADDRESS, Context, Output, OutputReader
 from poolsleuth.evidence.source import Readable
 from poolsleuth.model.facts import Fact, Problem, Where
 
@@ -39,8 +39,14 @@ def readers() -> tuple[OutputReader, ...]:
     return tuple(found)
 
 
+# Every line begins behind a line feed. Stars are decoration, a soft line feed leaves its mark before the hard one
+_LINE_START = r"\n[ *\x1f]*+"
+_ADDRESS_FIRST = f"(?:{ADDRESS})"
+
+
 @cache
 def _openers() -> re.Pattern[str]:
+    """What begins an output, and whose it is: the group's name is ``prompt``, or kind and index of the reader."""
     parts = [f"(?P<prompt>{_PROMPT})"]
     for index, reader in enumerate(readers()):
         for kind, expressions in (("b", reader.banners), ("r", reader.rows)):
@@ -49,8 +55,37 @@ def _openers() -> re.Pattern[str]:
                 if re.compile(body).groups:
                     raise AssertionError(f"{reader.name}: a banner or row holds a capturing group")
                 parts.append(f"(?P<{kind}{index}>{body})")
-    # The line feed comes first, as a literal: the regex engine then skips from line to line
-    return re.compile(r"\n[ *\x1f]*(?:" + "|".join(parts) + ")", re.MULTILINE)
+    return re.compile(f"{_LINE_START}(?:{'|'.join(parts)})", re.MULTILINE)
+
+
+@cache
+def _finder(inside: OutputReader | None) -> re.Pattern[str]:
+    """Finds the same lines as ``_openers``, but for the rows of the output that the log is in, many times faster.
+
+    It does not say whose they are: without named groups the regex engine passes over an alternative by its first
+    letter. The reader's own rows are left out in their place, so that what comes behind them in the order does not
+    get lines that are theirs.
+    """
+    before, behind, own = [_PROMPT.replace("?P<live>", "?:").replace("?P<user>", "?:")], [], []
+    for reader in readers():
+        if reader is inside:
+            before += reader.banners
+            own = list(reader.rows)
+        else:
+            (behind if own else before).extend([*reader.banners, *reader.rows])
+    parts = _alternatives(before)
+    if behind:
+        parts += f"|(?!{'|'.join(own)})(?:{_alternatives(behind)})"
+    return re.compile(f"{_LINE_START}(?:{parts})", re.MULTILINE)
+
+
+def _alternatives(expressions: list[str]) -> str:
+    """Alternatives in one expression; those that begin with an address share its reading."""
+    plain = [e for e in expressions if not e.startswith(_ADDRESS_FIRST)]
+    addressed = [e.removeprefix(_ADDRESS_FIRST) for e in expressions if e.startswith(_ADDRESS_FIRST)]
+    if addressed:
+        plain.append(f"(?=[0-9a-fA-F]){_ADDRESS_FIRST}(?:{'|'.join(addressed)})")
+    return "|".join(plain)
 
 
 class LogReader:
@@ -90,22 +125,22 @@ class LogReader:
     def _piece(self, text: str, line: int) -> Iterator[Fact]:
         text = "\n" + text  # every line, also the first, now begins behind a line feed
         position = 1
-        for match in _openers().finditer(text):
-            start = match.start() + 1
-            group = match.lastgroup or ""
-            if group in {"prompt", "live", "user"}:
+        found = _finder(self._reader).search(text)
+        while found is not None:
+            start = found.start() + 1
+            match = _openers().match(text, found.start())
+            group = (match.lastgroup or "") if match is not None else ""
+            reader = readers()[int(group[1:])] if group[1:].isdecimal() else None
+            if match is not None and not (group[0] == "r" and reader is self._reader):
                 self._feed(text[position:start], line)
                 yield from self._close()
-                self._prompt(match, text)
-            else:
-                reader = readers()[int(group[1:])]
-                if group[0] == "r" and reader is self._reader:
-                    continue
-                self._feed(text[position:start], line)
-                yield from self._close()
-                self._open(reader, text[max(0, start - _LOOK_BACK) : start])
-            line += hard_lines(text[position:start])
-            position = start
+                if reader is None:
+                    self._prompt(match, text)
+                else:
+                    self._open(reader, text[max(0, start - _LOOK_BACK) : start])
+                line += hard_lines(text[position:start])
+                position = start
+            found = _finder(self._reader).search(text, start)
         self._feed(text[position:], line)
 
     def _feed(self, text: str, line: int) -> None:

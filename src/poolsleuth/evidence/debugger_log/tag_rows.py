@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from poolsleuth.evidence.debugger_log.output import NUMBER, integer
 
@@ -34,12 +35,25 @@ class RawRow:
     end: int
 
 
+@cache
+def _plain_row(count: int) -> re.Pattern[str]:
+    """A row that can be read in one way only: a tag without blanks, ``count`` numbers, then no further number."""
+    numbers = "".join(rf"[ ]+({NUMBER})" for _ in range(count))
+    return re.compile(rf"[ ]*([^\s\d]\S{{0,{MAX_TAG - 1}}}|TOTAL){numbers}(?:[ ]+(?!\d)([^\n]*+))?(?=\n|\Z)")
+
+
 def read_row(text: str, start: int, limit: int, count: int, columns: Columns) -> RawRow | None:
     """The row that begins at ``start`` with ``count`` numbers, None when there is none.
 
     Numbers may go on in the next line (hard wrapping). Where a tag holds or is a number ("Dh 1", "8042"), the
     reading whose numbers agree with one another is taken.
     """
+    plain = _plain_row(count).match(text, start, limit)
+    if plain is not None:
+        tag, *printed, description = plain.groups()
+        numbers = tuple([integer(number) for number in printed])
+        if _agree(numbers, columns):
+            return RawRow(tag, numbers, (description or "").strip(" \x1f"), start, plain.end())
     line_end = text.find("\n", start, limit)
     line_end = limit if line_end < 0 else line_end
     readings = []
@@ -50,11 +64,11 @@ def read_row(text: str, start: int, limit: int, count: int, columns: Columns) ->
             if len(head.strip()) > MAX_TAG + 3:
                 break
             continue
-        numbers, end = _numbers(text, first.start(), limit, count)
-        if len(numbers) == count:
+        found, end = _numbers(text, first.start(), limit, count)
+        if len(found) == count:
             stop = text.find("\n", end, limit)
             stop = limit if stop < 0 else stop
-            readings.append(RawRow(tag, tuple(numbers), text[end:stop].strip(" \x1f"), start, stop))
+            readings.append(RawRow(tag, tuple(found), text[end:stop].strip(" \x1f"), start, stop))
     if not readings:
         return None
     agreeing = [row for row in readings if _agree(row.numbers, columns)]
@@ -86,6 +100,11 @@ def _numbers(text: str, start: int, limit: int, count: int) -> tuple[list[int], 
 def _agree(numbers: tuple[int, ...], columns: Columns) -> bool:
     """Whether the numbers can be what the columns say: Diff is Allocs - Frees, and nothing takes no bytes."""
     width = len(columns)
+    if columns == ("outstanding", "used"):  # most rows of most tables
+        return all(
+            (count == 0) == (used == 0) and used >= 8 * count
+            for count, used in zip(numbers[::2], numbers[1::2], strict=True)
+        )
     for group in range(0, len(numbers), width):
         values = dict(zip(columns, numbers[group : group + width], strict=True))
         if "diff" in values:
@@ -107,6 +126,7 @@ _BINARY = re.compile(r"\s*,?\s*Binary:\s*(\S[^\n]{0,200}?)\s*$")
 _UNKNOWN = re.compile(r"UNKNOWN\s+pooltag", re.IGNORECASE)
 
 
+@lru_cache(maxsize=20_000)
 def split_description(text: str) -> tuple[str | None, str | None]:
     """Description and binary of the text behind the numbers; None where there is none or the tag is UNKNOWN."""
     text = " ".join(text.split())

@@ -141,27 +141,26 @@ def _tag_rows(raw: RawRow, layout: _Layout, block: Block, description: str) -> l
     text, binary = split_description(description)
     where = block.where(raw.start)
     width = len(layout.columns)
-    rows = []
+    groups = []
     for index, pool in enumerate(layout.pools):
-        numbers = raw.numbers[index * width : (index + 1) * width]
-        values = dict(zip(layout.columns, numbers, strict=True))
-        outstanding = values.get("diff", values.get("outstanding"))
-        rows.append(
-            TagRow(
-                tag=raw.tag,
-                pool=pool,
-                allocs=values.get("allocs"),
-                frees=values.get("frees"),
-                outstanding=outstanding,
-                bytes=values.get("used"),
-                where=where,
-                description=text,
-                binary=binary,
-            )
-        )
-    used = [row for row in rows if row.allocs or row.outstanding or row.bytes]
+        values = dict(zip(layout.columns, raw.numbers[index * width : (index + 1) * width], strict=True))
+        groups.append((pool, values, values.get("diff", values.get("outstanding"))))
     # A tag that has nothing in a pool is no row of that pool; one with nothing at all keeps its first
-    return used or rows[:1]
+    used = [group for group in groups if group[2] or group[1].get("allocs") or group[1].get("used")]
+    return [
+        TagRow(
+            tag=raw.tag,
+            pool=pool,
+            allocs=values.get("allocs"),
+            frees=values.get("frees"),
+            outstanding=outstanding,
+            bytes=values.get("used"),
+            where=where,
+            description=text,
+            binary=binary,
+        )
+        for pool, values, outstanding in (used or groups[:1])
+    ]
 
 
 def _completeness(

@@ -67,13 +67,24 @@ def _words(label: str) -> str:
 
 _LABELS = {**_PAGES, **_COUNTS}
 _ROW = re.compile(
-    r"(?<![A-Za-z])(?:"
-    + "|".join(f"(?P<{name}>{_words(label)})" for name, label in _LABELS.items())
-    + r"|NonPagedPool(?:Nx)?\s+(?P<node>\d{1,3})(?:\s+Used)?|PagedPool\s+(?P<pool>\d{1,3})(?:\s+Usage)?"
+    r"(?<![A-Za-z])(?:(?P<label>" + "|".join(_words(label) for label in _LABELS.values()) + r")"
+    r"|NonPagedPool(?:Nx)?\s+(?P<node>\d{1,3})(?:\s+Used)?|PagedPool\s+(?P<pool>\d{1,3})(?:\s+Usage)?"
     + r"|(?P<other>[A-Z][A-Za-z/]+(?:[ ][A-Za-z]+){0,4}))"
     + rf"\s*:?\s*(?P<pages>{_BROKEN})\s*\(\s*(?P<kb>{_BROKEN})\s*K\s*b\s*\)",
     re.IGNORECASE,
 )
+_FIELDS = {
+    spelling.lower(): name
+    for name, label in _LABELS.items()
+    for spelling in (label.replace("(?:imum)?", ""), label.replace("(?:imum)?", "imum"))
+}
+
+
+def _field(match: re.Match[str]) -> str | None:
+    label = match.group("label")
+    return _FIELDS[" ".join(label.split()).lower()] if label else None
+
+
 _CUT_ROW = re.compile(
     r"^[ ]*(?P<label>" + "|".join(_words(label) for label in _LABELS.values()) + r")\s*:(?![^\n]*\([^\n]*K[bB])",
     re.MULTILINE | re.IGNORECASE,
@@ -146,7 +157,7 @@ def _counters(block: Block, start: int, end: int) -> MemoryCounters | None:
     other: dict[str, Figure] = {}
     impossible: list[tuple[str, Figure]] = []
     for match in _ROW.finditer(text, start, end):
-        name = next((n for n in _LABELS if match.group(n)), None)
+        name = _field(match)
         label = " ".join(match.group().split(":")[0].split("(")[0].split())
         numbers = _agreed(match.group("pages"), match.group("kb"))
         where = block.where(match.start())
@@ -172,8 +183,10 @@ def _counters(block: Block, start: int, end: int) -> MemoryCounters | None:
             pools.append(Figure(size, where))
         elif match.group("other"):
             other.setdefault(label, Figure(size, where))
+    whole = text[start:end].lower()
     for name, banner in _BANNER.items():
-        found = banner.search(text, start, end)
+        # The last word is looked for first: most captures hold no banner at all
+        found = banner.search(text, start, end) if ("excessive" if "warning" in name else "failed") in whole else None
         if found:
             count = int(found.group(1)) if found.group(1) else 1
             values[name] = Figure(count, block.where(found.start()))

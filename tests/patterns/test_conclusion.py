@@ -1,0 +1,144 @@
+from poolsleuth.model.facts import Reason
+from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
+from poolsleuth.patterns.conclusion import conclude
+
+FOUND, SUSPECTED = Verdict.FOUND, Verdict.SUSPECTED
+CRITICAL, WARNING, INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
+
+
+def finding(
+    pattern: str,
+    verdict: Verdict = FOUND,
+    severity: Severity = CRITICAL,
+    confidence: Confidence = Confidence.HIGH,
+    pool: str | None = "nonpaged",
+    tag: str | None = None,
+) -> Finding:
+    return Finding(
+        pattern=pattern,
+        verdict=verdict,
+        severity=severity,
+        confidence=confidence,
+        headline=f"the headline of {pattern}",
+        subject=Subject(pool=pool, tag=tag),
+        because=(Reason("why"),),
+    )
+
+
+def test_nothing_holds_nothing_to_conclude() -> None:
+    assert conclude([]) is None
+    assert conclude([finding("pool-leak", Verdict.RULED_OUT), finding("pool-load", Verdict.NOT_ASSESSED)]) is None
+
+
+def test_the_cause_comes_before_its_consequence() -> None:
+    result = conclude(
+        [
+            finding("nonpaged-pool-depletion"),
+            finding("untagged-allocations", tag="None"),
+            finding("pool-leak", SUSPECTED),
+        ]
+    )
+
+    assert result is not None
+    assert (result.pattern, result.verdict) == ("untagged-allocations", FOUND)
+    assert result.says.startswith("The headline of untagged-allocations. Consequence: ")
+    assert "nonpaged-pool-depletion" in result.says
+
+
+def test_a_cause_in_the_other_pool_explains_nothing() -> None:
+    # A shared tag in a healthy paged pool must not head the story of a nonpaged pool that is full
+    result = conclude(
+        [finding("generic-tag", severity=WARNING, pool="paged", tag="Ddk"), finding("nonpaged-pool-depletion")]
+    )
+
+    assert result is not None
+    assert result.pattern == "nonpaged-pool-depletion"
+    assert "Consequence" not in result.says
+    assert "A second, separate problem: the headline of generic-tag" in result.says
+
+
+def test_a_milder_cause_of_the_same_pool_still_comes_first() -> None:
+    # An event says the pool was empty; at this moment it is only in pieces
+    result = conclude([finding("pool-fragmentation", severity=WARNING), finding("nonpaged-pool-depletion")])
+
+    assert result is not None
+    assert result.pattern == "pool-fragmentation"
+    assert "Consequence: the headline of nonpaged-pool-depletion" in result.says
+
+
+def test_certain_comes_before_suspected() -> None:
+    result = conclude(
+        [
+            finding("unloaded-driver-leak", SUSPECTED, WARNING, pool="paged"),
+            finding("paged-pool-depletion", severity=WARNING, pool="paged"),
+        ]
+    )
+
+    assert result is not None
+    assert result.pattern == "paged-pool-depletion"
+    assert "Possible contributor (suspected): the headline of unloaded-driver-leak" in result.says
+
+
+def test_a_suspicion_is_called_one() -> None:
+    result = conclude([finding("pool-leak", SUSPECTED, WARNING)])
+
+    assert result is not None
+    assert result.says == "Suspected, not proven: the headline of pool-leak."
+
+
+def test_pools_come_before_the_resources_beside_them() -> None:
+    result = conclude([finding("lock-contention", pool=None), finding("paged-pool-depletion", severity=WARNING)])
+
+    assert result is not None
+    assert result.pattern == "paged-pool-depletion"
+    assert "A second, separate problem: the headline of lock-contention" in result.says
+
+
+def test_what_is_only_information_heads_nothing_else() -> None:
+    result = conclude([finding("verifier-active", severity=INFO, pool=None), finding("pool-leak", SUSPECTED, WARNING)])
+
+    assert result is not None
+    assert result.pattern == "pool-leak"
+    assert "verifier-active" not in result.says
+
+
+def test_information_alone_is_the_conclusion() -> None:
+    result = conclude(
+        [finding("false-pool-warning", severity=INFO), finding("verifier-active", severity=INFO, pool=None)]
+    )
+
+    assert result is not None
+    assert result.pattern == "false-pool-warning"
+
+
+def test_one_tag_is_told_once() -> None:
+    result = conclude([finding("generic-tag", tag="Ddk"), finding("pool-leak", SUSPECTED, tag="Ddk")])
+
+    assert result is not None
+    assert "pool-leak" not in result.says
+
+
+def test_a_weak_suspicion_is_no_second_problem() -> None:
+    weak = finding("session-pool-depletion", SUSPECTED, WARNING, Confidence.LOW, pool=None)
+
+    result = conclude([finding("nonpaged-pool-depletion"), weak])
+
+    assert result is not None
+    assert "session-pool-depletion" not in result.says
+
+
+def test_at_most_two_further_problems() -> None:
+    beside = [finding(p, pool=None) for p in ("system-pte-depletion", "commit-exhaustion", "lock-contention")]
+
+    result = conclude([finding("nonpaged-pool-depletion"), *beside])
+
+    assert result is not None
+    assert result.says.count("A second, separate problem") == 2
+
+
+def test_a_commit_limit_reached_by_a_pool_is_its_consequence() -> None:
+    result = conclude([finding("pool-leak", tag="Abcd"), finding("commit-exhaustion")])
+
+    assert result is not None
+    assert result.pattern == "pool-leak"
+    assert "Consequence: the headline of commit-exhaustion" in result.says
