@@ -19,7 +19,21 @@ ROOT = Path(__file__).parents[1]
 LOGS = sorted((ROOT / "tests" / "data" / "logs").glob("*.txt"))
 SHARED = ROOT.parent / "shared"
 SEEDS = ("000_8ab0d1702d9075eb.txt", "001_a69109390386e220.txt", "002_3328612633af358e.txt")
-TRANSCRIPTS = sorted((SHARED / "data" / "transcripts").glob("0*.txt"))
+TRANSCRIPTS = ("004", "005", "006", "007", "008", "010", "012", "031", "039", "042", "053")
+# One damage of each family: all of them on all transcripts would take minutes
+FAMILIES = (
+    "NBSP for all padding, and in empty lines",
+    "collapsed and double spaced",
+    "a TAB before every line",
+    "hard wrapped at 80, then quoted",
+    "CR only",
+    "every line in backticks",
+    "commented with #",
+    "HTML paragraphs",
+    "UTF-16 LE",
+    "mojibake",
+    "talk between the outputs",
+)
 
 Damage = Callable[[str], "str | bytes"]
 DAMAGES: dict[str, Damage] = {}
@@ -151,7 +165,7 @@ def _smart(text: str) -> str:
     return re.sub(r"\b0x(?=[0-9a-f])", "0\u00d7", text).replace("...", "\u2026").replace("--", "\u2014")
 
 
-_REMARKS = ("<-- high", "\u00df Very high", "<<<<", "// look", "\u2190 this", "<- !!", "<<<<<-", "# here", "<== 98%")
+_REMARKS = ("<-- high", "\u00df Very high", "<<<<", "// look", "\u2190 this", "<- see", "<<<<<-", "# here", "<== 98%")
 for _remark in _REMARKS:
     DAMAGES[f"remark behind values: {_remark}"] = lambda text, remark=_remark: _VALUE.sub(  # type: ignore[misc]
         lambda m: f"{m.group(1)} {remark}", text
@@ -422,8 +436,16 @@ def check(path: Path, name: str, folder: Path) -> None:
 
 
 def test_the_samples_say_something() -> None:
+    """Otherwise the comparison below would prove nothing."""
     assert [path.name for path in LOGS] == ["fragmented.txt", "several_machines.txt", "untagged.txt"]
-    assert [[conclusion for conclusion, _ in undamaged(path)] for path in LOGS] == []
+    fragmented, several, untagged = (undamaged(path) for path in LOGS)
+    assert [conclusion for conclusion, _ in fragmented] == ["pool-fragmentation"]
+    assert [conclusion for conclusion, _ in untagged] == ["untagged-allocations"]
+    assert [conclusion for conclusion, _ in several][:2] == [None, "session-pool-depletion"]
+    assert len(several) == 6
+    assert ("session-pool-depletion", "found", "session", None, 9) in several[1][1]
+    assert ("generic-tag", "found", "nonpaged", "Ddk", None) in several[4][1]
+    assert ("unloaded-driver-leak", "suspected", "paged", "MyAV", None) in several[5][1]
 
 
 @pytest.mark.parametrize("name", DAMAGES)
@@ -439,3 +461,12 @@ def test_damage_to_a_published_log(seed: str, name: str, tmp_path: Path) -> None
     if not path.is_file():
         pytest.skip(f"{path} is not there")
     check(path, name, tmp_path)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("transcript", TRANSCRIPTS)
+def test_damage_to_a_published_transcript(transcript: str, name: str, tmp_path: Path) -> None:
+    found = sorted((SHARED / "data" / "transcripts").glob(f"{transcript}_*.txt"))
+    if not found:
+        pytest.skip(f"the published transcript {transcript} is not there")
+    check(found[0], name, tmp_path)

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 from poolsleuth.fusion.machines import assemble
-from poolsleuth.model.facts import Figure, Where
+from poolsleuth.model.facts import Fact, Figure, Where
 from poolsleuth.model.memory import MemoryCounters, SessionMemory, VmFamily
 from poolsleuth.model.system import BugCheck, LockSummary, TargetInfo
 from poolsleuth.model.tags import TagDescription, TagDescriptions, TagTable
@@ -82,7 +82,11 @@ def test_nothing_returns_by_absence_of_conflict_alone(vm: Vm, tags: Tags) -> Non
 
 
 def test_several_inputs_of_one_machine(vm: Vm, tags: Tags) -> None:
-    inputs = [[vm(physical=4 * GB, input=0)], [tags("Ddk", input=1)], [vm(physical=4 * GB, line=9, input=2)]]
+    inputs: list[list[Fact]] = [
+        [vm(physical=4 * GB, input=0)],
+        [tags("Ddk", input=1)],
+        [vm(physical=4 * GB, line=9, input=2)],
+    ]
 
     (machine,) = assemble(inputs)
 
@@ -97,13 +101,16 @@ def test_two_logs_of_two_machines(vm: Vm) -> None:
 
 
 def test_a_loose_table_beside_two_machines_is_nobodys(vm: Vm, tags: Tags) -> None:
-    inputs = [[vm(physical=4 * GB, input=0)], [vm(physical=8 * GB, input=1)], [tags("Ddk", input=2)]]
+    inputs: list[list[Fact]] = [[vm(physical=4 * GB, input=0)], [vm(physical=8 * GB, input=1)], [tags("Ddk", input=2)]]
 
     assert [m.inputs for m in assemble(inputs)] == [(0,), (1,), (2,)]
 
 
 def test_a_log_of_two_machines_is_not_mixed_with_another_log(vm: Vm, tags: Tags) -> None:
-    inputs = [[tags("Abcd", input=0)], [vm(physical=4 * GB, input=1), vm(physical=8 * GB, line=30, input=1)]]
+    inputs: list[list[Fact]] = [
+        [tags("Abcd", input=0)],
+        [vm(physical=4 * GB, input=1), vm(physical=8 * GB, line=30, input=1)],
+    ]
 
     assert [m.inputs for m in assemble(inputs)] == [(0,), (1,), (1,)]
 

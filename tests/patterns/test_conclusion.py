@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.patterns.conclusion import conclude
@@ -133,7 +135,8 @@ def test_at_most_two_further_problems() -> None:
     result = conclude([finding("nonpaged-pool-depletion"), *beside])
 
     assert result is not None
-    assert result.says.count("A second, separate problem") == 2
+    assert result.says.count("separate problem") == 2
+    assert "A third, separate problem" in result.says
 
 
 def test_a_commit_limit_reached_by_a_pool_is_its_consequence() -> None:
@@ -142,3 +145,19 @@ def test_a_commit_limit_reached_by_a_pool_is_its_consequence() -> None:
     assert result is not None
     assert result.pattern == "pool-leak"
     assert "Consequence: the headline of commit-exhaustion" in result.says
+
+
+def test_the_objects_and_their_process_are_one_cause() -> None:
+    objects, process = finding("handle-leak", tag="Thre"), finding("handle-leak", pool=None)
+
+    result = conclude([objects, process])
+
+    assert result is not None
+    assert "separate problem" not in result.says
+
+
+def test_the_name_of_a_file_keeps_its_letters() -> None:
+    result = conclude([replace(finding("unloaded-driver-leak"), headline="myDriver.sys was unloaded")])
+
+    assert result is not None
+    assert result.says == "myDriver.sys was unloaded."

@@ -148,10 +148,10 @@ def test_a_generator_gives_several_findings() -> None:
     assert [f.headline for f in ask(judge)] == ["a", "b"]
 
 
-def test_not_assessed_names_its_first_step() -> None:
+def test_not_assessed_says_why_and_what_to_run() -> None:
     result = not_assessed("test", "the reason", "run `a`", "run `b`")
 
-    assert result.headline == "not assessed: the reason; run `a`"
+    assert result.headline == "the reason"
     assert result.next_steps == ("run `a`", "run `b`")
     assert not result.holds
 

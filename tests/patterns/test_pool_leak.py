@@ -2,8 +2,10 @@ from collections.abc import Callable
 
 import pytest
 
+from poolsleuth.model.facts import Where
 from poolsleuth.model.finding import Confidence, Finding, Severity, Verdict
 from poolsleuth.model.memory import MemoryCounters
+from poolsleuth.model.system import BugCheck
 from poolsleuth.model.tags import TagDescription, TagRow, TagTable
 from poolsleuth.patterns.thresholds import POOL_WARNING, TAG_DOMINATES, UNKNOWN_TAG_BYTES, UNKNOWN_TAG_LEADS
 from poolsleuth.windows.builds import Era
@@ -147,4 +149,22 @@ def test_without_tags_the_command_is_named(finding: Judge, full: MemoryCounters)
     judged = finding(ID, full, **SERVER_2003)
 
     assert judged.verdict is Verdict.NOT_ASSESSED
-    assert "`!poolused 2`" in judged.next_steps[0]
+    assert "`!poolused`" in judged.next_steps[0]
+
+
+SESSION_ENDED = BugCheck(where=Where(0, 1), code=0xAB, parameters=(3, 0x5600, 0x40, 17))
+
+
+def test_a_session_that_left_pool_behind_is_proof(finding: Judge) -> None:
+    found = finding(ID, bugcheck=SESSION_ENDED)
+
+    assert (found.verdict, found.severity, found.confidence) == (Verdict.FOUND, Severity.CRITICAL, Confidence.HIGH)
+    assert (found.subject.pool, found.subject.session, found.subject.driver) == ("session", 3, None)
+    assert "22 KB of paged and 64 bytes of nonpaged pool" in found.headline
+
+
+def test_the_same_bug_check_without_its_arguments(finding: Judge, row: Row, table: Table) -> None:
+    found = finding(ID, table(row("Abcd", bytes=MB)), bugcheck=BugCheck(where=Where(0, 1), code=0xAB))
+
+    assert (found.verdict, found.subject.session) == (Verdict.FOUND, None)
+    assert "left pool behind" in found.headline

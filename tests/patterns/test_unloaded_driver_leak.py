@@ -208,3 +208,28 @@ def test_a_verifier_leak_without_the_drivers_name(finding: Judge) -> None:
     found = finding(ID, bugcheck=check)
 
     assert (found.verdict, found.confidence, found.subject.driver) == (Verdict.FOUND, Confidence.MEDIUM, None)
+
+
+@pytest.mark.parametrize(("times", "confidence"), [(1, Confidence.MEDIUM), (2, Confidence.HIGH)])
+def test_a_listed_owner_that_was_unloaded(
+    finding: Judge, row: Row, table: Table, unloaded: Unloaded, times: int, confidence: Confidence
+) -> None:
+    # The name does not resemble the tag: the list of tags ties the two together
+    listed = [TagDescription("Zq9x", "exscan.sys", "Scanner")]
+
+    judged = finding(
+        ID, table(row("Zq9x", bytes=MB, outstanding=9)), unloaded(*["ExScan.sys"] * times), descriptions=listed
+    )
+
+    assert (judged.verdict, judged.confidence) == (Verdict.SUSPECTED, confidence)
+    assert judged.subject.driver == "ExScan.sys"
+    assert any("pooltag.txt gives the tag to exscan.sys" in reason.says for reason in judged.because)
+
+
+def test_a_listed_owner_that_is_loaded_again(
+    finding: Judge, row: Row, table: Table, unloaded: Unloaded, modules: Callable[..., ModuleList]
+) -> None:
+    listed = [TagDescription("Zq9x", "exscan.sys", "Scanner")]
+    facts = (table(row("Zq9x", bytes=MB, outstanding=9)), unloaded("ExScan.sys"), modules(("exscan.sys", 1, 2)))
+
+    assert finding(ID, *facts, descriptions=listed).verdict is Verdict.RULED_OUT

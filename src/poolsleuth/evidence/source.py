@@ -109,13 +109,36 @@ class EvidenceStream(io.RawIOBase):
         if self._packed and self._given + len(self._ahead) >= MAX_UNPACKED:
             self.stopped = f"it unpacks to more than {MAX_UNPACKED >> 30} GB: only that much was read"
             return b""
-        try:
-            block = self._raw.read(count)
-        except _UNPACK_ERRORS as error:
-            self.stopped = f"it is damaged or cut off after {self._given + len(self._ahead):,} bytes ({error})"
-            return b""
+        block = self._unpacked(count) if self._packed else self._plain(count)
         self._digest.update(block)
         return block
+
+    def _plain(self, count: int) -> bytes:
+        try:
+            return self._raw.read(count)
+        except _UNPACK_ERRORS as error:
+            self._stop(0, error)
+            return b""
+
+    def _unpacked(self, count: int) -> bytes:
+        # In small steps, so that what came out before the damage is not lost with it
+        read = getattr(self._raw, "read1", self._raw.read)
+        parts: list[bytes] = []
+        size = 0
+        while size < count:
+            try:
+                part = read(count - size)
+            except _UNPACK_ERRORS as error:
+                self._stop(size, error)
+                break
+            if not part:
+                break
+            parts.append(part)
+            size += len(part)
+        return b"".join(parts)
+
+    def _stop(self, size: int, error: Exception) -> None:
+        self.stopped = f"it is damaged or cut off after {self._given + len(self._ahead) + size:,} bytes ({error})"
 
     def sha256(self) -> str:
         """The digest of the whole stream: reads what is left of it."""

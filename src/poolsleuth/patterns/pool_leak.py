@@ -66,8 +66,8 @@ def _caught(system: System) -> Finding | None:
         ),
         explains=("the bug check",),
         next_steps=(
-            "drivers that run in a session are those of displays, printers and video: `lm` in the session's context, and"
-            " update or remove the third-party ones",
+            "drivers that run in a session are those of displays, printers and video: `lm` in the session's context,"
+            " and update or remove the third-party ones",
             "`!poolused 8` in the dump names the tags that were left",
         ),
     )

@@ -59,9 +59,11 @@ _RETURNS = re.compile(r"\r+\n")
 # A mail quote stands at column 0; behind a blank only with a blank after it, or it is the tag ">abc" of a table
 _QUOTES = re.compile(r"\n(?:(?:>[ ]?)+|[ ]++(?:>+[ ])+)")
 # Three and more lines with the same comment sign are a quoted log; one or two may be a heading or a bullet
+# A sign with two numbers behind it, away from column 0, is a row of the tag "-" or "#"
+_SIGNED = r"\n(?![ ]{1,8}\S{1,2}[ ]+\d+[ ]+\d)[ ]{0,8}"
 _COMMENTS = re.compile(
-    r"\n[ ]{0,8}(?P<sign>#|//|;|\*|-|\|)(?:[ ][^\n]*+)?(?=\n)"
-    r"(?:(?:\n[ ]*+(?=\n)){0,3}\n[ ]{0,8}(?P=sign)(?:[ ][^\n]*+)?(?=\n)){2,}"
+    rf"{_SIGNED}(?P<sign>#|//|;|\*|-|\|)(?:[ ][^\n]*+)?(?=\n)"
+    rf"(?:(?:\n[ ]*+(?=\n)){{0,3}}{_SIGNED}(?P=sign)(?:[ ][^\n]*+)?(?=\n)){{2,}}"
 )
 _COMMENT_SIGNS = ("# ", "// ", "; ", "* ", "- ", "| ")
 # Bold text of markdown begins and ends at a word; three and more stars are a banner of the debugger

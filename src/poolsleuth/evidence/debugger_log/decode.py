@@ -38,15 +38,20 @@ def encoding_of(sample: bytes) -> str:
         nul_high = sample[1 : 2 * pairs : 2].count(0)
         nul_low = sample[0 : 2 * pairs : 2].count(0)
         if nul_high > _UTF16_NUL_SHARE * pairs and nul_low < pairs - nul_high + 1:
+            _check_text(sample[0 : 2 * pairs : 2])
             return "utf-16-le"
         if nul_low > _UTF16_NUL_SHARE * pairs and nul_high < pairs - nul_low + 1:
+            _check_text(sample[1 : 2 * pairs : 2])
             return "utf-16-be"
+    _check_text(sample)
+    return "utf-8"
+
+
+def _check_text(sample: bytes) -> None:
     table = bytes(range(32)) + b"\x7f"
     controls = sum(sample.count(bytes([c])) for c in table if c not in _TEXT_CONTROLS)
-    nuls = sample.count(0)
-    if controls + nuls > max(16, _MAX_CONTROL_SHARE * len(sample)):
+    if controls + sample.count(0) > max(16, _MAX_CONTROL_SHARE * len(sample)):
         raise InputError("it is binary data, not text, and no kind of evidence that poolsleuth knows")
-    return "utf-8"
 
 
 def decoded_chunks(stream: Readable, encoding: str, ahead: bytes = b"") -> Iterator[str]:
@@ -73,7 +78,7 @@ def decoded_chunks(stream: Readable, encoding: str, ahead: bytes = b"") -> Itera
                 cut = len(data)  # one giant line: pass on what there is, the bound below cuts it
             text = text_rest + _narrow(data[:cut])
             rest = data[cut:]
-        if first:
+        if first and text:
             text = text.removeprefix("\ufeff")
             first = False
         cut = len(text) if not block else text.rfind("\n") + 1

@@ -2,7 +2,6 @@
 
 import re
 from abc import ABC, abstractmethod
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -73,18 +72,22 @@ class Block:
         self.text = text
         self.first_line = first_line
         self.context = context
-        self._ends: list[int] | None = None
+        # The last place asked for: the next one is counted from there, for a list of all line ends of a hostile
+        # output would take many times its own size
+        self._known = (0, first_line)
 
     def line(self, offset: int) -> int:
         """The line number (from 1, in the input) of an offset in ``text``."""
-        if self._ends is None:
-            soft = SOFT in self.text
-            self._ends = [
-                m.start()
-                for m in re.finditer("\n", self.text)
-                if not (soft and self.text.startswith(SOFT, m.start() - 1))
-            ]
-        return self.first_line + bisect_left(self._ends, offset)
+        known, line = self._known
+        if offset >= known:
+            line += self._line_ends(known, offset)
+        else:
+            line -= self._line_ends(offset, known)
+        self._known = (offset, line)
+        return line
+
+    def _line_ends(self, start: int, end: int) -> int:
+        return self.text.count("\n", start, end) - self.text.count(SOFT, max(start - 1, 0), end)
 
     def where(self, offset: int) -> Where:
         """The place of an offset in ``text``."""

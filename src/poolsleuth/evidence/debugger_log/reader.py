@@ -17,7 +17,7 @@ from poolsleuth.evidence.debugger_log.output import ADDRESS, Context, Output, Ou
 from poolsleuth.evidence.source import Readable
 from poolsleuth.model.facts import Fact, Problem, Where
 
-MAX_FACTS = 200_000  # of one log: real ones have hundreds; beyond, a problem is reported and the rest is skipped
+MAX_FACTS = 50_000_000  # of one log: a gigabyte of !pool pages has 2 million; beyond, the rest is skipped, and said so
 MAX_PROBLEMS = 200
 _LOOK_BACK = 400  # characters of prose before a table in which its command may be quoted
 
@@ -40,7 +40,7 @@ def readers() -> tuple[OutputReader, ...]:
 
 
 # Every line begins behind a line feed. Stars are decoration, a soft line feed leaves its mark before the hard one
-_LINE_START = r"\n[ *\x1f]*+"
+_LINE_START = r"\n[ *\x1f]*+(?!\n)"
 _ADDRESS_FIRST = f"(?:{ADDRESS})"
 
 
@@ -118,7 +118,7 @@ class LogReader:
             if self._progress is not None:
                 self._progress(len(chunk))
             if self._facts > MAX_FACTS:
-                self._report(f"more than {MAX_FACTS} facts in one log: the rest is not read", line)
+                self._report(f"more than {MAX_FACTS:,} facts in one log: the rest is not read", line)
                 return
         yield from self._close()
 

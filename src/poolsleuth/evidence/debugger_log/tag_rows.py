@@ -1,8 +1,8 @@
 """One row of a tag table, read from its numbers: a tag may hold blanks and digits, and columns do not survive."""
 
 import re
-from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 from poolsleuth.evidence.debugger_log.output import NUMBER, integer
 
@@ -24,8 +24,7 @@ _NEXT_NUMBER = re.compile(rf"\s+({NUMBER})")
 _COMMENT_SIGN = re.compile(r"^(?:[#*;-]|//) +(?=\S)")
 
 
-@dataclass(frozen=True, slots=True)
-class RawRow:
+class RawRow(NamedTuple):
     """Tag, numbers and description of one row; ``start`` and ``end`` are offsets in the text."""
 
     tag: str

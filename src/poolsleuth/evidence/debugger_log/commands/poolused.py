@@ -15,7 +15,6 @@ _POOLS = re.compile(
     r"^[ #*]*(?:Non-?Paged(?:[ ]+Paged)?|Paged)(?:[ ]+(?:Session|Pool))*[ ]*$", re.MULTILINE | re.IGNORECASE
 )
 _TOP = re.compile(r"/t\s*(\d+)")
-_LINE = re.compile(r"^[^\n]*\d[^\n]*$", re.MULTILINE)
 _CONTINUED = re.compile(r"\s*\n\s*(?P<more>(?:pooltag\s+'|,?\s*Binary:|please\s+update)[^\n]*)")
 _NUMBERS_LOST = re.compile(
     rf"^[ ]*(?P<tag>\S[^\n]{{0,3}}?)[ ]+(?P<numbers>{NUMBER}(?:[ ]+{NUMBER}){{3,7}})[^\n]*(?:Binary:|UNKNOWN pooltag)",
@@ -72,13 +71,12 @@ class _PoolUsed(BufferedOutput):
         rows: list[TagRow] = []
         total: dict[PoolKind, TagRow] = {}
         position = header.end()
-        while True:
-            line = _LINE.search(block.text, position, end)
-            if line is None:
-                break
-            raw = read_row(block.text, line.start(), end, len(layout.columns) * len(layout.pools), layout.columns)
+        count = len(layout.columns) * len(layout.pools)
+        while position < end:
+            raw = read_row(block.text, position, end, count, layout.columns)
             if raw is None:
-                position = line.end()
+                line_end = block.text.find("\n", position, end)
+                position = line_end + 1 if line_end >= 0 else end
                 continue
             position = raw.end
             continued = _CONTINUED.match(block.text, position, end)
@@ -86,6 +84,7 @@ class _PoolUsed(BufferedOutput):
             if continued:
                 description = f"{description} {continued.group('more')}"
                 position = continued.end()
+            position += 1  # behind the line feed
             for row in _tag_rows(raw, layout, block, description):
                 if raw.tag == "TOTAL":
                     total[row.pool] = row
@@ -141,26 +140,32 @@ def _tag_rows(raw: RawRow, layout: _Layout, block: Block, description: str) -> l
     text, binary = split_description(description)
     where = block.where(raw.start)
     width = len(layout.columns)
-    groups = []
+    rows = []
     for index, pool in enumerate(layout.pools):
         values = dict(zip(layout.columns, raw.numbers[index * width : (index + 1) * width], strict=True))
-        groups.append((pool, values, values.get("diff", values.get("outstanding"))))
-    # A tag that has nothing in a pool is no row of that pool; one with nothing at all keeps its first
-    used = [group for group in groups if group[2] or group[1].get("allocs") or group[1].get("used")]
-    return [
-        TagRow(
-            tag=raw.tag,
-            pool=pool,
-            allocs=values.get("allocs"),
-            frees=values.get("frees"),
-            outstanding=outstanding,
-            bytes=values.get("used"),
-            where=where,
-            description=text,
-            binary=binary,
-        )
-        for pool, values, outstanding in (used or groups[:1])
-    ]
+        allocs, used = values.get("allocs"), values.get("used")
+        outstanding = values.get("diff", values.get("outstanding"))
+        # A tag that has nothing in a pool is no row of that pool; one with nothing at all keeps its first
+        if outstanding or allocs or used or (index == 0 and _is_empty(raw, layout)):
+            rows.append(
+                TagRow(
+                    tag=raw.tag,
+                    pool=pool,
+                    allocs=allocs,
+                    frees=values.get("frees"),
+                    outstanding=outstanding,
+                    bytes=used,
+                    where=where,
+                    description=text,
+                    binary=binary,
+                )
+            )
+    return rows
+
+
+def _is_empty(raw: RawRow, layout: _Layout) -> bool:
+    columns = layout.columns * len(layout.pools)
+    return not any(number for column, number in zip(columns, raw.numbers, strict=True) if column != "frees")
 
 
 def _completeness(
