@@ -94,7 +94,31 @@ def stacks(source: random.Random) -> Iterator[str]:
 
 def prose(source: random.Random) -> Iterator[str]:
     """Text that is no debugger output."""
-    words = "the server pool of memory was used by a driver and 12 pages (48 Kb) were free; see page 7 of this note".split()
+    words = [
+        "the",
+        "server",
+        "pool",
+        "of",
+        "memory",
+        "was",
+        "used",
+        "by",
+        "a",
+        "driver",
+        "and",
+        "12",
+        "pages",
+        "(48",
+        "Kb)",
+        "were",
+        "free;",
+        "see",
+        "page",
+        "7",
+        "of",
+        "this",
+        "note",
+    ]
     while True:
         yield "".join(" ".join(source.choices(words, k=14)) + "\n" for _ in range(200))
 

@@ -12,7 +12,7 @@ from poolsleuth.evidence.pooltags import parse_pool_tags
 from poolsleuth.evidence.recognise import REFUSALS, Content, content_of
 from poolsleuth.evidence.report import read_report
 from poolsleuth.evidence.source import SAMPLE_BYTES, EvidenceStream, Source, open_source, sources
-from poolsleuth.fusion.machines import assemble
+from poolsleuth.fusion.machines import MAX_MACHINES, assemble
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.facts import Fact, Problem, Where
 from poolsleuth.model.finding import Finding
@@ -64,15 +64,22 @@ def diagnose(paths: Paths, *, pooltags: str | PathLike[str] | None = None, progr
     if len(result.inputs) == 1 and result.reports:
         return result.reports[0][1]  # a report alone is shown as it was written
     descriptions = [d for facts in result.facts for f in facts if isinstance(f, TagDescriptions) for d in f.entries]
-    machines = [_diagnose_machine(machine, descriptions, result.problems) for machine in assemble(result.facts)]
+    found = assemble(result.facts)
+    if len(found) >= MAX_MACHINES:
+        result.problems.append(
+            Problem(f"more than {MAX_MACHINES} machines seem to speak here: the others are left out")
+        )
+    machines = [(machine.inputs[0], _diagnose_machine(machine, descriptions, result.problems)) for machine in found]
     inputs = list(result.inputs)
     problems = [_report_problem(problem) for problem in result.problems]
     for index, report in result.reports:
         offset = len(inputs)
         inputs += report.inputs
-        machines += [_shifted(machine, offset, index) for machine in report.machines]
+        machines += [(index, _shifted(machine, offset, index)) for machine in report.machines]
         problems += [replace(p, input=None if p.input is None else p.input + offset) for p in report.problems]
-    return Report(tool_version=__version__, inputs=tuple(inputs), machines=tuple(machines), problems=tuple(problems))
+    machines.sort(key=lambda item: item[0])  # in the order of the inputs; within one, as they stand in it
+    machines_in_order = tuple(machine for _, machine in machines)
+    return Report(tool_version=__version__, inputs=tuple(inputs), machines=machines_in_order, problems=tuple(problems))
 
 
 def _names(paths: Paths) -> list[str]:

@@ -1,9 +1,11 @@
 from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import permutations
 
-from poolsleuth.fusion.machines import assemble
+from poolsleuth.fusion.machines import MAX_MACHINES, assemble
 from poolsleuth.model.facts import Fact, Figure, Where
 from poolsleuth.model.memory import MemoryCounters, SessionMemory, VmFamily
-from poolsleuth.model.system import BugCheck, LockSummary, TargetInfo
+from poolsleuth.model.system import BugCheck, EventText, LockSummary, TargetInfo
 from poolsleuth.model.tags import TagDescription, TagDescriptions, TagTable
 
 Vm = Callable[..., MemoryCounters]
@@ -183,3 +185,47 @@ def test_descriptions_belong_to_no_machine(vm: Vm) -> None:
     assert assemble([[listed]]) == ()
     assert assemble([]) == ()
     assert assemble([[]]) == ()
+
+
+def test_the_order_of_inputs_decides_nothing(vm: Vm, tags: Tags) -> None:
+    a, b, loose = vm(physical=4 * GB, input=0), vm(physical=8 * GB, input=1), tags("Ddk", input=2)
+
+    inputs: list[list[Fact]] = [[a], [b], [loose]]
+    for order in permutations(inputs):
+        assert sorted(len(m.facts) for m in assemble(order)) == [1, 1, 1]
+
+
+def test_an_input_may_join_two_others(vm: Vm, target: Target) -> None:
+    inputs: list[list[Fact]] = [
+        [target(computer="SRV1", input=0)],
+        [target(computer="srv1.example.com", input=1), vm(physical=4 * GB, input=1)],
+        [vm(physical=4 * GB, input=2)],
+        [vm(physical=8 * GB, input=3)],
+    ]
+    for order in permutations(inputs):
+        assert sorted(m.inputs for m in assemble(order)) == [(0, 1, 2), (3,)]
+
+
+def test_captures_stand_in_the_order_of_their_times(vm: Vm, target: Target) -> None:
+    monday = [target(captured_at=datetime(2024, 3, 4, tzinfo=UTC), input=1), vm(physical=4 * GB, input=1, line=5)]
+    tuesday = [target(captured_at=datetime(2024, 3, 5, tzinfo=UTC), input=0), vm(physical=4 * GB, input=0, line=7)]
+
+    (machine,) = assemble([tuesday, monday])
+    last = machine.latest(MemoryCounters)
+
+    assert last is not None
+    assert last.where.line == 7
+
+
+def test_an_event_of_another_computer_is_another_machine(vm: Vm, target: Target) -> None:
+    event = EventText(where=Where(0, 60), event_id=2019, says="nonpaged pool was empty", computer="SRV2")
+
+    machines = assemble([[target(computer="SRV1"), vm(physical=4 * GB, line=9), event]])
+
+    assert [len(m.facts) for m in machines] == [2, 1]
+
+
+def test_a_hostile_number_of_machines_is_bounded(vm: Vm) -> None:
+    facts = [vm(physical=GB + n * 4096, line=n) for n in range(3 * MAX_MACHINES)]
+
+    assert len(assemble([facts])) == MAX_MACHINES

@@ -89,7 +89,7 @@ def test_an_invalid_page_outranks_a_bug_check_of_another_kind(finding: Judge) ->
     assert finding(ID, invalid, bugcheck=check(0xD1)).verdict is Verdict.FOUND
 
 
-@pytest.mark.parametrize(("size", "verdict"), [(0x1010, Verdict.SUSPECTED), (0x1000, Verdict.RULED_OUT)])
+@pytest.mark.parametrize(("size", "verdict"), [(0x1010, Verdict.SUSPECTED), (0x1000, Verdict.NOT_ASSESSED)])
 def test_a_block_larger_than_its_page(finding: Judge, size: int, verdict: Verdict) -> None:
     judged = finding(ID, page(0x20, size))
 
@@ -99,8 +99,8 @@ def test_a_block_larger_than_its_page(finding: Judge, size: int, verdict: Verdic
 def test_sound_pages_are_a_sample_only(finding: Judge) -> None:
     judged = finding(ID, page(0x20, 0x40), page(0x100))
 
-    assert judged.verdict is Verdict.RULED_OUT
-    assert "only 2 of the pool's pages" in judged.against[0].says
+    assert judged.verdict is Verdict.NOT_ASSESSED
+    assert "the 2 pages shown" in judged.headline
 
 
 def test_a_clean_validation_finds_nothing(finding: Judge) -> None:

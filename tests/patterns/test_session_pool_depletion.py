@@ -43,8 +43,8 @@ def test_the_full_session_of_the_article(finding: Judge, sessions: Sessions, roo
     ("share", "verdict"),
     [
         (SESSION_WARNING.value - 0.001, Verdict.RULED_OUT),
-        (SESSION_WARNING.value, Verdict.SUSPECTED),
-        (SESSION_CRITICAL.value - 0.001, Verdict.SUSPECTED),
+        (SESSION_WARNING.value, Verdict.FOUND),
+        (SESSION_CRITICAL.value - 0.001, Verdict.FOUND),
         (SESSION_CRITICAL.value, Verdict.FOUND),
     ],
 )

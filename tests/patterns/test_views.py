@@ -216,3 +216,66 @@ def test_what_a_table_is_sorted_by_is_kept(row: Row, table: Table) -> None:
 
 def test_no_table_no_view(machine: Make) -> None:
     assert tag_view(machine()) is None
+
+
+def test_an_earlier_peak_is_kept(machine: Make, vm: Vm) -> None:
+    sick = vm(line=1, nonpaged_used=123 * MB, nonpaged_max=124 * MB, paged_used=MB, paged_max=100 * MB, pool_failures=9)
+    well = vm(line=50, nonpaged_used=24 * MB, nonpaged_max=124 * MB, paged_used=MB, paged_max=100 * MB)
+    cut = vm(line=90, physical=4 * GB)
+
+    for facts in ((sick, well), (sick, well, cut)):
+        states = pool_states(machine(*facts, **SERVER_2003))
+        assert states is not None
+        assert states.nonpaged.used is not None
+        assert states.nonpaged.used.value == 24 * MB
+        peak = states.nonpaged.peak
+        assert peak is not None
+        assert peak.failures is not None
+        assert (peak.share, peak.failures.value) == (123 / 124, 9)
+        assert states.paged.peak is None
+
+
+def test_a_pool_that_is_tight_now_needs_no_peak(machine: Make, vm: Vm) -> None:
+    states = pool_states(
+        machine(
+            vm(line=1, nonpaged_used=123 * MB, nonpaged_max=124 * MB),
+            vm(line=9, nonpaged_used=120 * MB, nonpaged_max=124 * MB),
+            **SERVER_2003,
+        )
+    )
+
+    assert states is not None
+    assert states.nonpaged.peak is None
+
+
+def test_a_large_share_of_memory_has_not_failed_for_certain(machine: Make, vm: Vm) -> None:
+    def failures(share: float) -> Figure | None:
+        counters = vm(
+            physical=64 * GB,
+            nonpaged_used=int(share * 64 * GB),
+            nonpaged_max=16 * TB,
+            paged_used=GB,
+            paged_max=16 * TB,
+            commit_limit=80 * GB,
+            pool_failures=1,
+        )
+        states = pool_states(machine(counters, era=int(Era.W81_AND_LATER), architecture="x64", physical_bytes=64 * GB))
+        assert states is not None
+        return states.nonpaged.failures
+
+    assert failures(0.26) is None
+    assert failures(0.60) is not None
+
+
+def test_usage_is_compared_with_the_table_beside_it(machine: Make, vm: Vm, row: Row, table: Table) -> None:
+    first = vm(line=1, nonpaged_used=60 * MB, nonpaged_max=124 * MB)
+    total = row("TOTAL", bytes=58 * MB, outstanding=9)
+    tags = table(row("Abcd", bytes=58 * MB, outstanding=9), total={NONPAGED: total})
+    later = vm(line=50, nonpaged_used=100 * MB, nonpaged_max=124 * MB)
+
+    view = tag_view(machine(first, tags, later))
+
+    assert view is not None
+    beside = view.used_beside[NONPAGED]
+    assert beside is not None
+    assert beside.value == 60 * MB

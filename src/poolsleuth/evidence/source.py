@@ -20,6 +20,7 @@ MAX_UNPACKED = 4 << 30  # bytes that one packed input may unpack to: the longest
 MAX_MEMBERS = 256  # files read of one zip archive
 SAMPLE_BYTES = 64 * 1024
 _BLOCK = 1 << 20
+_STEP = 8 << 10  # unpacked at a time: what damage at the end of an archive may cost
 
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
@@ -127,7 +128,7 @@ class EvidenceStream(io.RawIOBase):
         size = 0
         while size < count:
             try:
-                part = read(count - size)
+                part = read(min(count - size, _STEP))
             except _UNPACK_ERRORS as error:
                 self._stop(size, error)
                 break

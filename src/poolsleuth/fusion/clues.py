@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields, replace
 
 from poolsleuth.model.facts import Fact
 from poolsleuth.model.memory import MemoryCounters, SessionMemory, VmFamily
-from poolsleuth.model.system import TargetInfo
+from poolsleuth.model.system import EventText, TargetInfo
 from poolsleuth.model.tags import PoolmonMemory, TagTable
 from poolsleuth.windows.builds import Era, version_of_build
 from poolsleuth.windows.tag_notes import find
@@ -53,7 +53,7 @@ class Clues:
             if field.name in {"earliest", "latest"} or mine is None or theirs is None:
                 continue
             if field.name == "computer":
-                mine, theirs = mine.casefold(), theirs.casefold()
+                mine, theirs = _host(mine), _host(theirs)
             if mine != theirs:
                 return True
         return self._eras_apart(other) or other._eras_apart(self)
@@ -63,7 +63,7 @@ class Clues:
 
     def same_computer(self, other: "Clues") -> bool:
         """Whether both carry one computer's name: its memory and limits may then have changed over time."""
-        return bool(self.computer and other.computer and self.computer.casefold() == other.computer.casefold())
+        return bool(self.computer and other.computer and _host(self.computer) == _host(other.computer))
 
     def confirms(self, other: "Clues") -> bool:
         """Whether something that differs from computer to computer is known in both, and equal."""
@@ -84,6 +84,11 @@ class Clues:
         return replace(self, **known)
 
 
+def _host(computer: str) -> str:
+    """The bare name: events print "srv01.example.com" where the debugger prints "SRV01"."""
+    return computer.casefold().split(".", 1)[0]
+
+
 def clues_of(fact: Fact) -> Clues:
     """What one fact tells about its computer."""
     base = Clues(bits=fact.address_bits, live=fact.live)
@@ -95,6 +100,8 @@ def clues_of(fact: Fact) -> Clues:
         return base.merged(Clues(session_max=fact.paged_limit.value if fact.paged_limit else None))
     if isinstance(fact, PoolmonMemory):
         return base.merged(Clues(physical=fact.physical.value if fact.physical else None))
+    if isinstance(fact, EventText):
+        return base.merged(Clues(computer=fact.computer))
     if isinstance(fact, TagTable):
         return base.merged(_of_tags(fact))
     return base

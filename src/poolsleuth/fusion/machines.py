@@ -1,7 +1,9 @@
 """Groups facts into machines: within one input by conflict, across inputs by what is equal in both."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from itertools import combinations
 from typing import Any
 
 from poolsleuth.fusion.clues import Clues, clues_of
@@ -9,8 +11,10 @@ from poolsleuth.fusion.identify import identify
 from poolsleuth.model.facts import Fact
 from poolsleuth.model.machine import Machine
 from poolsleuth.model.memory import MemoryCounters
-from poolsleuth.model.system import BugCheck
+from poolsleuth.model.system import BugCheck, TargetInfo
 from poolsleuth.model.tags import TagDescriptions
+
+MAX_MACHINES = 500  # told apart in one run: a collection of tickets has dozens; more is a hostile file
 
 
 @dataclass(slots=True)
@@ -26,31 +30,57 @@ class _Group:
 
 
 def assemble(inputs: Iterable[Iterable[Fact]]) -> tuple[Machine, ...]:
-    """The machines of all inputs, in the order in which they appear.
+    """The machines of all inputs, in the order in which they appear, ``MAX_MACHINES`` at most.
 
-    Tag descriptions (``pooltag.txt``) belong to no computer and are left out: see ``descriptions``.
+    Something equal in both joins the evidence of two inputs. Without that, evidence given together is one machine's
+    only when every input speaks of one machine and nothing at all contradicts: it is never merged by position, and
+    the order of the inputs decides nothing. Tag descriptions (``pooltag.txt``) belong to no computer and are left out.
     """
-    machines: list[_Group] = []
+    groups: list[_Group] = []
+    alone = True
     for facts in inputs:
-        groups = _within(fact for fact in facts if not isinstance(fact, TagDescriptions))
-        earlier = list(machines)
-        for group in groups:
-            home = _home(group, earlier, alone=len(groups) == 1)
-            if home is None:
-                machines.append(group)
-            else:
-                home.facts.extend(group.facts)
-                home.clues = home.clues.merged(group.clues)
-    return tuple(_machine(group) for group in machines)
+        mine = _within(fact for fact in facts if not isinstance(fact, TagDescriptions))
+        alone = alone and len(mine) <= 1
+        groups += mine
+    groups = _joined_by(groups, lambda a, b: a.confirms(b) and not _apart(a, b))
+    contradicted = any(_apart(a.clues, b.clues) for a, b in combinations(groups, 2))
+    if alone and not contradicted:
+        groups = _joined_by(groups, lambda _a, _b: True)
+    return tuple(_machine(group) for group in groups[:MAX_MACHINES])
+
+
+def _joined_by(groups: list[_Group], together: Callable[[Clues, Clues], bool]) -> list[_Group]:
+    """The groups with those joined that belong together, until none is left to join."""
+    result: list[_Group] = []
+    for group in groups:
+        home = next((g for g in result if together(g.clues, group.clues)), None)
+        if home is None:
+            result.append(group)
+        else:
+            home.facts = sorted([*home.facts, *group.facts], key=lambda fact: fact.where.input)
+            home.clues = home.clues.merged(group.clues)
+    # A joined group knows more than its parts, and may now belong to another
+    return result if len(result) == len(groups) else _joined_by(result, together)
 
 
 def _machine(group: _Group) -> Machine:
-    facts = _joined(group.facts)
+    facts = _joined(_in_time_order(group.facts))
     return Machine(
         system=identify(facts, group.clues),
         inputs=tuple(dict.fromkeys(fact.where.input for fact in group.facts)),
         facts=tuple(facts),
     )
+
+
+def _in_time_order(facts: list[Fact]) -> list[Fact]:
+    """The facts input by input: in the order of their captures where every input says its time, else as given."""
+    times: dict[int, datetime] = {}
+    for fact in facts:
+        if isinstance(fact, TargetInfo) and fact.captured_at is not None:
+            times[fact.where.input] = fact.captured_at
+    if any(fact.where.input not in times for fact in facts):
+        return facts
+    return sorted(facts, key=lambda fact: times[fact.where.input])
 
 
 def _within(facts: Iterable[Fact]) -> list[_Group]:
@@ -65,25 +95,12 @@ def _within(facts: Iterable[Fact]) -> list[_Group]:
                 None,
             )
             if current is None:
+                if len(groups) > MAX_MACHINES:
+                    break
                 current = _Group()
                 groups.append(current)
         current.add(fact, clues)
     return groups
-
-
-def _home(group: _Group, machines: list[_Group], *, alone: bool) -> _Group | None:
-    """The earlier machine that a group of another input belongs to, None when it is a machine of its own.
-
-    Something equal in both decides. Without that, evidence given together is taken as one machine's only when there
-    is exactly one machine on both sides and nothing contradicts: otherwise it would be merged by mere position.
-    """
-    possible = [m for m in machines if not _apart(m.clues, group.clues)]
-    for machine in possible:
-        if machine.clues.confirms(group.clues):
-            return machine
-    if alone and len(machines) == 1 and possible:
-        return possible[0]
-    return None
 
 
 def _apart(first: Clues, second: Clues) -> bool:

@@ -2,19 +2,36 @@
 
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
+from poolsleuth.model.machine import System
 from poolsleuth.model.memory import MemoryCounters
 from poolsleuth.model.tags import PoolKind, PoolmonMemory
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.thresholds import COMMIT_CRITICAL, COMMIT_MOSTLY_POOL
 from poolsleuth.patterns.views import PoolStates
 from poolsleuth.patterns.wording import exact, percent, size
+from poolsleuth.windows import bugchecks
 
 ID = "commit-exhaustion"
 _NEARLY_NOTHING_LEFT = 0.97
 
 
-def judge(counters: MemoryCounters | None, poolmon: PoolmonMemory | None, states: PoolStates | None) -> Finding:
+def judge(
+    counters: MemoryCounters | None, poolmon: PoolmonMemory | None, states: PoolStates | None, system: System
+) -> Finding:
     """Found when committed memory is near its limit; a page file that may still grow speaks against it."""
+    told = _told(system)
+    if told is not None:
+        return Finding(
+            pattern=ID,
+            verdict=Verdict.FOUND,
+            severity=Severity.CRITICAL,
+            confidence=Confidence.HIGH,
+            headline=f"the machine ran out of memory to commit or to use: {told.says}",
+            subject=Subject(resource="commit"),
+            because=(told,),
+            explains=("the bug check",),
+            next_steps=("run `!vm` in the dump: available pages, page files, and what has committed most",),
+        )
     committed = counters.committed if counters else poolmon.committed if poolmon else None
     limit = counters.commit_limit if counters else poolmon.commit_limit if poolmon else None
     if committed is None or limit is None:
@@ -66,6 +83,14 @@ def judge(counters: MemoryCounters | None, poolmon: PoolmonMemory | None, states
             "find the process that commits most: the process table of `!vm`, or \\Process(*)\\Private Bytes",
         ),
     )
+
+
+def _told(system: System) -> Reason | None:
+    check = system.bugcheck
+    note = bugchecks.note(check.code) if check is not None else None
+    if check is None or note is None or note.about != "commit":
+        return None
+    return Reason(f"bug check 0x{check.code:X} {note.name}", check.where)
 
 
 def _largest_pool(states: PoolStates | None) -> tuple[PoolKind | None, int]:

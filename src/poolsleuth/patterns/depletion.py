@@ -89,6 +89,8 @@ def judge_pool(
     of_ram = state.used.value / states.physical if states.physical and kind is PoolKind.NONPAGED else 0.0
     full = share >= critical or of_ram >= RAM_SHARE_CRITICAL.value
     tight = full or share >= warning
+    if not tight and not told and state.peak is not None:
+        return _past_peak(pattern, state, state.peak, remedies)
     if not tight and not told:
         return _not_depleted(pattern, state, states, sessions, because)
     failures = state.failures
@@ -184,6 +186,41 @@ def _told_empty(kind: PoolKind, events: tuple[EventText, ...], bugcheck: BugChec
         if note is not None and bugcheck.code == _MUST_SUCCEED_POOL_EMPTY:
             reasons.append(Reason(f"bug check 0x{bugcheck.code:X} {note.name}: {note.says}", bugcheck.where))
     return tuple(reasons[:5])
+
+
+def _past_peak(pattern: str, state: PoolState, peak: PoolState, remedies: Iterable[str]) -> Finding:
+    """Full in an earlier capture, not in the last one: the trouble was real, and it went."""
+    failed = f", {plural(peak.failures.value, 'allocation')} had failed" if peak.failures is not None else ""
+    because = []
+    if peak.used is not None:
+        because.append(
+            Reason(f"{exact(peak.used.value)} in use then, {percent(peak.share or 0)} of the limit", peak.used.where)
+        )
+    if peak.failures is not None:
+        because.append(Reason(f"{plural(peak.failures.value, 'failed allocation')} then", peak.failures.where))
+    against = []
+    if state.used is not None:
+        against.append(
+            Reason(
+                f"{exact(state.used.value)} in use at the last capture: it came down, or the machine was restarted",
+                state.used.where,
+            )
+        )
+    return Finding(
+        pattern=pattern,
+        verdict=Verdict.FOUND,
+        severity=Severity.WARNING,
+        confidence=Confidence.HIGH if peak.full or peak.failures is not None else Confidence.MEDIUM,
+        headline=f"{state.kind} pool was at {percent(peak.share or 0)} of its limit in an earlier capture{failed}; at"
+        f" the last one it is at {percent(state.share or 0)}",
+        subject=Subject(pool=str(state.kind)),
+        because=tuple(because),
+        against=tuple(against),
+        next_steps=(
+            "find what filled it then: `!poolused` of that time, or watch with poolmon until it comes back",
+            *remedies,
+        ),
+    )
 
 
 def _not_depleted(

@@ -121,6 +121,9 @@ def _queue(lock: ResourceLock) -> Finding:
 
 def _cycle(locks: list[ResourceLock]) -> list[ResourceLock]:
     """Locks whose owners wait for one another; an empty list when there is no such circle."""
+    for lock in locks:
+        if {t.thread for t in lock.threads if t.owner} & {t.thread for t in lock.threads if not t.owner}:
+            return [lock]  # a thread waits for what it owns itself
     owned: dict[int, list[ResourceLock]] = {}
     waited: dict[int, list[ResourceLock]] = {}
     for lock in locks:

@@ -11,6 +11,9 @@ from poolsleuth.windows.bugchecks import BugCheckNote
 
 ID = "pool-corruption"
 PAGE = 4096
+# Bug checks of a bad memory access: not the pool's, but freed pool is one of the places where bad pointers lead
+_BAD_POINTERS = frozenset({0x0A, 0x1A, 0x1E, 0x3B, 0x50, 0x7E, 0x8E, 0xD1, 0x1000007E, 0x1000008E})
+_MISUSE = frozenset({0xC2, 0xC6, 0xC9})  # a caller broke the rules: the headers themselves may be sound
 _CORRUPTION = frozenset({"pool-corruption", "special-pool"})
 
 
@@ -46,8 +49,11 @@ def judge(
         if about == "not-pool":
             return ruled_out(
                 ID,
-                f"{called} has nothing to do with pool",
+                f"{called} has nothing to do with pool" + (" in itself" if check.code in _BAD_POINTERS else ""),
                 because=(Reason(note.says if note is not None else called, check.where),),
+                against=(Reason("a stale pointer into freed pool can end in this bug check too"),)
+                if check.code in _BAD_POINTERS
+                else (),
                 confidence=Confidence.MEDIUM,
             )
         says = note.says if note is not None else "a bug check this project has no note on"
@@ -66,11 +72,11 @@ def judge(
             confidence=Confidence.LOW,
         )
     if pages:
-        return ruled_out(
+        return not_assessed(
             ID,
-            "the pages shown have sound block headers",
-            confidence=Confidence.LOW,
-            against=(Reason(f"only {len(pages)} of the pool's pages are in the evidence"),),
+            f"the {len(pages)} pages shown have sound block headers, which says nothing of the others",
+            "run `!analyze -v`",
+            "run `!poolval <address>`",
         )
     return not_assessed(
         ID, "no bug check and no pool page is in the evidence", "run `!analyze -v`", "run `!poolval <address>`"
@@ -92,6 +98,7 @@ def _by_bugcheck(check: BugCheck, note: BugCheckNote, because: list[Reason]) -> 
         reasons.append(Reason(f"first argument 0x{code:X}: {meaning}", check.where))
     if check.tag:
         reasons.append(Reason(f"the block's tag is {check.tag}", check.where))
+    what = "a driver misused the pool" if check.code in _MISUSE else "the pool is corrupt"
     blamed = check.image or check.module
     if blamed:
         reasons.append(
@@ -108,7 +115,7 @@ def _by_bugcheck(check: BugCheck, note: BugCheckNote, because: list[Reason]) -> 
         verdict=Verdict.FOUND,
         severity=Severity.CRITICAL,
         confidence=Confidence.HIGH,
-        headline=f"the pool is corrupt: bug check 0x{check.code:X} {note.name}"
+        headline=f"{what}: bug check 0x{check.code:X} {note.name}"
         + (f"; {blamed} was on the stack (a suspect, not proven)" if blamed else ""),
         # the driver on the stack is no verdict: it stands in the reasons, not as the subject
         subject=Subject(tag=check.tag or None),

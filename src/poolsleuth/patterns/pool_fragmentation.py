@@ -76,12 +76,17 @@ def _pool(
     drawn = next((m for m in maps if m.pool is kind and m.used_pages is not None), None)
     if tagged is None:
         return _from_map(kind, state, drawn)
-    used = state.used.value
+    beside = tags.used_beside.get(kind, state.used) if tags is not None else None
+    if beside is None:
+        return None  # the usage at the time of the table is not known: growth in between is no fragmentation
+    used = beside.value
+    if not used:
+        return None
     gap = 1 - tagged[0] / used
     if gap < 0:
         return None  # more in tags than in the pool: two different times, nothing to compare
     because = [
-        Reason(f"pages of {kind} pool in use: {exact(used)}", state.used.where),
+        Reason(f"pages of {kind} pool in use: {exact(used)}", beside.where),
         Reason(f"bytes in all tags together: {exact(tagged[0])}", tagged[1]),
         Reason(f"{percent(gap)} of the pages' bytes are in no tag; 10 to 15 % are normal"),
     ]
@@ -116,7 +121,12 @@ def _pool(
         severity=Severity.CRITICAL if full else Severity.WARNING,
         confidence=Confidence.HIGH if pinned and request is not None else Confidence.MEDIUM,
         headline=f"{kind} pool is in pieces: {size(used)} of pages are in use for {size(tagged[0])} of blocks"
-        f" ({gap * 100:.0f} % in no tag)",
+        f" ({gap * 100:.0f} % in no tag)"
+        + (
+            f"; requests of 0x{request.size:X} bytes (tag {request.tag}) find no room in pages that small blocks hold"
+            if request is not None
+            else ""
+        ),
         subject=Subject(pool=str(kind), tag=request.tag if request is not None else None),
         because=tuple(because),
         against=tuple(against),

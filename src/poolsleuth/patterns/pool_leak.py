@@ -6,7 +6,7 @@ from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.machine import System
 from poolsleuth.model.tags import PoolKind, TagRow
-from poolsleuth.patterns.attribution import Attribution
+from poolsleuth.patterns.attribution import Attribution, Owner
 from poolsleuth.patterns.pattern import not_assessed
 from poolsleuth.patterns.shares import least_bytes, tag_share
 from poolsleuth.patterns.thresholds import TAG_DOMINATES, UNKNOWN_TAG_BYTES, UNKNOWN_TAG_LEADS
@@ -20,6 +20,7 @@ ID = "pool-leak"
 # Their size follows files, the registry or load: large is normal for them, and growth must be seen
 _FOLLOWS_LOAD = frozenset({Role.CACHE, Role.REGISTRY, Role.POOL, Role.CONTIGUOUS, Role.VERIFIER})
 SESSION_LEAK = 0xAB
+SESSION_SPECIAL_LEAK = 0xEC  # the same, for blocks in special pool; its arguments are not documented
 _TWICE = (
     "take the tag table twice, hours apart (`!poolused`, poolmon -n), or record \\Memory\\Pool Nonpaged Bytes and"
     " \\Memory\\Pool Paged Bytes for a day"
@@ -49,9 +50,9 @@ def judge(tags: TagView | None, states: PoolStates | None, system: System, owner
 def _caught(system: System) -> Finding | None:
     """Bug check 0xAB: a session ended with pool of its own still allocated (bytes paged, bytes nonpaged, counts)."""
     check = system.bugcheck
-    if check is None or check.code != SESSION_LEAK:
+    if check is None or check.code not in (SESSION_LEAK, SESSION_SPECIAL_LEAK):
         return None
-    known = len(check.parameters) >= 4
+    known = len(check.parameters) >= 4 and check.code == SESSION_LEAK
     session, paged, nonpaged = check.parameters[:3] if known else (None, 0, 0)
     left = f"{size(paged)} of paged and {size(nonpaged)} of nonpaged pool" if known else "pool"
     return Finding(
@@ -59,7 +60,7 @@ def _caught(system: System) -> Finding | None:
         verdict=Verdict.FOUND,
         severity=Severity.CRITICAL,
         confidence=Confidence.HIGH,
-        headline=f"a session ended and left {left} behind: a driver of the session leaks (bug check 0xAB)",
+        headline=f"a session ended and left {left} behind: a driver of the session leaks (bug check 0x{check.code:X})",
         subject=Subject(pool=str(PoolKind.SESSION), session=session),
         because=(
             Reason("the kernel counts a session's pool when it ends, and found blocks that nobody freed", check.where),
@@ -122,7 +123,7 @@ def _suspect(
             )
         )
     owner = owners.owner(row)
-    driver = owner.binary if owner is not None and owner.binary and owner.binary.endswith(".sys") else None
+    driver = _culprit(row, owner)
     if owner is not None:
         because.append(
             Reason(f"the tag is {owner.binary or 'described'}: {owner.description or 'no text'} ({owner.how})")
@@ -142,6 +143,13 @@ def _suspect(
         explains=(f"what the {row.pool} pool is full of",) if tight else (),
         next_steps=(_WATCH, *_find_driver(row)),
     )
+
+
+def _culprit(row: TagRow, owner: Owner | None) -> str | None:
+    """The driver that a list gives the tag to. A tag of Windows' own drivers names the writer, not who leaks: None."""
+    if owner is None or owner.binary is None or tag_notes.find(row.tag) is not None:
+        return None
+    return owner.binary if owner.binary.casefold().endswith(".sys") else None
 
 
 def _find_driver(row: TagRow) -> tuple[str, ...]:

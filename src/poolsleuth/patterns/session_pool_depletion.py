@@ -74,6 +74,8 @@ def _session(session: SessionUsage, sessions: SessionStates, states: PoolStates 
         )
     explains = []
     full = share is not None and share >= SESSION_CRITICAL.value
+    # A session that counts failures and prints no usage has failed all the same
+    tight = share >= SESSION_WARNING.value if share is not None else failed
     system_fine = states is not None and all(s.has_room for s in (states.nonpaged, states.paged))
     if system_fine and states is not None:
         because.append(
@@ -90,8 +92,8 @@ def _session(session: SessionUsage, sessions: SessionStates, states: PoolStates 
     )
     return Finding(
         pattern=ID,
-        verdict=Verdict.FOUND if full or failed else Verdict.SUSPECTED,
-        severity=Severity.CRITICAL if full or failed else Severity.WARNING,
+        verdict=Verdict.FOUND if tight else Verdict.SUSPECTED,
+        severity=Severity.CRITICAL if full or (tight and failed) else Severity.WARNING,
         confidence=Confidence.HIGH if full and failed else Confidence.MEDIUM,
         headline=f"the paged pool of session {session.id} {at}{used}"
         + (
@@ -101,9 +103,7 @@ def _session(session: SessionUsage, sessions: SessionStates, states: PoolStates 
         ),
         subject=Subject(pool="session", session=session.id),
         because=tuple(because),
-        against=()
-        if full or failed
-        else (Reason("no failed allocation is recorded in this session: there is still room"),),
+        against=_against(tight=tight, failed=failed),
         explains=tuple(explains),
         next_steps=(
             f"find what fills it: `!session -s {session.id}`, then `!poolused 8` (tags of win32k, GDI and display"
@@ -113,3 +113,11 @@ def _session(session: SessionUsage, sessions: SessionStates, states: PoolStates 
             "Memory Management, SessionPoolSize (MB), on 32-bit Windows before Vista",
         ),
     )
+
+
+def _against(*, tight: bool, failed: bool) -> tuple[Reason, ...]:
+    if not failed:
+        return (Reason("no failed allocation is recorded in this session: there is still room"),)
+    if not tight:
+        return (Reason("the session has room now: its failures may be of an earlier peak, or of very large requests"),)
+    return ()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from poolsleuth.model.facts import Figure, Where
+from poolsleuth.model.facts import Fact, Figure, Where
 from poolsleuth.model.machine import Machine, System
 from poolsleuth.model.memory import MemoryCounters, SessionMemory, SessionUsage
 from poolsleuth.model.tags import Completeness, PoolKind, PoolmonMemory, TagRow, TagTable
@@ -38,6 +38,7 @@ class PoolState:
     warning: Figure | None = None
     impossible: Figure | None = None
     nx_used: Figure | None = None
+    peak: "PoolState | None" = None
 
     @property
     def share(self) -> float | None:
@@ -59,6 +60,11 @@ class PoolState:
     def tight(self) -> bool:
         """True from the warning threshold on; False also when the share is not known."""
         return self.share is not None and self.share >= self.thresholds[0]
+
+    @property
+    def full(self) -> bool:
+        """True from the critical threshold on; False also when the share is not known."""
+        return self.share is not None and self.share >= self.thresholds[1]
 
     @property
     def has_room(self) -> bool:
@@ -97,6 +103,7 @@ class TagView:
     completeness: Mapping[PoolKind, Completeness] = field(default_factory=dict)
     totals: Mapping[PoolKind, TagRow] = field(default_factory=dict)
     sorted_pools: frozenset[PoolKind] = frozenset()
+    used_beside: Mapping[PoolKind, Figure | None] = field(default_factory=dict)
 
     def pool(self, kind: PoolKind) -> list[TagRow]:
         """The rows of one system pool, largest bytes first; unknown bytes go by their outstanding blocks."""
@@ -119,20 +126,39 @@ class TagView:
 
 
 def pool_states(machine: Machine) -> PoolStates | None:
-    """Both pools of a machine from its last ``!vm`` (or poolmon header); None without either."""
-    counters = machine.latest(MemoryCounters)
-    poolmon = machine.latest(PoolmonMemory)
-    if counters is None:
-        if poolmon is None or (poolmon.nonpaged_used is None and poolmon.paged_used is None):
-            return None
-        counters = MemoryCounters(
-            where=poolmon.where,
-            physical=poolmon.physical,
-            nonpaged_used=poolmon.nonpaged_used,
-            paged_used=poolmon.paged_used,
-            committed=poolmon.committed,
-            commit_limit=poolmon.commit_limit,
-        )
+    """Both pools of a machine at its last capture with any usage, and their earlier peaks; None without a capture."""
+    captures = [fact for fact in machine.facts if isinstance(fact, MemoryCounters)]
+    if not captures:
+        captures = [_of_poolmon(poolmon) for poolmon in machine.all(PoolmonMemory)]
+    usable = [c for c in captures if c.nonpaged_used or c.nonpaged_nx_used or c.paged_used or c.impossible]
+    if not usable:
+        # A !vm without usage still tells limits and failures; a poolmon header without usage tells nothing of pools
+        return _capture(captures[-1], machine) if machine.latest(MemoryCounters) is not None else None
+    states = [_capture(counters, machine) for counters in usable]
+    last = states[-1]
+    return replace(last, nonpaged=_with_peak(last.nonpaged, states[:-1]), paged=_with_peak(last.paged, states[:-1]))
+
+
+def _of_poolmon(poolmon: PoolmonMemory) -> MemoryCounters:
+    return MemoryCounters(
+        where=poolmon.where,
+        physical=poolmon.physical,
+        nonpaged_used=poolmon.nonpaged_used,
+        paged_used=poolmon.paged_used,
+        committed=poolmon.committed,
+        commit_limit=poolmon.commit_limit,
+    )
+
+
+def _with_peak(state: PoolState, earlier: list[PoolStates]) -> PoolState:
+    """The state with its fullest earlier capture, when that was tight and this one is not."""
+    tight = [s for states in earlier if (s := states.of(state.kind)).tight]
+    if state.tight or not tight:
+        return state
+    return replace(state, peak=max(tight, key=lambda s: s.share or 0.0))
+
+
+def _capture(counters: MemoryCounters, machine: Machine) -> PoolStates:
     system = machine.system
     nonpaged = _state(PoolKind.NONPAGED, counters, system)
     paged = _state(PoolKind.PAGED, counters, system)
@@ -141,16 +167,12 @@ def pool_states(machine: Machine) -> PoolStates | None:
     if failures is not None and not session_failures:
         tight = [s for s in (nonpaged, paged) if s.tight]
         known = nonpaged.share is not None and paged.share is not None
-        if len(tight) == 1 and known:
-            # The only pool that is tight is the one that failed; with two, or none, nobody can tell
+        # The only pool that is tight is the one that failed; with two, or none, nobody can tell. A pool that is
+        # merely large beside RAM has not failed for certain until it is full
+        if len(tight) == 1 and known and (tight[0].full or not tight[0].limit_is_memory):
             nonpaged = replace(nonpaged, failures=failures if tight[0] is nonpaged else None)
             paged = replace(paged, failures=failures if tight[0] is paged else None)
-    return PoolStates(
-        nonpaged=nonpaged,
-        paged=paged,
-        failures=failures,
-        physical=system.physical_bytes,
-    )
+    return PoolStates(nonpaged=nonpaged, paged=paged, failures=failures, physical=system.physical_bytes)
 
 
 def _state(kind: PoolKind, counters: MemoryCounters, system: System) -> PoolState:
@@ -200,7 +222,31 @@ def session_states(machine: Machine) -> SessionStates | None:
 
 def tag_view(machine: Machine) -> TagView | None:
     """All tag tables of a machine as one; None when there is none."""
-    return tag_view_of(machine.all(TagTable))
+    view = tag_view_of(machine.all(TagTable))
+    return replace(view, used_beside=_used_beside(machine)) if view is not None else None
+
+
+def _used_beside(machine: Machine) -> dict[PoolKind, Figure | None]:
+    """The usage that was printed next to the last table with a total, per pool: figures of two times do not compare."""
+    beside: dict[PoolKind, Figure | None] = {}
+    facts = [f for f in machine.facts if isinstance(f, MemoryCounters | PoolmonMemory | TagTable)]
+    captures = [f for f in facts if not isinstance(f, TagTable)]
+    for place, table in enumerate(facts):
+        if not isinstance(table, TagTable) or table.session is not None:
+            continue
+        mine = [f for f in facts[:place] if f in captures and f.where.input == table.where.input][-1:]
+        mine = mine or [f for f in facts[place:] if f in captures and f.where.input == table.where.input][:1]
+        mine = mine or (captures if len(captures) == 1 else [])
+        for kind in table.pools:
+            if kind in table.total or table.completeness is Completeness.COMPLETE:
+                beside[kind] = _usage(mine[0], kind) if mine else None
+    return beside
+
+
+def _usage(fact: Fact, kind: PoolKind) -> Figure | None:
+    if isinstance(fact, PoolmonMemory):
+        return fact.paged_used if kind is PoolKind.PAGED else fact.nonpaged_used
+    return _state(kind, fact, System()).used if isinstance(fact, MemoryCounters) else None
 
 
 def tag_view_of(tables: Iterable[TagTable]) -> TagView | None:

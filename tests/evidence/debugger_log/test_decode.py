@@ -53,7 +53,10 @@ def test_a_few_control_characters_are_text() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    text=st.text(st.characters(codec="utf-8", exclude_characters="\ufeff\r", exclude_categories=("Cs", "Cc")) | st.just("\n"), max_size=200),
+    text=st.text(
+        st.characters(codec="utf-8", exclude_characters="\ufeff\r", exclude_categories=("Cs", "Cc")) | st.just("\n"),
+        max_size=200,
+    ),
     codec=st.sampled_from(["utf-8", "utf-16", "utf-8-sig"]),
     chunk=st.integers(1, 40),
 )

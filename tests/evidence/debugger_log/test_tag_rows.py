@@ -41,7 +41,16 @@ def test_a_row(line: str, tag: str, numbers: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["", " MmCm", " MmCm 12 34 56", "Long words 1 2 3 4", "12 34 56", " MmCm twelve 1 2 3 4", "3187 17452976 0 0", "=====" * 9],
+    [
+        "",
+        " MmCm",
+        " MmCm 12 34 56",
+        "Long words 1 2 3 4",
+        "12 34 56",
+        " MmCm twelve 1 2 3 4",
+        "3187 17452976 0 0",
+        "=====" * 9,
+    ],
 )
 def test_no_row(line: str) -> None:
     assert row(line) is None

@@ -52,13 +52,19 @@ class OutputReader(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The command, as a problem names it; no two readers share one."""
+        ...
 
     @property
-    def banners(self) -> Sequence[str]: ...
+    def banners(self) -> Sequence[str]:
+        """What always begins a new output."""
+        ...
 
     @property
-    def rows(self) -> Sequence[str]: ...
+    def rows(self) -> Sequence[str]:
+        """What begins an output unless the log is in one already."""
+        ...
 
     def open(self, context: Context) -> Output:
         """Begin an output."""

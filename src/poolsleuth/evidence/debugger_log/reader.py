@@ -59,16 +59,19 @@ def _openers() -> re.Pattern[str]:
 
 
 @cache
-def _finder(inside: OutputReader | None) -> re.Pattern[str]:
-    """Finds the same lines as ``_openers``, but for the rows of the output that the log is in, many times faster.
+def _finder(inside: str | None) -> re.Pattern[str]:
+    """Finds the same lines as ``_openers``, but for the rows of the output that the log is in (its
+    reader's name), and many times faster.
 
     It does not say whose they are: without named groups the regex engine passes over an alternative by its first
     letter. The reader's own rows are left out in their place, so that what comes behind them in the order does not
     get lines that are theirs.
     """
-    before, behind, own = [_PROMPT.replace("?P<live>", "?:").replace("?P<user>", "?:")], [], []
+    before = [_PROMPT.replace("?P<live>", "?:").replace("?P<user>", "?:")]
+    behind: list[str] = []
+    own: list[str] = []
     for reader in readers():
-        if reader is inside:
+        if reader.name == inside:
             before += reader.banners
             own = list(reader.rows)
         else:
@@ -125,7 +128,7 @@ class LogReader:
     def _piece(self, text: str, line: int) -> Iterator[Fact]:
         text = "\n" + text  # every line, also the first, now begins behind a line feed
         position = 1
-        found = _finder(self._reader).search(text)
+        found = self._finder().search(text)
         while found is not None:
             start = found.start() + 1
             match = _openers().match(text, found.start())
@@ -140,8 +143,11 @@ class LogReader:
                     self._open(reader, text[max(0, start - _LOOK_BACK) : start])
                 line += hard_lines(text[position:start])
                 position = start
-            found = _finder(self._reader).search(text, start)
+            found = self._finder().search(text, start)
         self._feed(text[position:], line)
+
+    def _finder(self) -> re.Pattern[str]:
+        return _finder(self._reader.name if self._reader is not None else None)
 
     def _feed(self, text: str, line: int) -> None:
         if self._output is not None and text:

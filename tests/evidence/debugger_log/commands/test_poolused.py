@@ -155,6 +155,41 @@ def test_a_complete_table() -> None:
     assert tables(text + " ...\n TOTAL       3      208         1       80\n")[0].completeness is Completeness.CUT
 
 
+@pytest.mark.parametrize(
+    ("command", "session"),
+    [
+        ("!poolused 2", None),
+        ("!poolused /t 8 2", None),
+        ("!poolused /t8 2", None),
+        ("!poolused 8", -1),
+        ("!poolused a", -1),
+    ],
+)
+def test_session_tables_by_their_flag(command: str, session: int | None) -> None:
+    """Built from the documentation: no published output with flag 8 is known."""
+    text = HEAD.replace("!poolused 2", command) + " Gh05        2      160         1       80\n"
+    assert tables(text)[0].session == session
+
+
+def test_session_tables_by_their_heading() -> None:
+    text = HEAD.replace("Sorting by  NonPaged Pool Consumed", "Sorting by Session Tag")
+    assert tables(text + " Gh05        2      160         1       80\n")[0].session == -1
+
+
+@pytest.mark.parametrize(("flag", "pool"), [("2", "nonpaged"), ("3", "nonpaged"), ("4", "paged"), ("5", "paged")])
+def test_one_half_without_its_heading_is_told_by_the_flag(flag: str, pool: str) -> None:
+    text = f"0: kd> !poolused {flag}\n Tag    Allocs    Frees     Diff     Used\n"
+    text += " EtwB      304      134      170  6550080\n"
+    assert rows(tables(text)[0]) == [("EtwB", pool, 304, 134, 170, 6550080)]
+
+
+def test_one_half_of_no_known_pool_is_refused() -> None:
+    reader = LogReader(0)
+    text = " Tag    Allocs    Frees     Diff     Used\n EtwB      304      134      170  6550080\n"
+    assert list(reader.read(io.BytesIO(text.encode()))) == []
+    assert any("does not say which pool" in problem.says for problem in reader.problems)
+
+
 def test_a_description_wrapped_into_the_next_line() -> None:
     text = HEAD + " abcd        8  3305504         0        0      UNKNOWN\npooltag 'abcd', please update pooltag.txt\n"
     assert rows(tables(text)[0]) == [("abcd", "nonpaged", None, None, 8, 3305504)]
@@ -175,7 +210,12 @@ TAG = st.text(
 
 def readable(tag: str) -> bool:
     """Not a tag that a person could mistake for something else in a table whose columns are lost."""
-    return bool(tag) and tag != "TOTA" and not re.search(r"(?:^|\s)[\d,]+(?:\s|$)", tag) and not re.match(r"[->.]+\s|\.{3}|-{2}", tag)
+    return (
+        bool(tag)
+        and tag != "TOTA"
+        and not re.search(r"(?:^|\s)[\d,]+(?:\s|$)", tag)
+        and not re.match(r"[->.]+\s|\.{3}|-{2}", tag)
+    )
 
 
 USE = st.integers(1, 10**7).flatmap(lambda count: st.tuples(st.just(count), st.integers(count * 8, count * 8 + 10**9)))
@@ -193,14 +233,12 @@ HALF = st.one_of(st.just((0, 0)), USE)
 @example(table=[("a b", (5, 80), (0, 0), "")], shape="collapsed")
 @example(table=[("Dh 1", (5, 80), (0, 0), "")], shape="as printed")
 @example(table=[("8042", (5, 80), (0, 0), "PS/2 keyboard and mouse")], shape="collapsed")
-def test_round_trip(
-    table: list[tuple[str, tuple[int, int], tuple[int, int], str]], shape: str
-) -> None:
+def test_round_trip(table: list[tuple[str, tuple[int, int], tuple[int, int], str]], shape: str) -> None:
     """What !poolused 2 prints is read back, whatever the tags are."""
     text = HEAD
     for tag, nonpaged, paged, description in table:
         text += f" {tag:<4} {nonpaged[0]:8} {nonpaged[1]:8}  {paged[0]:8} {paged[1]:8}      {description}\n"
-    text = {"as printed": str, "collapsed": collapsed, "double": doubled}[shape](text)
+    text = {"as printed": text, "collapsed": collapsed(text), "double": doubled(text)}[shape]
     expected: list[Row] = []
     for tag, nonpaged, paged, _ in table:
         name = " ".join(tag.split(" ")) if shape == "as printed" else " ".join(tag.split())
@@ -221,7 +259,7 @@ def test_round_trip(
 )
 def test_round_trip_with_frees(table: list[tuple[str, int, int, int]]) -> None:
     """What !poolused 3 prints; 32-bit counters of allocations wrap, the difference does not."""
-    text = FLAG_3.split(" EtwB")[0]
+    text = FLAG_3.split(" EtwB", maxsplit=1)[0]
     for tag, frees, diff, extra in table:
         text += f" {tag:<4} {(frees + diff) % 2**32:8} {frees:8} {diff:8} {diff * 8 + extra:8}  File objects\n"
     assert [row for t in tables(text) for row in rows(t)] == [

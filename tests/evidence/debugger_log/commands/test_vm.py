@@ -144,7 +144,7 @@ def test_pages_and_kb_that_disagree_are_not_used() -> None:
 
 def test_a_cut_row_is_said_and_absent() -> None:
     reader = LogReader(0)
-    text = SERVER_2003.split("(   7718492 Kb)")[0]
+    text = SERVER_2003.split("(   7718492 Kb)", maxsplit=1)[0]
     (vm,) = [f for f in reader.read(io.BytesIO(text.encode())) if isinstance(f, MemoryCounters)]
     assert vm.commit_limit is None
     assert [problem.says for problem in reader.problems] == ["the !vm row 'Commit limit' is cut and not used"]
@@ -164,20 +164,25 @@ def test_usage_above_the_memory_is_set_aside() -> None:
 
 
 def test_a_counter_below_zero_is_set_aside() -> None:
-    text = "!vm\nPhysical Memory: 2097038 ( 8388152 Kb)\nPagedPool Commit: 18446744073709551000 (73786976294838204000 Kb)\n"
+    text = "!vm\nPhysical Memory: 2097038 ( 8388152 Kb)\n"
+    text += "PagedPool Commit: 18446744073709551000 (73786976294838204000 Kb)\n"
     (vm,) = counters(text)
     assert vm.paged_commit is None
     assert [label for label, _ in vm.impossible] == ["PagedPool Commit"]
 
 
 def test_zero_where_zero_cannot_be_is_unread() -> None:
-    (vm,) = counters("!vm\nPhysical Memory: 2097038 ( 8388152 Kb)\nCommitted pages: 0 ( 0 Kb)\nCommit limit: 0 ( 0 Kb)\n")
+    (vm,) = counters(
+        "!vm\nPhysical Memory: 2097038 ( 8388152 Kb)\nCommitted pages: 0 ( 0 Kb)\nCommit limit: 0 ( 0 Kb)\n"
+    )
     assert vm.committed is None
     assert vm.commit_limit is None
 
 
 def test_two_captures_without_a_title_between() -> None:
-    first, second = counters(WINDOWS_10 + WINDOWS_10.replace("0: kd> !vm\n", "").replace("33285 (     133140", "33286 (     133144"))
+    first, second = counters(
+        WINDOWS_10 + WINDOWS_10.replace("0: kd> !vm\n", "").replace("33285 (     133140", "33286 (     133144")
+    )
     assert value(first.nonpaged_nx_used) == 133140 * 1024
     assert value(second.nonpaged_nx_used) == 133144 * 1024
 
@@ -232,9 +237,7 @@ def test_round_trip(pages: dict[str, int], collapsed: bool, crlf: bool) -> None:
 
 def figures(vm: MemoryCounters) -> set[tuple[str, int]]:
     named = {
-        (name, figure.value)
-        for name in vm.__dataclass_fields__
-        if isinstance(figure := getattr(vm, name), Figure)
+        (name, figure.value) for name in vm.__dataclass_fields__ if isinstance(figure := getattr(vm, name), Figure)
     }
     nodes = {("pool", figure.value) for figure in (*vm.nonpaged_nodes, *vm.paged_pools)}
     return named | nodes | {(label, figure.value) for label, figure in vm.other.items()}
@@ -290,4 +293,7 @@ def test_published(name: str) -> None:
         "006": (16774784, 151384, 482840),
         "053": (8388152, None, 347816),
     }[name]
-    assert tuple(v // 1024 if (v := value(f)) else None for f in (vm.physical, vm.nonpaged_used, vm.paged_used)) == expected
+    assert (
+        tuple(v // 1024 if (v := value(f)) else None for f in (vm.physical, vm.nonpaged_used, vm.paged_used))
+        == expected
+    )

@@ -106,7 +106,9 @@ def test_a_limit_alone_is_a_fact() -> None:
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.integers(0, 9999), st.integers(0, 10**9), st.integers(0, 10**9), st.none() | st.integers(1, 10**6)),
+        st.tuples(
+            st.integers(0, 9999), st.integers(0, 10**9), st.integers(0, 10**9), st.none() | st.integers(1, 10**6)
+        ),
         min_size=1,
         max_size=12,
     ),

@@ -14,7 +14,9 @@ _HEADER = re.compile(r"^[ #*]*Tag\s+Allocs(?:\s+(?:Allocs|Frees|Diff|Used|Bytes)
 _POOLS = re.compile(
     r"^[ #*]*(?:Non-?Paged(?:[ ]+Paged)?|Paged)(?:[ ]+(?:Session|Pool))*[ ]*$", re.MULTILINE | re.IGNORECASE
 )
-_TOP = re.compile(r"/t\s*(\d+)")
+_TOP = re.compile(r"/t\s*(\d+)", re.IGNORECASE)
+_FLAGS = re.compile(r"poolused\s+(?:0x)?([0-9a-f]{1,2})(?!\S)", re.IGNORECASE)
+_NONPAGED_FLAG, _PAGED_FLAG, _SESSION_FLAG = 2, 4, 8
 _CONTINUED = re.compile(r"\s*\n\s*(?P<more>(?:pooltag\s+'|,?\s*Binary:|please\s+update)[^\n]*)")
 _NUMBERS_LOST = re.compile(
     rf"^[ ]*(?P<tag>\S[^\n]{{0,3}}?)[ ]+(?P<numbers>{NUMBER}(?:[ ]+{NUMBER}){{3,7}})[^\n]*(?:Binary:|UNKNOWN pooltag)",
@@ -93,9 +95,7 @@ class _PoolUsed(BufferedOutput):
         if not rows and not total:
             return None
         context = self.context
-        session = bool(sort and sort.group("session")) or bool(
-            re.search(r"poolused\s+.*\b[89c-f]\b", context.command or "")
-        )
+        session = bool(sort and sort.group("session")) or bool(_flags(context.command) & _SESSION_FLAG)
         key = sort.group("key").lower() if sort else None
         return TagTable(
             where=block.where(header.start()),
@@ -130,10 +130,17 @@ def _layout(header: str, before: str, sort: re.Match[str] | None, command: str |
         return _Layout((PoolKind.NONPAGED,), COLUMNS[names])
     if key == "paged":
         return _Layout((PoolKind.PAGED,), COLUMNS[names])
-    flags = re.search(r"poolused\s+(?:/t\s*\d+\s+)?([0-9a-f]+)", command or "")
-    if flags and int(flags.group(1), 16) & 6:
-        return _Layout((PoolKind.NONPAGED if int(flags.group(1), 16) & 2 else PoolKind.PAGED,), COLUMNS[names])
+    flags = _flags(command)
+    if flags & _NONPAGED_FLAG:
+        return _Layout((PoolKind.NONPAGED,), COLUMNS[names])
+    if flags & _PAGED_FLAG:
+        return _Layout((PoolKind.PAGED,), COLUMNS[names])
     return None
+
+
+def _flags(command: str | None) -> int:
+    found = _FLAGS.search(_TOP.sub("", command or ""))
+    return int(found.group(1), 16) if found else 0
 
 
 def _tag_rows(raw: RawRow, layout: _Layout, block: Block, description: str) -> list[TagRow]:

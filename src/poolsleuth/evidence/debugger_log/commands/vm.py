@@ -101,7 +101,8 @@ _PAGE_FILE_FIELDS = {
     "maximum_bytes": re.compile(rf"Maximum:\s*{_KB}"),
 }
 _PROCESS = re.compile(
-    rf"^[ ]*(?P<pid>[0-9a-f]{{1,6}})[ ]+(?P<name>[^\n:(]{{1,60}}?)[ ]+(?:(?P<kb>{NUMBER})[ ]*Kb|{NUMBER}[ ]*\([ ]*(?P<kb2>{NUMBER})[ ]*Kb[ ]*\))",
+    rf"^[ ]*(?P<pid>[0-9a-f]{{1,6}})[ ]+(?P<name>[^\n:(]{{1,60}}?)[ ]+"
+    rf"(?:(?P<kb>{NUMBER})[ ]*Kb|{NUMBER}[ ]*\([ ]*(?P<kb2>{NUMBER})[ ]*Kb[ ]*\))",
     re.MULTILINE,
 )
 _START = re.compile(r"Physical\s+Memory\s*:|Page\s+File\s*:|No\s+Name\s+for\s+Paging\s+File", re.IGNORECASE)
