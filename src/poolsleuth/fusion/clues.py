@@ -1,6 +1,7 @@
 """What a fact tells about the computer it comes from, and when two such clues cannot be of one computer."""
 
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 
 from poolsleuth.model.facts import Fact
 from poolsleuth.model.memory import MemoryCounters, SessionMemory, VmFamily
@@ -155,5 +156,11 @@ def _of_target(target: TargetInfo) -> Clues:
 
 
 def _of_tags(table: TagTable) -> Clues:
-    later = {row.tag for row in table.rows if (note := find(row.tag)) is not None and note.since == "Vista"}
+    later = {row.tag for row in table.rows if _since_vista(row.tag)}
     return Clues(earliest=Era.VISTA_7 if len(later) >= _TAGS_OF_A_GENERATION else None)
+
+
+@lru_cache(maxsize=50_000)
+def _since_vista(tag: str) -> bool:
+    note = find(tag)
+    return note is not None and note.since == "Vista"

@@ -72,6 +72,11 @@ def _machine(group: _Group) -> Machine:
     )
 
 
+def _returns_to(earlier: Clues, clues: Clues) -> bool:
+    """Whether a fact is again of a computer seen earlier in the log. ``lkd`` has but one: the debugger's own."""
+    return earlier.confirms(clues) or (earlier.live is True and clues.live is True)
+
+
 def _in_time_order(facts: list[Fact]) -> list[Fact]:
     """The facts input by input: in the order of their captures where every input says its time, else as given."""
     times: dict[int, datetime] = {}
@@ -91,7 +96,7 @@ def _within(facts: Iterable[Fact]) -> list[_Group]:
         clues = clues_of(fact)
         if current is None or current.clues.conflicts(clues):
             current = next(
-                (g for g in groups if not g.clues.conflicts(clues) and g.clues.confirms(clues)),
+                (g for g in groups if not g.clues.conflicts(clues) and _returns_to(g.clues, clues)),
                 None,
             )
             if current is None:
@@ -114,8 +119,9 @@ _NOT_FIGURES = frozenset({"where", "live", "command", "address_bits", "family"})
 def _joined(facts: list[Fact]) -> list[Fact]:
     """The facts, with what one interrupted output said in pieces put together again."""
     joined: list[Fact] = []
+    places: dict[type[Fact], int] = {}
     for fact in facts:
-        place = next((i for i in reversed(range(len(joined))) if type(joined[i]) is type(fact)), None)
+        place = places.get(type(fact))
         last = joined[place] if place is not None else None
         if isinstance(fact, MemoryCounters) and isinstance(last, MemoryCounters) and _continues(last, fact):
             joined[place or 0] = replace(last, **_known(fact))
@@ -123,6 +129,7 @@ def _joined(facts: list[Fact]) -> list[Fact]:
             # What the first telling left out is filled in; what both tell stays as it was first told
             joined[place or 0] = replace(last, **{n: v for n, v in _known(fact).items() if n not in _known(last)})
         else:
+            places[type(fact)] = len(joined)
             joined.append(fact)
     return joined
 

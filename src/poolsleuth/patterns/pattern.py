@@ -110,6 +110,7 @@ def run(pattern: Pattern, evidence: Evidence) -> tuple[Finding, ...]:
     return (result,) if isinstance(result, Finding) else tuple(result)
 
 
+@cache
 def _needs(judge: Judge) -> dict[str, Any]:
     hints = typing.get_type_hints(judge)
     return {name: hints[name] for name in inspect.signature(judge).parameters}

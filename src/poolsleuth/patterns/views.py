@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from poolsleuth.model.facts import Fact, Figure, Where
 from poolsleuth.model.machine import Machine, System
@@ -228,19 +229,28 @@ def tag_view(machine: Machine) -> TagView | None:
 
 def _used_beside(machine: Machine) -> dict[PoolKind, Figure | None]:
     """The usage that was printed next to the last table with a total, per pool: figures of two times do not compare."""
-    beside: dict[PoolKind, Figure | None] = {}
     facts = [f for f in machine.facts if isinstance(f, MemoryCounters | PoolmonMemory | TagTable)]
-    captures = [f for f in facts if not isinstance(f, TagTable)]
+    last: dict[PoolKind, int] = {}
     for place, table in enumerate(facts):
-        if not isinstance(table, TagTable) or table.session is not None:
-            continue
-        mine = [f for f in facts[:place] if f in captures and f.where.input == table.where.input][-1:]
-        mine = mine or [f for f in facts[place:] if f in captures and f.where.input == table.where.input][:1]
-        mine = mine or (captures if len(captures) == 1 else [])
-        for kind in table.pools:
-            if kind in table.total or table.completeness is Completeness.COMPLETE:
-                beside[kind] = _usage(mine[0], kind) if mine else None
+        if isinstance(table, TagTable) and table.session is None:
+            whole = table.completeness is Completeness.COMPLETE
+            last.update(dict.fromkeys((kind for kind in table.pools if whole or kind in table.total), place))
+    beside: dict[PoolKind, Figure | None] = {}
+    for kind, place in last.items():
+        capture = _capture_beside(facts, place)
+        beside[kind] = _usage(capture, kind) if capture is not None else None
     return beside
+
+
+def _capture_beside(facts: list[MemoryCounters | PoolmonMemory | TagTable], place: int) -> Fact | None:
+    """The capture before a table in its own input, else the one behind it, else the only one there is anywhere."""
+    table = facts[place]
+    near = chain(reversed(facts[:place]), facts[place:])
+    for fact in near:
+        if not isinstance(fact, TagTable) and fact.where.input == table.where.input:
+            return fact
+    captures = [fact for fact in facts if not isinstance(fact, TagTable)]
+    return captures[0] if len(captures) == 1 else None
 
 
 def _usage(fact: Fact, kind: PoolKind) -> Figure | None:
