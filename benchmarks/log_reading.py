@@ -3,8 +3,8 @@
     python benchmarks/log_reading.py [--megabytes 64] [--folder /tmp] [KIND ...]
 
 Logs of each kind are generated in a temporary folder and removed afterwards. Each measurement runs in a child process
-of its own, so that the peak of resident memory belongs to it alone. Plain iteration decodes the lines and throws them
-away: nothing can be learned from a log in less.
+of its own, so that the peak of resident memory belongs to it alone; its time is processor time, so that other work on
+the machine does not count. Plain iteration decodes the lines and throws them away: nothing can be learned in less.
 """
 
 import argparse

@@ -197,8 +197,7 @@ def test_cut_off_anywhere(tmp_path: Path) -> None:
         assert report.machines or report.problems
         for machine in report.machines:
             for tag in machine.tags:
-                # the last number of the last row may itself be cut: its first digits are all there is
-                assert str(whole[tag.tag, tag.pool]).startswith(str(tag.bytes))
+                assert whole[tag.tag, tag.pool] == tag.bytes
 
 
 def test_beginning_cut_off_anywhere(tmp_path: Path) -> None:

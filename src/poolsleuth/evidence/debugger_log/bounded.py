@@ -20,32 +20,33 @@ class BoundedFacts:
 
     def __init__(self, limit: int = MAX_WEIGHT) -> None:
         self._limit = limit
-        self._facts: list[Fact] = []
+        self._facts: list[tuple[Fact, int]] = []  # with their weights
         self._weight = 0
         self.dropped: dict[str, int] = {}
 
     def add(self, fact: Fact) -> None:
         """Keep a fact, and thin out the others when the bound is passed."""
-        self._facts.append(fact)
-        self._weight += weight_of(fact)
+        weight = weight_of(fact)
+        self._facts.append((fact, weight))
+        self._weight += weight
         while self._weight > self._limit and self._thin():
             pass
 
     def _thin(self) -> bool:
         weights: dict[type, int] = {}
-        for fact in self._facts:
-            weights[type(fact)] = weights.get(type(fact), 0) + weight_of(fact)
+        for fact, weight in self._facts:
+            weights[type(fact)] = weights.get(type(fact), 0) + weight
         for kind in sorted(weights, key=lambda k: -weights[k]):
-            places = [index for index, fact in enumerate(self._facts) if type(fact) is kind]
+            places = [index for index, (fact, _) in enumerate(self._facts) if type(fact) is kind]
             victims = set(places[1:-1:2])
             if not victims:
                 continue
             self.dropped[kind.__name__] = self.dropped.get(kind.__name__, 0) + len(victims)
-            self._facts = [fact for index, fact in enumerate(self._facts) if index not in victims]
-            self._weight = sum(weight_of(fact) for fact in self._facts)
+            self._facts = [kept for index, kept in enumerate(self._facts) if index not in victims]
+            self._weight = sum(weight for _, weight in self._facts)
             return True
         return False
 
     def facts(self) -> tuple[Fact, ...]:
         """What is kept, in the order of the log."""
-        return tuple(self._facts)
+        return tuple(fact for fact, _ in self._facts)

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from poolsleuth.evidence.debugger_log.reader import LogReader
@@ -282,9 +282,8 @@ def test_no_row_comes_from_a_cut(text: str, data: st.DataObject) -> None:
 @settings(max_examples=200, deadline=None)
 @given(text=st.sampled_from([FLAG_2, FLAG_3, LOST_COLUMN, EIGHT]), data=st.data())
 def test_a_cut_inside_a_row(text: str, data: st.DataObject) -> None:
-    """Cut inside the last number, its rest is lost for good; cut elsewhere, no number changes."""
+    """A number that may have lost digits is not believed."""
     end = data.draw(st.integers(0, len(text)))
-    assume(not (end < len(text) and text[end - 1 : end].isdigit() and text[end].isdigit()))
     whole = {row for table in tables(text) for row in rows(table)}
     for table in tables(text[:end]):
         assert set(rows(table)) <= whole

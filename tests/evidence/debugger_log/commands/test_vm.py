@@ -198,6 +198,8 @@ def test_two_captures_without_a_title_between() -> None:
         "NonPagedPool Usage:    25,463 (    101,852 Kb)",
         "NonPagedPool Usage: **25463** (101852 Kb) <-- high",
         "nonpagedpool usage: 25463 (101852 KB)",
+        "note the high NonPagedPool Usage: 25463 (101852 Kb)",
+        "NonPagedPool Usage 25463 (101852 Kb)",
     ],
 )
 def test_a_row_broken_anywhere(broken: str) -> None:

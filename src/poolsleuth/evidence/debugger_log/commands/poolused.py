@@ -74,12 +74,20 @@ class _PoolUsed(BufferedOutput):
         total: dict[PoolKind, TagRow] = {}
         position = header.end()
         count = len(layout.columns) * len(layout.pools)
+        described = cut = False
         while position < end:
             raw = read_row(block.text, position, end, count, layout.columns)
             if raw is None:
                 line_end = block.text.find("\n", position, end)
                 position = line_end + 1 if line_end >= 0 else end
                 continue
+            if _is_cut(raw, block, described=described or not rows):
+                self.context.problems.append(
+                    Problem("the last row of a !poolused table is cut and not used", block.where(raw.start))
+                )
+                cut = True
+                break
+            described = described or bool(raw.description)
             position = raw.end
             continued = _CONTINUED.match(block.text, position, end)
             description = raw.description
@@ -103,7 +111,9 @@ class _PoolUsed(BufferedOutput):
             command=context.command,
             rows=tuple(rows),
             pools=frozenset(layout.pools),
-            completeness=_completeness(rows, total, layout, block.text[header.end() : end], context.command),
+            completeness=Completeness.CUT
+            if cut
+            else _completeness(rows, total, layout, block.text[header.end() : end], context.command),
             total=total,
             sorted_by={"nonpaged": PoolKind.NONPAGED, "paged": PoolKind.PAGED}.get(key or ""),
             session=-1 if session else None,
@@ -168,6 +178,14 @@ def _tag_rows(raw: RawRow, layout: _Layout, block: Block, description: str) -> l
                 )
             )
     return rows
+
+
+def _is_cut(raw: RawRow, block: Block, *, described: bool) -> bool:
+    """Whether the input ends inside the row, so that its last number may be one of fewer digits.
+
+    A row without text behind its numbers is believed at the very end only where no other row has any.
+    """
+    return raw.end == len(block.text) and not raw.description and described and raw.numbers[-1] != 0
 
 
 def _is_empty(raw: RawRow, layout: _Layout) -> bool:

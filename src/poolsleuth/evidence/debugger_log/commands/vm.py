@@ -67,9 +67,11 @@ def _words(label: str) -> str:
 
 _LABELS = {**_PAGES, **_COUNTS}
 _ROW = re.compile(
-    r"(?<![A-Za-z])(?:(?P<label>" + "|".join(_words(label) for label in _LABELS.values()) + r")"
+    # Words and a number before "(": looked for first, for most words of a log begin no row at all
+    r"(?<![A-Za-z])(?=[A-Za-z][A-Za-z0-9/\s,]{2,160}+(?::\s*\d|\())"
+    r"(?:(?P<label>" + "|".join(_words(label) for label in _LABELS.values()) + r")"
     r"|NonPagedPool(?:Nx)?\s+(?P<node>\d{1,3})(?:\s+Used)?|PagedPool\s+(?P<pool>\d{1,3})(?:\s+Usage)?"
-    + r"|(?P<other>[A-Z][A-Za-z/]+(?:[ ][A-Za-z]+){0,4}))"
+    + r"|(?P<other>[A-Z][A-Za-z/]+(?:[ ](?!(?:Non)?PagedPool|Physical|Committed|Commit\s)[A-Za-z]+){0,4}))"
     + rf"\s*:?\s*(?P<pages>{_BROKEN})\s*\(\s*(?P<kb>{_BROKEN})\s*K\s*b\s*\)",
     re.IGNORECASE,
 )
