@@ -10,7 +10,7 @@ from poolsleuth.model.finding import Confidence
 from poolsleuth.model.machine import Machine
 from poolsleuth.model.modules import MemoryHit, Module, ModuleList, PointerTable, SymbolAddress, UnloadedModules
 from poolsleuth.model.tags import TagDescription, TagRow
-from poolsleuth.windows import tag_notes
+from poolsleuth.patterns.tag_knowledge import sure_note
 from poolsleuth.windows.tag_patterns import TagPatterns
 
 MIN_PREFIX = 3  # characters of a tag that must agree with a driver's name before it is worth a word
@@ -96,10 +96,9 @@ class Attribution:
             return Owner(listed.binary, listed.description, "pooltag.txt", confidence)
         if row.binary is not None:
             return Owner(row.binary, row.description, "the description in the log", Confidence.HIGH)
-        note = tag_notes.find(row.tag)
+        note = sure_note(row)
         if note is not None:
-            confidence = Confidence.HIGH if note.pattern == row.tag else Confidence.MEDIUM
-            return Owner(note.binary, row.description or note.component, "our notes on common tags", confidence)
+            return Owner(note.binary, row.description or note.component, "our notes on common tags", Confidence.HIGH)
         if row.description is not None:
             return Owner(None, row.description, "the description in the log", Confidence.MEDIUM)
         return None

@@ -9,7 +9,7 @@ from poolsleuth.model.system import BugCheck, EventText
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.patterns.attribution import Attribution
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
-from poolsleuth.patterns.thresholds import RAM_SHARE_CRITICAL
+from poolsleuth.patterns.tag_knowledge import sure_note
 from poolsleuth.patterns.views import PoolState, PoolStates, SessionStates, TagView
 from poolsleuth.patterns.wording import exact, percent, plural, size
 from poolsleuth.windows import bugchecks, tag_notes
@@ -64,10 +64,8 @@ def judge_pool(
             "run `!vm` (or give the crash dump)",
             subject=Subject(pool=str(kind)),
         )
-    warning, critical = state.thresholds
     because = _because(state, system)
-    share = state.share
-    if share is None:
+    if state.share is None and not state.tight:
         if told:
             return _found(
                 pattern,
@@ -86,25 +84,23 @@ def judge_pool(
             because=because,
             subject=Subject(pool=str(kind)),
         )
-    of_ram = state.used.value / states.physical if states.physical and kind is PoolKind.NONPAGED else 0.0
-    full = share >= critical or of_ram >= RAM_SHARE_CRITICAL.value
-    tight = full or share >= warning
-    if not tight and not told and state.peak is not None:
+    if not state.tight and not told and state.peak is not None:
         return _past_peak(pattern, state, state.peak, remedies)
-    if not tight and not told:
+    if not state.tight and not told:
         return _not_depleted(pattern, state, states, sessions, because)
     failures = state.failures
-    hurt = full or failures is not None or bool(told)
-    headline = f"{name} is at {percent(share)} of its limit: {size(state.used.value)} of {size(state.limit or 0)}"
-    if not tight:
-        headline = f"{name} was empty according to the system; at this moment it is at {percent(share)} of its limit"
+    hurt = state.full or failures is not None or bool(told)
+    by_own_limit = not state.limit_is_memory and state.share is not None and state.share >= state.thresholds[0]
+    headline = f"{name} {_how_full(state)}"
+    if not state.tight:
+        headline = f"{name} was empty according to the system; at this moment it {_how_full(state)}"
     if failures is not None:
         headline += f", {plural(failures.value, 'allocation')} failed"
     filled, steps, largest = _filled_by(kind, state, tags, owners)
     if largest is not None:
         headline += f"; the largest tag is {largest}"
     against: list[Reason] = []
-    if not full and failures is None and not told:
+    if not state.full and failures is None and not told:
         against.append(Reason("no failed allocation is recorded: there is still room"))
     if states.failures is not None and failures is None:
         against.append(
@@ -116,7 +112,7 @@ def judge_pool(
         )
     return Finding(
         pattern=pattern,
-        verdict=Verdict.FOUND if hurt or not state.limit_is_memory else Verdict.SUSPECTED,
+        verdict=Verdict.FOUND if hurt or by_own_limit else Verdict.SUSPECTED,
         severity=Severity.CRITICAL if hurt else Severity.WARNING,
         confidence=Confidence.HIGH if hurt or state.warning is not None else Confidence.MEDIUM,
         headline=headline,
@@ -149,6 +145,15 @@ def _found(
         against=against,
         next_steps=("run `!vm` and `!poolused " + ("2" if kind is PoolKind.NONPAGED else "4") + "`", *steps),
     )
+
+
+def _how_full(state: PoolState) -> str:
+    """ "is at 98.1 % of its limit: 122.5 MB of 124.9 MB", or the share of memory where that is what counts."""
+    used = size(state.used.value) if state.used is not None else "?"
+    by_memory = state.share is None or (state.tight and state.share < state.thresholds[0])
+    if by_memory and state.ram_share is not None:
+        return f"takes {percent(state.ram_share)} of the machine's memory: {used} of {size(state.physical or 0)}"
+    return f"is at {percent(state.share or 0)} of its limit: {used} of {size(state.limit or 0)}"
 
 
 def _because(state: PoolState, system: System) -> tuple[Reason, ...]:
@@ -287,7 +292,7 @@ def _filled_by(
             Reason(f"tag {row.tag}{what}: {exact(row.bytes)} in {row.outstanding or 0:,} blocks{share}", row.where)
         )
     first = tags.pool(kind)[0]
-    note = tag_notes.find(first.tag)
+    note = sure_note(first)
     if largest is None or note is None:
         steps.append(f"look at the largest tags with `!poolused /t10 {flag}`, then find the driver of the first")
     elif note.role in (tag_notes.Role.UNTAGGED, tag_notes.Role.GENERIC):

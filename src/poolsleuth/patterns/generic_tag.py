@@ -6,6 +6,7 @@ from poolsleuth.model.machine import System
 from poolsleuth.model.tags import TagRow
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.shares import least_bytes, tag_share
+from poolsleuth.patterns.tag_knowledge import sure_note
 from poolsleuth.patterns.thresholds import TAG_UNTAGGED_BYTES, TAG_UNTAGGED_SHARE
 from poolsleuth.patterns.views import PoolStates, TagView
 from poolsleuth.patterns.wording import exact, percent, size
@@ -16,11 +17,7 @@ ID = "generic-tag"
 
 def judge(tags: TagView, states: PoolStates | None, system: System) -> Finding:
     """Found when the largest shared default tag is a substantial part of its pool."""
-    rows = [
-        row
-        for row in tags.rows
-        if (note := tag_notes.find(row.tag)) is not None and note.role is tag_notes.Role.GENERIC
-    ]
+    rows = [row for row in tags.rows if (note := sure_note(row)) is not None and note.role is tag_notes.Role.GENERIC]
     if not rows:
         return (
             not_assessed(
@@ -38,7 +35,7 @@ def judge(tags: TagView, states: PoolStates | None, system: System) -> Finding:
             f"shared default tags are small: {row.tag} has {size(least)} of {row.pool} pool",
             because=(Reason(f"tag {row.tag}: {row.outstanding or 0:,} blocks outstanding", row.where),),
         )
-    note = tag_notes.find(row.tag)
+    note = sure_note(row)
     state = states.of(row.pool) if states is not None else None
     full = state is not None and state.tight
     because = [_what(row, share, least)]

@@ -7,6 +7,7 @@ from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Ver
 from poolsleuth.model.system import ProcessInfo, ProcessList
 from poolsleuth.model.tags import Completeness, PoolKind, TagRow
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
+from poolsleuth.patterns.tag_knowledge import sure_note
 from poolsleuth.patterns.thresholds import (
     EVENTS_SUSPECT,
     HANDLES_CRITICAL,
@@ -17,7 +18,6 @@ from poolsleuth.patterns.thresholds import (
 )
 from poolsleuth.patterns.views import TagView
 from poolsleuth.patterns.wording import size
-from poolsleuth.windows import tag_notes
 from poolsleuth.windows.tag_notes import Role
 
 ID = "handle-leak"
@@ -62,7 +62,7 @@ def judge(tags: TagView | None, processes: ProcessList | None) -> Iterator[Findi
 
 
 def _is_object(row: TagRow) -> bool:
-    note = tag_notes.find(row.tag)
+    note = sure_note(row)
     return note is not None and note.role is Role.OBJECT
 
 
@@ -106,7 +106,7 @@ def _by_objects(tags: TagView | None, processes: ProcessList | None) -> Iterator
             Reason(f"tag {t.tag} has as many blocks ({t.outstanding or 0:,}): a part of the same objects", t.where)
             for t in twins
         ]
-        note = tag_notes.find(row.tag)
+        note = sure_note(row)
         holder = _holder(row.outstanding, processes)
         if holder is not None:
             because.append(Reason(f"{holder.name} alone has {holder.handles:,} handles open", holder.where))

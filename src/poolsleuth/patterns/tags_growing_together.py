@@ -7,9 +7,9 @@ from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.tags import TagRow
 from poolsleuth.patterns.pattern import not_assessed
+from poolsleuth.patterns.tag_knowledge import sure_note
 from poolsleuth.patterns.thresholds import OBJECTS_SUSPECT, TWINS_DIFFERENCE, TWINS_MIN
 from poolsleuth.patterns.views import PoolStates, TagView
-from poolsleuth.windows import tag_notes
 from poolsleuth.windows.tag_notes import Role
 
 ID = "tags-growing-together"
@@ -56,7 +56,7 @@ def _pairs(tags: TagView) -> list[tuple[TagRow, TagRow]]:
 
 
 def _order(first: TagRow, second: TagRow) -> tuple[TagRow, TagRow]:
-    note = tag_notes.find(second.tag)
+    note = sure_note(second)
     if note is not None and note.role is Role.OBJECT:
         return second, first
     return first, second

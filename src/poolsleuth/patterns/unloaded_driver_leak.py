@@ -11,10 +11,10 @@ from poolsleuth.model.tags import TagRow
 from poolsleuth.patterns.attribution import Attribution, NameMatch
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.shares import least_bytes, tag_share
+from poolsleuth.patterns.tag_knowledge import sure_note
 from poolsleuth.patterns.thresholds import UNLOADED_BYTES
 from poolsleuth.patterns.views import PoolStates, TagView
 from poolsleuth.patterns.wording import exact, percent, plural, size
-from poolsleuth.windows import tag_notes
 
 ID = "unloaded-driver-leak"
 
@@ -108,7 +108,7 @@ def _left_behind(row: TagRow, states: PoolStates | None, system: System, owners:
     listed = owners.unloaded_named(owner.binary) if owner is not None and owner.binary is not None else None
     named = [m for m in owners.named_like(row.tag) if m.unloads and not m.loaded]
     # A tag that Windows or a list knows is nobody else's by its name alone: Proc is not left behind by procmon.sys
-    known = tag_notes.find(row.tag) is not None or (owner is not None and owner.binary is not None)
+    known = sure_note(row) is not None or (owner is not None and owner.binary is not None)
     match = listed if listed is not None else named[0] if named and not known else None
     if match is None or match.loaded:
         return None

@@ -39,6 +39,7 @@ class PoolState:
     warning: Figure | None = None
     impossible: Figure | None = None
     nx_used: Figure | None = None
+    physical: int | None = None
     peak: "PoolState | None" = None
 
     @property
@@ -47,6 +48,14 @@ class PoolState:
         if self.used is None or not self.limit:
             return None
         return self.used.value / self.limit
+
+    @property
+    def ram_share(self) -> float | None:
+        """Nonpaged bytes over the machine's memory: it is always resident, whatever maximum is printed. None for paged
+        pool, and when either is not known."""
+        if self.kind is not PoolKind.NONPAGED or self.used is None or not self.physical:
+            return None
+        return self.used.value / self.physical
 
     @property
     def thresholds(self) -> tuple[float, float]:
@@ -59,18 +68,22 @@ class PoolState:
 
     @property
     def tight(self) -> bool:
-        """True from the warning threshold on; False also when the share is not known."""
-        return self.share is not None and self.share >= self.thresholds[0]
+        """True from the warning threshold of the limit, or of memory, on; False also when no share is known."""
+        if self.share is not None and self.share >= self.thresholds[0]:
+            return True
+        return self.ram_share is not None and self.ram_share >= RAM_SHARE_WARNING.value
 
     @property
     def full(self) -> bool:
-        """True from the critical threshold on; False also when the share is not known."""
-        return self.share is not None and self.share >= self.thresholds[1]
+        """True from the critical threshold of the limit, or of memory, on; False also when no share is known."""
+        if self.share is not None and self.share >= self.thresholds[1]:
+            return True
+        return self.ram_share is not None and self.ram_share >= RAM_SHARE_CRITICAL.value
 
     @property
     def has_room(self) -> bool:
-        """True when the share is known and below the warning threshold."""
-        return self.share is not None and self.share < self.thresholds[0]
+        """True when the share of its limit is known, and the pool is not tight."""
+        return self.share is not None and not self.tight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,10 +183,14 @@ def _capture(counters: MemoryCounters, machine: Machine) -> PoolStates:
         known = nonpaged.share is not None and paged.share is not None
         # The only pool that is tight is the one that failed; with two, or none, nobody can tell. A pool that is
         # merely large beside RAM has not failed for certain until it is full
-        if len(tight) == 1 and known and (tight[0].full or not tight[0].limit_is_memory):
+        if len(tight) == 1 and known and (tight[0].full or _short_of_its_own_limit(tight[0])):
             nonpaged = replace(nonpaged, failures=failures if tight[0] is nonpaged else None)
             paged = replace(paged, failures=failures if tight[0] is paged else None)
     return PoolStates(nonpaged=nonpaged, paged=paged, failures=failures, physical=system.physical_bytes)
+
+
+def _short_of_its_own_limit(state: PoolState) -> bool:
+    return not state.limit_is_memory and state.share is not None and state.share >= state.thresholds[0]
 
 
 def _state(kind: PoolKind, counters: MemoryCounters, system: System) -> PoolState:
@@ -206,6 +223,7 @@ def _state(kind: PoolKind, counters: MemoryCounters, system: System) -> PoolStat
         warning=warning,
         impossible=impossible,
         nx_used=counters.nonpaged_nx_used if kind is PoolKind.NONPAGED else None,
+        physical=counters.physical.value if counters.physical else system.physical_bytes,
     )
 
 
