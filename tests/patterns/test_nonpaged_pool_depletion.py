@@ -273,3 +273,32 @@ def test_without_tags_the_next_step_finds_them(finding: Judge, vm: Vm) -> None:
     judged = finding(ID, vm(nonpaged_used=120 * MB, nonpaged_max=125 * MB), **SERVER_2003)
 
     assert any("!poolused /t10 2" in step for step in judged.next_steps)
+
+
+def test_memory_counts_whatever_maximum_is_printed(finding: Judge, vm: Vm) -> None:
+    # 64-bit Windows 7 prints 75 % of RAM as the maximum: 58 % of that is 43 % of all memory, and no small thing
+    system = {"era": int(Era.VISTA_7), "architecture": "x64", "physical_bytes": 8 * GB}
+
+    def judged(used: int) -> Finding:
+        return finding(ID, vm(physical=8 * GB, nonpaged_used=used, nonpaged_max=6 * GB), **system)
+
+    assert judged(4 * GB * 9 // 10).verdict is Verdict.SUSPECTED
+    assert "of the machine's memory" in judged(4 * GB * 9 // 10).headline
+    assert judged(4 * GB + GB // 2).verdict is Verdict.FOUND
+    assert judged(GB).verdict is Verdict.RULED_OUT
+
+
+def test_a_poolmon_screen_is_judged_by_memory(finding: Judge) -> None:
+    where = Where(0, 1)
+    screen = PoolmonMemory(
+        where=where,
+        physical=Figure(2 * GB, where),
+        available=None,
+        nonpaged_used=Figure(2 * GB * 6 // 10, where),
+        paged_used=None,
+        committed=None,
+        commit_limit=None,
+        commit_peak=None,
+    )
+
+    assert finding(ID, screen).verdict is Verdict.FOUND

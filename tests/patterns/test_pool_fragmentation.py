@@ -99,7 +99,15 @@ def test_edge_of_the_gap(finding: Judge, capture: Capture, gap: float, verdict: 
     ],
 )
 def test_edge_of_a_small_pool(finding: Judge, capture: Capture, used: int, verdict: Verdict) -> None:
-    assert finding(ID, *capture(used, used // 2)).verdict is verdict
+    assert finding(ID, *capture(used, used // 2, limit=used * 5 // 4)).verdict is verdict
+
+
+def test_totals_alone_say_little_of_a_pool_with_room(finding: Judge, capture: Capture) -> None:
+    # The same gap: a suspicion in a pool that is half full and more, none in one that is not
+    assert finding(ID, *capture(66 * MB, 33 * MB)).verdict is Verdict.SUSPECTED
+    judged = finding(ID, *capture(60 * MB, 30 * MB))
+    assert (judged.verdict, judged.confidence) == (Verdict.RULED_OUT, Confidence.LOW)
+    assert finding(ID, *capture(60 * MB, 30 * MB), *PINNED).verdict is Verdict.FOUND
 
 
 def test_a_full_pool_in_pieces_is_critical(finding: Judge, capture: Capture) -> None:

@@ -102,7 +102,7 @@ def test_failures_of_a_session_count_without_its_usage(finding: Judge, sessions:
 
     assert judged.verdict is Verdict.FOUND
     assert judged.confidence is Confidence.MEDIUM
-    assert "12 allocations failed" in judged.headline
+    assert "session 4 failed 12 allocations" in judged.headline
 
 
 def test_the_fullest_of_healthy_sessions_is_told(finding: Judge, sessions: Sessions) -> None:

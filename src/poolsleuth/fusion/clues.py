@@ -57,6 +57,8 @@ class Clues:
                 mine, theirs = _host(mine), _host(theirs)
             if mine != theirs:
                 return True
+        if self.build is not None or other.build is not None:
+            return False  # a banner says which Windows it is; a layout is only a guess, and no match for it
         return self._eras_apart(other) or other._eras_apart(self)
 
     def _eras_apart(self, other: "Clues") -> bool:

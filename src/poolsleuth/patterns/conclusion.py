@@ -43,7 +43,7 @@ def conclude(findings: Sequence[Finding]) -> Conclusion | None:
     told = [head]
     depletion = next((f for f in holding if f.pattern in _DEPLETIONS and f.subject.pool == head.subject.pool), None)
     if depletion is not None and depletion is not head:
-        parts.append(f"Consequence: {depletion.headline}")
+        parts.append(f"Consequence{_called(depletion)}: {depletion.headline}")
         told.append(depletion)
     commit = next((f for f in holding if f.pattern == "commit-exhaustion" and _same_cause(f, head)), None)
     if commit is not None and commit is not head:
@@ -54,10 +54,13 @@ def conclude(findings: Sequence[Finding]) -> Conclusion | None:
             parts.append(f"Possible contributor (suspected): {finding.headline}")
             told.append(finding)
     others = [f for f in holding if f not in told and _worth_telling(f) and not _same_cause(f, head)]
-    parts += [
-        f"A {ordinal}, separate problem: {o.headline}" for ordinal, o in zip(("second", "third"), others, strict=False)
-    ]
+    for ordinal, other in zip(("second", "third"), others, strict=False):
+        parts.append(f"A {ordinal}, separate problem{_called(other)}: {other.headline}")
     return Conclusion(head.pattern, head.verdict, ". ".join(parts) + ".")
+
+
+def _called(finding: Finding) -> str:
+    return " (suspected)" if finding.verdict is Verdict.SUSPECTED else ""
 
 
 def _worth_telling(finding: Finding) -> bool:

@@ -5,6 +5,7 @@ from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Ver
 from poolsleuth.model.machine import System
 from poolsleuth.model.pool import NotPool, PoolPage, PoolValidation
 from poolsleuth.model.system import BugCheck
+from poolsleuth.patterns.blame import blamed_driver
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.windows import bugchecks
 from poolsleuth.windows.bugchecks import BugCheckNote
@@ -98,8 +99,9 @@ def _by_bugcheck(check: BugCheck, note: BugCheckNote, because: list[Reason]) -> 
         reasons.append(Reason(f"first argument 0x{code:X}: {meaning}", check.where))
     if check.tag:
         reasons.append(Reason(f"the block's tag is {check.tag}", check.where))
-    what = "a driver misused the pool" if check.code in _MISUSE else "the pool is corrupt"
-    blamed = check.image or check.module
+    misused = check.code in _MISUSE
+    what = "a driver misused the pool" if misused else "the pool is corrupt"
+    blamed = blamed_driver(check)
     if blamed:
         reasons.append(
             Reason(
@@ -107,9 +109,11 @@ def _by_bugcheck(check: BugCheck, note: BugCheckNote, because: list[Reason]) -> 
                 check.where,
             )
         )
-    against = [
-        Reason("whoever meets the damage need not have done it: the neighbour in front of the block is as suspect")
-    ]
+    if misused:
+        doubt = "the caller that was caught may be the second of two: an earlier free of the same block is as suspect"
+    else:
+        doubt = "whoever meets the damage need not have done it: the neighbour in front of the block is as suspect"
+    against = [Reason(doubt)]
     return Finding(
         pattern=ID,
         verdict=Verdict.FOUND,
@@ -122,14 +126,19 @@ def _by_bugcheck(check: BugCheck, note: BugCheckNote, because: list[Reason]) -> 
         because=(*reasons, *because),
         against=tuple(against),
         explains=("the crash",),
-        next_steps=_steps(blamed),
+        next_steps=_steps(blamed, misused=misused),
     )
 
 
-def _steps(blamed: str | None) -> tuple[str, ...]:
-    driver = blamed or "<driver.sys>"
+def _steps(blamed: str | None, *, misused: bool = False) -> tuple[str, ...]:
+    driver = blamed or "<third-party drivers>"
+    look = (
+        "read the stack (`kv`): who frees or allocates there; `!pool <address>` says whether the block is free already"
+        if misused
+        else "look at the block in front of the damage: `!pool <address>` and `dps` on it"
+    )
     return (
-        "look at the block in front of the damage: `!pool <address>` and `dps` on it",
+        look,
         f"Driver Verifier with special pool on the suspect: `verifier /flags 1 /driver {driver}`; the next overrun or"
         " double free then stops at the culprit",
     )

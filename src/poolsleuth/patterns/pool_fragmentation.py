@@ -11,6 +11,7 @@ from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.thresholds import (
     FRAGMENTATION_GAP,
     FRAGMENTATION_MIN_BYTES,
+    FRAGMENTATION_POOL_SHARE,
     PINNED_PAGE_SHARE,
 )
 from poolsleuth.patterns.views import PoolState, PoolStates, TagView
@@ -98,6 +99,15 @@ def _pool(
             subject=Subject(pool=str(kind)),
         )
     pinned = [p for page in pages if page.pool in (kind, None) and (p := _pinned(page)) is not None]
+    if not pinned and not _short_enough(state):
+        return ruled_out(
+            ID,
+            f"{percent(gap)} of {kind} pool's pages is in no block, but the pool has room and no page was looked into",
+            because=tuple(because),
+            confidence=Confidence.LOW,
+            subject=Subject(pool=str(kind)),
+            next_steps=("look into pages of the pool with `!pool <address>` if it grows",),
+        )
     request = _missing_request(pinned, pages, lists)
     because += [_pinned_reason(p) for p in pinned[:5]]
     if request is not None:
@@ -133,6 +143,14 @@ def _pool(
         explains=(f"why {kind} pool takes {size(used - tagged[0])} more than its tags account for",),
         next_steps=_steps(request),
     )
+
+
+def _short_enough(state: PoolState) -> bool:
+    """Whether totals alone are worth a suspicion. Paged pool counts pages whose blocks are elsewhere, so that its gap
+    means little until the pool is short."""
+    if state.kind is PoolKind.PAGED or state.share is None:
+        return state.tight
+    return state.tight or state.share >= FRAGMENTATION_POOL_SHARE.value
 
 
 def _from_map(kind: PoolKind, state: PoolState, drawn: PoolMap | None) -> Finding | None:

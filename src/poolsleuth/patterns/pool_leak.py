@@ -1,18 +1,28 @@
-"""A tag whose blocks grow and never come down. One capture cannot show growth: it can only raise a suspicion."""
+"""A tag whose blocks grow and never come down. A few captures show too little of time: a suspicion at most."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.machine import System
-from poolsleuth.model.tags import PoolKind, TagRow
+from poolsleuth.model.tags import PoolKind, TagRow, TagTable
 from poolsleuth.patterns.attribution import Attribution, Owner
+from poolsleuth.patterns.growth import Growth, growing_tags
 from poolsleuth.patterns.pattern import not_assessed
 from poolsleuth.patterns.shares import least_bytes, tag_share
-from poolsleuth.patterns.thresholds import TAG_DOMINATES, UNKNOWN_TAG_BYTES, UNKNOWN_TAG_LEADS
+from poolsleuth.patterns.tag_knowledge import family_hint, sure_note
+from poolsleuth.patterns.thresholds import (
+    NEVER_FREED,
+    NEVER_FREED_BYTES,
+    TAG_DOMINATES,
+    UNKNOWN_TAG_BYTES,
+    UNKNOWN_TAG_LARGE,
+    UNKNOWN_TAG_LEADS,
+    UNKNOWN_TAG_SHARE,
+)
 from poolsleuth.patterns.views import PoolStates, TagView
 from poolsleuth.patterns.wording import exact, percent, size
-from poolsleuth.windows import tag_notes
 from poolsleuth.windows.tag_notes import Role
 
 ID = "pool-leak"
@@ -28,9 +38,15 @@ _TWICE = (
 _WATCH = "watch it: poolmon -b (or `!poolused` again hours later); a leak never comes down, load does"
 
 
-def judge(tags: TagView | None, states: PoolStates | None, system: System, owners: Attribution) -> Iterator[Finding]:
-    """Found where the kernel itself caught a session's leak; else one suspicion per tag that fills a tight pool, or
-    that leads a table by far and is known to nobody."""
+def judge(
+    tags: TagView | None,
+    states: PoolStates | None,
+    system: System,
+    owners: Attribution,
+    tables: tuple[TagTable, ...],
+) -> Iterator[Finding]:
+    """Found where the kernel itself caught a session's leak; else one suspicion per tag that fills a tight pool, that
+    grew from capture to capture, or that is large, known to nobody, and leads by far or was never freed."""
     caught = _caught(system)
     if caught is not None:
         yield caught
@@ -38,13 +54,19 @@ def judge(tags: TagView | None, states: PoolStates | None, system: System, owner
         if caught is None:
             yield not_assessed(ID, "no tag table is in the evidence", _TWICE)
         return
+    growth = growing_tags(tables)
     holding: list[Finding] = []
     for kind in (PoolKind.NONPAGED, PoolKind.PAGED):
-        holding += _of_pool(kind, tags, states, system, owners)
+        holding += _of_pool(kind, tags, states, system, owners, growth)
     if holding:
         yield from holding
     elif caught is None:
-        yield not_assessed(ID, "one capture cannot tell a leak from load", _TWICE)
+        captures = len({(table.where.input, table.where.line) for table in tables if table.session is None})
+        if captures > 1:
+            why = f"no tag grew through all of the {captures} tables, which are too few to rule a leak out"
+        else:
+            why = "one capture cannot tell a leak from load"
+        yield not_assessed(ID, why, _TWICE)
 
 
 def _caught(system: System) -> Finding | None:
@@ -75,22 +97,36 @@ def _caught(system: System) -> Finding | None:
 
 
 def _of_pool(
-    kind: PoolKind, tags: TagView, states: PoolStates | None, system: System, owners: Attribution
+    kind: PoolKind,
+    tags: TagView,
+    states: PoolStates | None,
+    system: System,
+    owners: Attribution,
+    growth: Growth,
 ) -> Iterator[Finding]:
     state = states.of(kind) if states is not None else None
     tight = state is not None and (state.tight or state.failures is not None)
     rows = tags.pool(kind)
+    leader = _leader(rows, tags, kind, owners) if state is None or state.share is None else None
     for row in rows:
-        note = tag_notes.find(row.tag)
-        if note is not None and note.role in _FOLLOWS_LOAD:
-            continue
         share = tag_share(row, states, system)
-        if tight and share is not None and share >= TAG_DOMINATES.value:
-            yield _suspect(row, share, system, owners, tight=True)
-    if state is None or state.share is None:
-        leader = _leader(rows, tags, kind, owners)
-        if leader is not None:
-            yield _suspect(leader[0], None, system, owners, tight=False, lead=leader[1])
+        grew = growth.get((row.tag, kind))
+        note = sure_note(row)
+        if note is not None and note.role in _FOLLOWS_LOAD and grew is None:
+            continue
+        fills = tight and share is not None and share >= TAG_DOMINATES.value
+        lead = leader[1] if leader is not None and leader[0] is row else None
+        if fills or lead is not None or grew is not None or _large_and_unknown(row, share, owners):
+            yield _suspect(row, share, system, owners, _Signs(tight=fills, lead=lead, growth=grew))
+
+
+@dataclass(frozen=True, slots=True)
+class _Signs:
+    """Why a tag is suspected: it fills a tight pool, leads its table, or grew (first and last row)."""
+
+    tight: bool
+    lead: float | None
+    growth: tuple[TagRow, TagRow] | None
 
 
 def _leader(rows: list[TagRow], tags: TagView, kind: PoolKind, owners: Attribution) -> tuple[TagRow, float] | None:
@@ -103,18 +139,31 @@ def _leader(rows: list[TagRow], tags: TagView, kind: PoolKind, owners: Attributi
     return first, lead
 
 
-def _suspect(
-    row: TagRow, share: float | None, system: System, owners: Attribution, *, tight: bool, lead: float | None = None
-) -> Finding:
+def _large_and_unknown(row: TagRow, share: float | None, owners: Attribution) -> bool:
+    """A tag nobody documents that is most of its pool, or whose many bytes were hardly ever freed."""
+    if row.bytes is None or owners.owner(row) is not None:
+        return False
+    if share is not None and share >= UNKNOWN_TAG_SHARE.value and row.bytes >= UNKNOWN_TAG_LARGE.value:
+        return True
+    never_freed = bool(row.allocs) and row.frees is not None and row.frees <= NEVER_FREED.value * (row.allocs or 0)
+    return never_freed and row.bytes >= NEVER_FREED_BYTES.value
+
+
+def _suspect(row: TagRow, share: float | None, system: System, owners: Attribution, signs: _Signs) -> Finding:
     least = least_bytes(row, system) or 0
     at_least = "" if row.bytes is not None else "at least "
     because = [
         Reason(f"tag {row.tag}: {row.outstanding or 0:,} blocks outstanding, {at_least}{exact(least)}", row.where)
     ]
     if share is not None:
-        because.append(Reason(f"that is {at_least}{percent(share)} of a pool that is nearly full"))
-    if lead is not None:
-        because.append(Reason(f"{lead:.1f} times the next tag of a sorted table, and no list or note knows the tag"))
+        of = "a pool that is short" if signs.tight else "the pool in use"
+        because.append(Reason(f"that is {at_least}{percent(share)} of {of}"))
+    if signs.growth is not None:
+        because += _growth_reasons(*signs.growth)
+    if signs.lead is not None:
+        because.append(
+            Reason(f"{signs.lead:.1f} times the next tag of a sorted table, and no list or note knows the tag")
+        )
     if row.allocs is not None and row.frees is not None and row.allocs:
         because.append(
             Reason(
@@ -123,42 +172,76 @@ def _suspect(
             )
         )
     owner = owners.owner(row)
-    driver = _culprit(row, owner)
     if owner is not None:
         because.append(
             Reason(f"the tag is {owner.binary or 'described'}: {owner.description or 'no text'} ({owner.how})")
         )
     never_freed = row.allocs is not None and row.frees is not None and row.frees < row.allocs * 0.6
+    certain = signs.growth is not None or (signs.tight and (never_freed or share is not None))
+    seen = "it grew from capture to capture" if signs.growth is not None else "growth was not seen"
     return Finding(
         pattern=ID,
         verdict=Verdict.SUSPECTED,
-        severity=Severity.CRITICAL if tight else Severity.WARNING,
-        confidence=Confidence.MEDIUM if tight and (never_freed or share is not None) else Confidence.LOW,
+        severity=Severity.CRITICAL if signs.tight else Severity.WARNING,
+        confidence=Confidence.MEDIUM if certain else Confidence.LOW,
         headline=f"tag {row.tag} holds {at_least}{size(least)} of {row.pool} pool"
         + (f" ({at_least}{percent(share)} of it)" if share is not None else "")
-        + ": a leak is suspected, growth was not seen",
-        subject=Subject(pool=str(row.pool), tag=row.tag, driver=driver),
+        + f": a leak is suspected, {seen}",
+        subject=Subject(pool=str(row.pool), tag=row.tag, driver=_culprit(row, owner)),
         because=tuple(because),
-        against=(Reason("this is one capture: whether it still grows, or comes down with the load, is not known"),),
-        explains=(f"what the {row.pool} pool is full of",) if tight else (),
+        against=_against(signs, row),
+        explains=(f"what the {row.pool} pool is full of",) if signs.tight else (),
         next_steps=(_WATCH, *_find_driver(row)),
     )
 
 
+def _growth_reasons(first: TagRow, last: TagRow) -> list[Reason]:
+    grown = (last.bytes or 0) - (first.bytes or 0)
+    return [
+        Reason(f"{first.outstanding or 0:,} blocks, {size(first.bytes or 0)} in the first table", first.where),
+        Reason(
+            f"{last.outstanding or 0:,} blocks, {size(last.bytes or 0)} in the last: {size(grown)} more", last.where
+        ),
+    ]
+
+
+def _against(signs: _Signs, row: TagRow) -> tuple[Reason, ...]:
+    reasons = []
+    if signs.growth is None:
+        reasons.append("growth was not seen: whether it still grows, or comes down with the load, is not known")
+    else:
+        reasons.append("a few captures cannot show that it never comes down: load grows like this too")
+    hint = family_hint(row)
+    if hint is not None:
+        reasons.append(f"tags like {hint.pattern} are also used by {hint.component}: no more than a hint")
+    return tuple(Reason(reason) for reason in reasons)
+
+
 def _culprit(row: TagRow, owner: Owner | None) -> str | None:
     """The driver that a list gives the tag to. A tag of Windows' own drivers names the writer, not who leaks: None."""
-    if owner is None or owner.binary is None or tag_notes.find(row.tag) is not None:
+    if owner is None or owner.binary is None or sure_note(row) is not None:
         return None
     return owner.binary if owner.binary.casefold().endswith(".sys") else None
 
 
 def _find_driver(row: TagRow) -> tuple[str, ...]:
-    note = tag_notes.find(row.tag)
+    note = sure_note(row)
     if note is not None and note.role in (Role.UNTAGGED, Role.GENERIC):
         return ()  # the finding about that tag says how to split it
     if note is not None:
         return (note.next_step,)
-    return (
-        f'find the driver: `!for_each_module s -a @#Base @#End "{row.tag}"` in the debugger, or on the server'
-        f" `findstr /m /l {row.tag} %SystemRoot%\\System32\\drivers\\*.sys`",
-    )
+    return (find_by_tag(row.tag),)
+
+
+def find_by_tag(tag: str) -> str:
+    """The step that finds a tag's driver by its four bytes: as text where that is safe to paste, else as a number."""
+    padded = tag.ljust(4)
+    if padded.isascii() and all(character.isalnum() or character in " -_." for character in padded):
+        return (
+            f'find the driver: `!for_each_module s -a @#Base @#End "{padded}"` in the debugger, or on the server'
+            f' `findstr /m /c:"{tag}" %SystemRoot%\\System32\\drivers\\*.sys`'
+        )
+    if not padded.isascii():
+        return "find the driver: search the modules for the tag's four bytes with `s -b` (`!for_each_module`)"
+    value = int.from_bytes(padded.encode("ascii"), "little")
+    return f"find the driver: `!for_each_module s -d @#Base @#End 0x{value:08x}` (the tag's four bytes as a number)"

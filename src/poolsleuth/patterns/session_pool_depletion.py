@@ -4,19 +4,21 @@ from collections.abc import Iterator
 
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
+from poolsleuth.model.machine import System
 from poolsleuth.model.memory import SessionUsage
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.thresholds import SESSION_CRITICAL, SESSION_WARNING
 from poolsleuth.patterns.views import PoolStates, SessionStates
 from poolsleuth.patterns.wording import exact, percent, plural, size
+from poolsleuth.windows.builds import Era
 
 ID = "session-pool-depletion"
 
 
-def judge(sessions: SessionStates | None, states: PoolStates | None) -> Iterator[Finding]:
+def judge(sessions: SessionStates | None, states: PoolStates | None, system: System) -> Iterator[Finding]:
     """One finding per session that is full or failing; suspected when failures fit no system pool."""
     if sessions is None:
-        yield _without_sessions(states)
+        yield _without_sessions(states, system)
         return
     holding = [finding for session in sessions.sessions if (finding := _session(session, sessions, states)) is not None]
     if holding:
@@ -33,8 +35,10 @@ def judge(sessions: SessionStates | None, states: PoolStates | None) -> Iterator
     yield ruled_out(ID, f"no session's pool is short: the fullest is at {percent(max(shares))} of the limit")
 
 
-def _without_sessions(states: PoolStates | None) -> Finding:
-    if states is not None and states.failures is not None:
+def _without_sessions(states: PoolStates | None, system: System) -> Finding:
+    # From Vista on a session's pool is no longer a small fixed area: there is no reason to look there first
+    fixed = system.era is None or system.era <= Era.XP_2003
+    if states is not None and states.failures is not None and fixed:
         shares = (states.nonpaged.share, states.paged.share)
         if states.nonpaged.has_room and states.paged.has_room:
             return Finding(
@@ -43,7 +47,7 @@ def _without_sessions(states: PoolStates | None) -> Finding:
                 severity=Severity.WARNING,
                 confidence=Confidence.LOW,
                 headline=f"{plural(states.failures.value, 'pool allocation')} failed although both system pools have"
-                " room: a session's pool may be full",
+                " room: why is not shown; a session's pool is the usual place",
                 because=(
                     Reason(f"{plural(states.failures.value, 'failed allocation')} in !vm", states.failures.where),
                     Reason(
@@ -86,7 +90,11 @@ def _session(session: SessionUsage, sessions: SessionStates, states: PoolStates 
         )
         if states.failures is not None and failed:
             explains.append(f"the {plural(states.failures.value, 'failed allocation')} that !vm counts for all pools")
-    at = f"is at {percent(share)} of its limit" if share is not None else "failed allocations"
+    at = (
+        f"is at {percent(share)} of its limit"
+        if share is not None
+        else f"failed {plural(session.failures.value if session.failures is not None else 0, 'allocation')}"
+    )
     used = (
         f": {size(session.used.value)} of {size(limit.value)}" if session.used is not None and limit is not None else ""
     )
@@ -98,7 +106,7 @@ def _session(session: SessionUsage, sessions: SessionStates, states: PoolStates 
         headline=f"the paged pool of session {session.id} {at}{used}"
         + (
             f", {plural(session.failures.value, 'allocation')} failed"
-            if session.failures is not None and failed
+            if session.failures is not None and failed and share is not None
             else ""
         ),
         subject=Subject(pool="session", session=session.id),

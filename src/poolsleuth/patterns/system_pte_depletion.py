@@ -4,6 +4,7 @@ from poolsleuth.model.facts import Figure, Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.machine import System
 from poolsleuth.model.memory import MemoryCounters, SystemPtes
+from poolsleuth.patterns.blame import blamed_driver
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.thresholds import PTES_CRITICAL, PTES_WARNING
 from poolsleuth.windows import bugchecks
@@ -11,6 +12,7 @@ from poolsleuth.windows.builds import Era
 
 ID = "system-pte-depletion"
 
+EXCESSIVE_PTES = 0xD8  # DRIVER_USED_EXCESSIVE_PTES
 _OWNERS = "`!sysptes 4` names the callers that map most (needs TrackPtes in the registry before)"
 
 
@@ -28,6 +30,7 @@ def judge(counters: MemoryCounters | None, ptes: SystemPtes | None, system: Syst
             Confidence.HIGH,
             (told, *_free_reason(free), *owners),
             (),
+            driver=_named_by_kernel(system),
         )
     if free is None:
         return not_assessed(
@@ -88,6 +91,12 @@ def _owners(ptes: SystemPtes | None) -> tuple[Reason, ...]:
     return (Reason(f"the callers that map most: {named}", ptes.where),)
 
 
+def _named_by_kernel(system: System) -> str | None:
+    """The driver of bug check 0xD8, whose point is to name it (its first argument); None for any other."""
+    check = system.bugcheck
+    return blamed_driver(check) if check is not None and check.code == EXCESSIVE_PTES else None
+
+
 def _told(system: System) -> Reason | None:
     check = system.bugcheck
     note = bugchecks.note(check.code) if check is not None else None
@@ -105,6 +114,7 @@ def _finding(
     against: tuple[Reason, ...],
     *,
     three_gb: bool = False,
+    driver: str | None = None,
 ) -> Finding:
     relief = ("remove /3GB from boot.ini, or add /USERVA=2900: it leaves more system PTEs",) if three_gb else ()
     return Finding(
@@ -112,10 +122,14 @@ def _finding(
         verdict=verdict,
         severity=severity,
         confidence=confidence,
-        headline=headline,
-        subject=Subject(resource="system PTEs"),
+        headline=headline + (f"; the kernel names {driver}" if driver is not None else ""),
+        subject=Subject(resource="system PTEs", driver=driver),
         because=because,
         against=against,
         explains=("stacks, mapped files and I/O buffers that cannot be mapped although memory is free",),
-        next_steps=(_OWNERS, *relief),
+        next_steps=(
+            *((f"update or remove {driver}, which used up the PTEs",) if driver is not None else ()),
+            _OWNERS,
+            *relief,
+        ),
     )

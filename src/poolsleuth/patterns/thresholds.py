@@ -42,6 +42,7 @@ FRAGMENTATION_GAP: Final = Threshold(
     0.30, "10 to 15 % of a pool's pages are normally in no block (headers, page ends); a published case has 36.8 %"
 )
 FRAGMENTATION_MIN_BYTES: Final = Threshold(16 << 20, "below 16 MB the gap is a few caches, and nobody is short of it")
+FRAGMENTATION_POOL_SHARE: Final = Threshold(0.50, "in a pool that is half empty the gap harms nobody yet")
 PINNED_PAGE_SHARE: Final = Threshold(0.10, "a page is pinned when its live blocks take less than a tenth of it")
 TAG_DOMINATES: Final = Threshold(0.25, "a tag with a quarter of a full pool decides whether the pool is full")
 TAG_UNTAGGED_SHARE: Final = Threshold(0.15, "untagged memory is normally a few KB; a sixth of the pool is a component")
@@ -50,6 +51,12 @@ UNKNOWN_TAG_LEADS: Final = Threshold(
     3.0, "a tag that nobody documents with three times the bytes of the next largest stands out without any limit"
 )
 UNKNOWN_TAG_BYTES: Final = Threshold(16 << 20, "below 16 MB a large unknown tag is a driver's working set")
+UNKNOWN_TAG_SHARE: Final = Threshold(0.50, "half of a pool in one tag that nobody documents is conspicuous in itself")
+UNKNOWN_TAG_LARGE: Final = Threshold(256 << 20, "a tag of this size deserves a look whatever the limit is")
+NEVER_FREED: Final = Threshold(0.10, "memory that is used and given back is freed nearly as often as allocated")
+NEVER_FREED_BYTES: Final = Threshold(64 << 20, "tables kept from boot on are smaller than 64 MB")
+GROWTH_BYTES: Final = Threshold(16 << 20, "below 16 MB between two captures is the noise of a server at work")
+GROWTH_SHARE: Final = Threshold(0.20, "the published case of a leaking tag grew by a quarter in three days")
 UNLOADED_BYTES: Final = Threshold(64 << 10, "less than 64 KB left behind by an unloaded driver harms nobody")
 HANDLES_SUSPECT: Final = Threshold(30_000, "services with more open handles exist (databases, antivirus) but are few")
 HANDLES_CRITICAL: Final = Threshold(200_000, "no design needs so many; a process may have 16 million at most")

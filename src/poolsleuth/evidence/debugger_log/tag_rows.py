@@ -50,7 +50,10 @@ def read_row(text: str, start: int, limit: int, count: int, columns: Columns) ->
     plain = _plain_row(count).match(text, start, limit)
     if plain is not None:
         tag, *printed, description = plain.groups()
-        numbers = tuple([integer(number) for number in printed])
+        try:
+            numbers = tuple(map(int, printed))
+        except ValueError:  # commas between thousands
+            numbers = tuple(map(integer, printed))
         if _agree(numbers, columns):
             return RawRow(tag, numbers, (description or "").strip(" \x1f"), start, plain.end())
     line_end = text.find("\n", start, limit)
@@ -100,10 +103,7 @@ def _agree(numbers: tuple[int, ...], columns: Columns) -> bool:
     """Whether the numbers can be what the columns say: Diff is Allocs - Frees, and nothing takes no bytes."""
     width = len(columns)
     if columns == ("outstanding", "used"):  # most rows of most tables
-        return all(
-            (count == 0) == (used == 0) and used >= 8 * count
-            for count, used in zip(numbers[::2], numbers[1::2], strict=True)
-        )
+        return all([(not count) == (not used) and used >= 8 * count for count, used in zip(*[iter(numbers)] * 2)])
     for group in range(0, len(numbers), width):
         values = dict(zip(columns, numbers[group : group + width], strict=True))
         if "diff" in values:

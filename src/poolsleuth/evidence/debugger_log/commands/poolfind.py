@@ -14,6 +14,7 @@ from poolsleuth.model.pool import PoolBlock, PoolBlockList
 from poolsleuth.model.tags import PoolKind
 
 MAX_TAG = 4
+_LONGEST_32 = 10  # digits of a 32-bit address with its 0x
 MAX_FIRST = 64  # blocks that a list keeps as examples
 
 _HEX = r"[0-9a-fA-F]{1,16}"
@@ -128,24 +129,28 @@ class BlockCounts:
 
 def old_row(match: re.Match[str], text: str, line: int) -> Row:
     """The row of a match of ``OLD_ROW`` (with a group ``star`` before it) in ``text``."""
-    rest = match.group("rest").strip(" \x1f")
+    star, printed, size, previous, state, rest = match.group("star", "address", "size", "previous", "state", "rest")
+    rest = rest.strip(" \x1f")
     if not rest:
         wrapped = _WRAPPED_TAG.match(text, match.end())
         rest = wrapped.group("tag") if wrapped else ""
-    row_star = bool(match.group("star"))
-    tag, protected, tag_star = _tag(rest, starred=row_star)
-    state = match.group("state").lower()
+    row_star = bool(star)
+    if len(rest) <= MAX_TAG and not rest.startswith("*"):  # nothing but the tag: nearly every row
+        tag, protected, tag_star = rest, False, False
+    else:
+        tag, protected, tag_star = _tag(rest, starred=row_star)
+    word = state[:5].lower()
     return Row(
-        address=int(match.group("address"), 16),
-        size=int(match.group("size"), 16),
-        previous=int(match.group("previous"), 16),
-        free=True if state.startswith("free") else False if state.startswith("alloc") else None,
-        tag=tag,
-        protected=protected,
-        starred=row_star or tag_star,
-        picked=tag_star,
-        bits=address_bits(match.group("address")),
-        line=line,
+        int(printed, 16),
+        int(size, 16),
+        int(previous, 16),
+        False if word == "alloc" else True if word.startswith("free") else None,
+        tag,
+        protected,
+        row_star or tag_star,
+        tag_star,
+        64 if len(printed) > _LONGEST_32 else address_bits(printed),
+        line,
     )
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 from poolsleuth.evidence.debugger_log.output import ELISION, NUMBER, Block, BufferedOutput, Context, Output
 from poolsleuth.evidence.debugger_log.tag_rows import COLUMNS, Columns, RawRow, read_row, split_description
@@ -24,12 +25,21 @@ _NUMBERS_LOST = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Layout:
     """The column groups of a table: which pool each group speaks of."""
 
     pools: tuple[PoolKind, ...]
     columns: Columns
+
+    @cached_property
+    def places(self) -> tuple[int, int, int, int]:
+        """Where allocations, frees, outstanding and used stand in a group; -1 for a column that is not there."""
+        diff = "diff" if "diff" in self.columns else "outstanding"
+        allocs, frees, outstanding, used = (
+            self.columns.index(name) if name in self.columns else -1 for name in ("allocs", "frees", diff, "used")
+        )
+        return allocs, frees, outstanding, used
 
 
 class _PoolUsed(BufferedOutput):
@@ -157,26 +167,15 @@ def _tag_rows(raw: RawRow, layout: _Layout, block: Block, description: str) -> l
     text, binary = split_description(description)
     where = block.where(raw.start)
     width = len(layout.columns)
-    rows = []
+    allocs_at, frees_at, outstanding_at, used_at = layout.places
+    rows: list[TagRow] = []
     for index, pool in enumerate(layout.pools):
-        values = dict(zip(layout.columns, raw.numbers[index * width : (index + 1) * width], strict=True))
-        allocs, used = values.get("allocs"), values.get("used")
-        outstanding = values.get("diff", values.get("outstanding"))
+        # One None behind the numbers stands for each column that the table does not have
+        values = (*raw.numbers[index * width : (index + 1) * width], None)
+        allocs, used, outstanding = values[allocs_at], values[used_at], values[outstanding_at]
         # A tag that has nothing in a pool is no row of that pool; one with nothing at all keeps its first
         if outstanding or allocs or used or (index == 0 and _is_empty(raw, layout)):
-            rows.append(
-                TagRow(
-                    tag=raw.tag,
-                    pool=pool,
-                    allocs=allocs,
-                    frees=values.get("frees"),
-                    outstanding=outstanding,
-                    bytes=used,
-                    where=where,
-                    description=text,
-                    binary=binary,
-                )
-            )
+            rows.append(TagRow(raw.tag, pool, allocs, values[frees_at], outstanding, used, where, text, binary))
     return rows
 
 
