@@ -43,7 +43,7 @@ def test_a_hostile_report_on_an_ascii_console(hostile_report: Report, golden: Ca
 
 def test_the_verdict_stands_before_the_pools_and_these_before_the_findings(full_report: Report) -> None:
     text = printed(full_report)
-    order = ["FILESRV-02", "because guid.sys allocates", "98.1 %", "1. The nonpaged pool is full", "Ruled out: "]
+    order = ["FILESRV-02", "because guid.sys allocates", "98.1 %", "1. ", "2. The nonpaged pool is full", "Ruled out: "]
     assert sorted(order, key=text.index) == order
 
 

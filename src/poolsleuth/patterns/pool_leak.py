@@ -17,7 +17,7 @@ from poolsleuth.patterns.thresholds import (
     NEVER_FREED_BYTES,
     TAG_DOMINATES,
     UNKNOWN_TAG_BYTES,
-    UNKNOWN_TAG_LARGE,
+    UNKNOWN_TAG_LARGE_BYTES,
     UNKNOWN_TAG_LEADS,
     UNKNOWN_TAG_SHARE,
 )
@@ -143,7 +143,7 @@ def _large_and_unknown(row: TagRow, share: float | None, owners: Attribution) ->
     """A tag nobody documents that is most of its pool, or whose many bytes were hardly ever freed."""
     if row.bytes is None or owners.owner(row) is not None:
         return False
-    if share is not None and share >= UNKNOWN_TAG_SHARE.value and row.bytes >= UNKNOWN_TAG_LARGE.value:
+    if share is not None and share >= UNKNOWN_TAG_SHARE.value and row.bytes >= UNKNOWN_TAG_LARGE_BYTES.value:
         return True
     never_freed = bool(row.allocs) and row.frees is not None and row.frees <= NEVER_FREED.value * (row.allocs or 0)
     return never_freed and row.bytes >= NEVER_FREED_BYTES.value

@@ -52,7 +52,7 @@ UNKNOWN_TAG_LEADS: Final = Threshold(
 )
 UNKNOWN_TAG_BYTES: Final = Threshold(16 << 20, "below 16 MB a large unknown tag is a driver's working set")
 UNKNOWN_TAG_SHARE: Final = Threshold(0.50, "half of a pool in one tag that nobody documents is conspicuous in itself")
-UNKNOWN_TAG_LARGE: Final = Threshold(256 << 20, "a tag of this size deserves a look whatever the limit is")
+UNKNOWN_TAG_LARGE_BYTES: Final = Threshold(256 << 20, "a tag of this size deserves a look whatever the limit is")
 NEVER_FREED: Final = Threshold(0.10, "memory that is used and given back is freed nearly as often as allocated")
 NEVER_FREED_BYTES: Final = Threshold(64 << 20, "tables kept from boot on are smaller than 64 MB")
 GROWTH_BYTES: Final = Threshold(16 << 20, "below 16 MB between two captures is the noise of a server at work")

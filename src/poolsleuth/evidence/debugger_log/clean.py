@@ -7,6 +7,9 @@ cleaning adds are ``SOFT`` ones: they end a line for the readers, but do not cou
 import html
 import re
 
+from poolsleuth.evidence.debugger_log.crammed import uncrammed
+from poolsleuth.evidence.debugger_log.prefixes import unnumbered, unquoted_printable, unstamped, without_cells
+
 SOFT = "\x1f\n"
 
 _SPACES = dict.fromkeys([0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000], " ")
@@ -96,6 +99,8 @@ def clean(text: str) -> str:
         text = _RETURNS.sub("\n", text).replace("\r", SOFT)
     if "\x1b" in text:
         text = _ESCAPES.sub("", text)
+    if "=" in text:
+        text = unquoted_printable(text, SOFT)
     if not text.isascii():
         text = _characters(text)
     if "<" in text:
@@ -110,15 +115,18 @@ def clean(text: str) -> str:
         if bare == text:
             break
         text = bare
-    text = text[1:-1]
-    return _ADDRESS_TICK.sub(r"\1", text) if "`" in text or "'" in text else text
+    if "`" in text or "'" in text:
+        text = _ADDRESS_TICK.sub(r"\1", text)
+    return uncrammed(text, SOFT)[1:-1]
 
 
 def _unwrapped(text: str) -> str:
-    """Without what people put around whole lines: quotes, comment signs, pipes, backticks, bold."""
+    """Without what stands around whole lines: quotes, times, line numbers, comment signs, pipes, backticks, bold."""
     if ">" in text:
         text = _QUOTES.sub("\n", text)
+    text = unnumbered(unstamped(text) if ":" in text else text)
     if "|" in text:
+        text = without_cells(text)
         text = _PIPES.sub(lambda m: m.group().replace("|", " "), text)
     if any(sign in text for sign in _COMMENT_SIGNS):
         text = _COMMENTS.sub(lambda m: _uncommented(m.group(), m.group("sign")), text)

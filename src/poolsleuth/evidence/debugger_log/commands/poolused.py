@@ -13,7 +13,7 @@ from poolsleuth.model.tags import Completeness, PoolKind, TagRow, TagTable
 _SORT = re.compile(r"Sorting\s+by\s+(?P<session>Session\s+)?(?P<key>NonPaged|Paged|Tag)", re.IGNORECASE)
 _HEADER = re.compile(r"^[ #*]*Tag\s+Allocs(?:\s+(?:Allocs|Frees|Diff|Used|Bytes))*", re.MULTILINE | re.IGNORECASE)
 _POOLS = re.compile(
-    r"^[ #*]*(?:Non-?Paged(?:[ ]+Paged)?|Paged)(?:[ ]+(?:Session|Pool))*[ ]*$", re.MULTILINE | re.IGNORECASE
+    r"^[ #*]*(?:Non-?Paged(?:[ ]+Paged)?|Paged)(?:[ ]+(?:Session|Pool))*[ \x1f]*$", re.MULTILINE | re.IGNORECASE
 )
 _TOP = re.compile(r"/t\s*(\d+)", re.IGNORECASE)
 _FLAGS = re.compile(r"poolused\s+(?:0x)?([0-9a-f]{1,2})(?!\S)", re.IGNORECASE)
