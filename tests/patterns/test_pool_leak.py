@@ -168,3 +168,10 @@ def test_the_same_bug_check_without_its_arguments(finding: Judge, row: Row, tabl
 
     assert (found.verdict, found.subject.session) == (Verdict.FOUND, None)
     assert "left pool behind" in found.headline
+
+
+def test_a_cut_table_is_said_to_be_cut(finding: Judge, row: Row, table: Table) -> None:
+    judged = finding(ID, table(row("MmCm", bytes=17 * MB), row("File", bytes=4 * MB)))
+
+    assert judged.verdict is Verdict.NOT_ASSESSED
+    assert "cut at 2 tags" in judged.because[0].says

@@ -1,12 +1,12 @@
 """A tag whose blocks grow and never come down. A few captures show too little of time: a suspicion at most."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.machine import System
-from poolsleuth.model.tags import PoolKind, TagRow, TagTable
+from poolsleuth.model.tags import Completeness, PoolKind, TagRow, TagTable
 from poolsleuth.patterns.attribution import Attribution, Owner
 from poolsleuth.patterns.growth import Growth, growing_tags
 from poolsleuth.patterns.pattern import not_assessed
@@ -66,7 +66,18 @@ def judge(
             why = f"no tag grew through all of the {captures} tables, which are too few to rule a leak out"
         else:
             why = "one capture cannot tell a leak from load"
-        yield not_assessed(ID, why, _TWICE)
+        yield not_assessed(ID, why, _TWICE, because=_cut(tables))
+
+
+def _cut(tables: Sequence[TagTable]) -> tuple[Reason, ...]:
+    return tuple(
+        Reason(
+            f"the table is cut at {len({row.tag for row in t.rows})} tags: those it does not show are not judged",
+            t.where,
+        )
+        for t in tables[-2:]
+        if t.completeness is Completeness.CUT
+    )
 
 
 def _caught(system: System) -> Finding | None:

@@ -40,6 +40,10 @@ _BEGINS = (
     r"KD:[ ]+Scanning[ ]+for[ ]+held[ ]+locks",
     r"Resource[ ]+@[ ]+\S{1,200}?(?:[ ]*\((?:0x)?[0-9a-fA-F]{8})?",
     r"\d+[ ]+total[ ]+locks[ ]*,",
+    r"start[ ]+end[ ]+module[ ]+name",
+    r"Unloaded[ ]+modules[ ]*:[ ]+[0-9a-fA-F]{8}",
+    r"Scanning[ ]+large[ ]+pool[ ]+allocation[ ]+table[ ]+for[ ]+[Tt]ag",
+    r"Searching[ ]+[A-Za-z-]{3,12}[ ]+pool[ ]*\(",
     r"Pool[ ]+page[ ]+(?:0x)?[0-9a-fA-F]{7,16}[ ]+region[ ]+is",
     r"(?:[0-9a-fA-F]{16}|[0-9a-fA-F]{8})[ ]+size:[ ]*[0-9a-fA-F]{1,16}[ ]+previous[ ]+size:",
 )
@@ -47,6 +51,8 @@ _BEGIN = re.compile(r"[ ]+(?=(?:\*{1,80}[ ]?)?(?:" + "|".join(_BEGINS) + "))")
 _ANY_BEGIN = re.compile("|".join(expression for expression in _BEGINS if "(?=Tag" not in expression))
 _PROMPT_INSIDE = re.compile(rf"[ ]+(?={_PROMPT}[ ]?[!.a-z])")
 _HEADER = re.compile(r"[ #*]*Tag[ ]+Allocs(?:[ ]+(?:Allocs|Frees|Diff|Used|Bytes)\b)*")
+_MODULES = re.compile(r"[ *]*(?:start[ ]+end[ ]+module|Unloaded[ ]+modules)")
+_MODULE = re.compile(r"[ ]+(?=(?:[0-9a-fA-F]{16}|[0-9a-fA-F]{8})[ ]+(?:[0-9a-fA-F]{16}|[0-9a-fA-F]{8})[ ]+\S)")
 _PROCESSES = re.compile(r"(?<=Kb)[ ]+(?=[0-9a-f]{1,6}[ ]+(?!Kb\b)[A-Za-z][^\s:(]*[ ])")
 
 
@@ -97,6 +103,8 @@ def _rows(part: str, soft: str) -> str:
     """One part of a line: the rows of a tag table are cut off its header and off each other."""
     if part.lstrip(" *").startswith("Pid"):
         return _PROCESSES.sub(soft, part.replace("Debt ", f"Debt{soft}", 1))
+    if _MODULES.match(part):
+        return _MODULE.sub(soft, part)
     header = _HEADER.match(part)
     if header is None:
         return part

@@ -24,6 +24,8 @@ _NUMBERED_RUN = re.compile(
     rf"(?:{_NUMBERED.pattern.replace('?P<number>', '?:').replace('?P<sign>', '?:').replace('?P<gap>', '?:')}[^\n]*+){{{MIN_LINES},}}"
 )
 
+_NUMBERS = re.compile(r"\n[ ]*\d[\d,]*[ ]+\d")
+
 _CELL = re.compile(r"\n[ ]*+\|([^|\n]*+)\|[ ]*+(?=\n)")
 
 _QP_SIGN = re.compile(r"=(?:3D|09|C2=A0|20(?=[\s=]))|(?<=[^\s=])=(?=\n)")
@@ -60,11 +62,10 @@ def _without_numbers(run: str) -> str:
         bare = [
             f"\n{line[match.end() :]}" for line, match in zip(lines[start:end], found[start:end], strict=True) if match
         ]
-        # Behind a line number stands text; numbers behind it make it a row of a table whose tag is a number
-        texts = [line for line in bare if line.strip() and not line.lstrip()[0].isdecimal()]
-        gaps = any(match and match.group("gap") for match in found[start:end])
+        # A row of a table whose tag is a number has nothing but numbers behind it
+        texts = any(line.strip() and not _NUMBERS.match(line) for line in bare)
         signs = any(match and match.group("sign") for match in found[start:end])
-        if end - start >= MIN_LINES and (signs or (gaps and len(texts) * 2 > end - start)):
+        if end - start >= MIN_LINES and (signs or texts):
             lines[start:end] = bare
         start = end
     return "".join(lines)

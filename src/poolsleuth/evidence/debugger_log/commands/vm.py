@@ -298,8 +298,9 @@ def _family(text: str, values: dict[str, Any]) -> VmFamily:
         return VmFamily.VISTA_7
     if "free_nonpaged_ptes" in values or "free_special_nonpaged" in values:
         return VmFamily.XP_2003
-    special, ptes = values.get("special_pool"), values.get("free_system_ptes")
-    if special and ptes and (ptes.where.line or 0) > (special.where.line or 0):
+    # In the order of the text: the two may stand on one line
+    names = [name for name in values if name in {"special_pool", "free_system_ptes"}]
+    if names == ["special_pool", "free_system_ptes"]:
         return VmFamily.W2K
     return VmFamily.UNKNOWN
 
