@@ -57,6 +57,17 @@ def test_truncated_archive_says_so_and_uses_what_there_is(kind: str, tmp_path: P
         assert run(path).problems
 
 
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+def test_a_zstd_file_that_ends_at_a_block_is_not_taken_for_a_whole_one(share: float, tmp_path: Path) -> None:
+    data = GOOD.read_bytes() + random.Random(1).randbytes(400_000).hex().encode()
+    packed = zstandard.compress(data)
+    path = tmp_path / "cut.zst"
+    path.write_bytes(packed[: int(len(packed) * share)])
+    report = run(path)
+    assert len(report.machines) == 1
+    assert any("damaged or cut off" in problem.says for problem in report.problems)
+
+
 @pytest.mark.parametrize(
     "content",
     [

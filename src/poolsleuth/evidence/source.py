@@ -25,6 +25,7 @@ _STEP = 8 << 10  # unpacked at a time: what damage at the end of an archive may 
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK\x03\x04"
 _EMPTY_ZIP = b"PK\x05\x06"
+_ZSTD_HEADER = 18  # bytes of the longest frame header
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
 _UNPACK_ERRORS = (
@@ -62,12 +63,14 @@ class EvidenceStream(io.RawIOBase):
     ``stopped`` says why it ended before its end (damage, or the bound on unpacked bytes); None when it did not.
     """
 
-    def __init__(self, raw: Readable, *, packed: bool) -> None:
+    def __init__(self, raw: Readable, *, packed: bool, promised: int = 0) -> None:
         super().__init__()
+        self._promised = promised  # bytes that the archive's header says it holds at least
         self._raw = raw
         self._ahead = b""
         self._packed = packed
         self._given = 0
+        self._taken = 0  # bytes that came out so far, also those that no one has been given yet
         self._digest = hashlib.sha256()
         self.stopped: str | None = None
 
@@ -107,10 +110,11 @@ class EvidenceStream(io.RawIOBase):
     def _take(self, count: int) -> bytes:
         if self.stopped is not None:
             return b""
-        if self._packed and self._given + len(self._ahead) >= MAX_UNPACKED:
+        if self._packed and self._taken >= MAX_UNPACKED:
             self.stopped = f"it unpacks to more than {MAX_UNPACKED >> 30} GB: only that much was read"
             return b""
         block = self._unpacked(count) if self._packed else self._plain(count)
+        self._taken += len(block)
         self._digest.update(block)
         return block
 
@@ -133,13 +137,15 @@ class EvidenceStream(io.RawIOBase):
                 self._stop(size, error)
                 break
             if not part:
+                if self._taken + size < self._promised:
+                    self._stop(size, EOFError(f"{self._promised:,} bytes were packed"))
                 break
             parts.append(part)
             size += len(part)
         return b"".join(parts)
 
     def _stop(self, size: int, error: Exception) -> None:
-        self.stopped = f"it is damaged or cut off after {self._given + len(self._ahead) + size:,} bytes ({error})"
+        self.stopped = f"it is damaged or cut off after {self._taken + size:,} bytes ({error})"
 
     def sha256(self) -> str:
         """The digest of the whole stream: reads what is left of it."""
@@ -197,6 +203,18 @@ def _members(path: str, place: Path) -> list[Source]:
     return [Source(f"{path}!{info.filename}", place, info.filename, info.file_size) for info in infos]
 
 
+def _zstd_size(head: bytes) -> int:
+    """The size of the first frame's content, 0 when its header does not say it.
+
+    The unpacker takes a file that ends inside a frame for a whole one, so that nothing else shows the loss.
+    """
+    try:
+        size = zstandard.get_frame_parameters(head).content_size
+    except zstandard.ZstdError:
+        return 0
+    return 0 if size in (zstandard.CONTENTSIZE_UNKNOWN, zstandard.CONTENTSIZE_ERROR) else size
+
+
 @contextmanager
 def open_source(source: Source) -> Iterator[EvidenceStream]:
     """The content of a source, unpacked when it is gzip or zstd. Raises InputError when it cannot be opened."""
@@ -212,8 +230,10 @@ def open_source(source: Source) -> Iterator[EvidenceStream]:
                 with gzip.GzipFile(fileobj=file) as unpacked:
                     yield EvidenceStream(unpacked, packed=True)
             elif head == _ZSTD:
+                promised = _zstd_size(file.read(_ZSTD_HEADER))
+                file.seek(0)
                 with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as unpacked_zstd:
-                    yield EvidenceStream(unpacked_zstd, packed=True)
+                    yield EvidenceStream(unpacked_zstd, packed=True, promised=promised)
             else:
                 yield EvidenceStream(file, packed=False)
     except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:

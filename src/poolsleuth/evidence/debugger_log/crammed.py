@@ -15,7 +15,8 @@ _NUMBER = r"\d[\d,]{0,24}"
 _PROMPT = r"(?:\d{1,4}:[ ]?)?l?kd(?::\w{1,8})?>"
 _PROMPT_LINE = re.compile(rf"\n[ ]*+(?=[#\d: l]{{0,12}}kd(?::\w{{1,8}})?>)[^\n]{{{_SHORT},{LONG_LINE}}}+(?=\n)")
 _PAGES = rf"{_NUMBER}[ ]*\([ ]*{_NUMBER}[ ]*K[ ]?b[ ]*\)"
-_TWO_FIGURES = re.compile(rf"\n(?=[^\n]{{40,{LONG_LINE}}}\n)[^\n(]*+(?<=\d)[ ]?\([^\n(]*+\([^\n]*+(?=\n)")
+_TWO_FIGURES = re.compile(r"\n[^\n(]{4,200}+\([^\n(]{4,200}+\([^\n]*+(?=\n)")
+_FIGURES = re.compile(rf"\n(?=[^\n]{{40,{LONG_LINE}}}\n)[^\n(]*+(?<=\d)[ ]?\([^\n(]*+\([^\n]*+(?=\n)")
 _FIGURES = re.compile(_PAGES)
 
 # What begins an output or a part of one, wherever it stands
@@ -23,23 +24,24 @@ _BEGINS = (
     r"Virtual[ ]+Memory[ ]+Usage\b(?=[ ]*\*)",
     r"Terminal[ ]+Server[ ]+Memory[ ]+Usage[ ]+By[ ]+Session",
     r"Session[ ]+(?:Paged[ ]+Pool|View[ ]+Space)[ ]+Maximum[ ]+is[ ]+\d",
-    r"Session[ ]+ID[ ]+\d+[ ]*@",
+    r"Session[ ]+ID[ ]+\d{1,9}[ ]*@",
     r"Page[ ]+File[ ]*:[ ]*(?:\\|\S{1,80}[ ]+Current:)",
     r"No[ ]+Name[ ]+for[ ]+Paging[ ]+File",
     rf"(?:Physical[ ]+Memory|(?:Available|ResAvail|Locked[ ]+IO|Modified|Modified[ ]+PF)[ ]+Pages"
     r"|Free[ ]+(?:System|NP)[ ]+PTEs|Free[ ]+Special[ ]+NP|NonPagedPool(?:Nx)?[ ]+(?:Usage|Max(?:imum)?|Commit)"
     r"|PagedPool[ ]+(?:\d{1,3}[ ]+)?(?:Usage|Maximum|Commit)|(?:Shared|Driver)[ ]+Commit|Special[ ]+Pool"
     rf"|Shared[ ]+Process|Committed[ ]+pages|Commit[ ]+limit)[ ]*:?[ ]*{_PAGES}",
-    r"\d+[ ]+pool[ ]+allocations[ ]+have[ ]+failed",
+    r"(?<!\d)\d{1,20}[ ]+pool[ ]+allocations[ ]+have[ ]+failed",
     r"Pid[ ]+ImageName[ ]+Commit",
-    r"Sorting[ ]+by[ ]+(?:Session[ ]+)?(?:NonPaged|Paged|Tag)\b[^\n]{0,40}?(?=[ ](?:Pool[ ]+Used|(?:Non)?Paged|Tag)[ :])",
+    r"Sorting[ ]+by[ ]+(?:Session[ ]+)?(?:NonPaged|Paged|Tag)\b[^\n]{0,40}?"
+    r"(?=[ ](?:Pool[ ]+Used|(?:Non)?Paged|Tag)[ :])",
     r"Pool[ ]+Used[ ]*:",
     r"(?:Non-?Paged[ ]+)?(?:Paged[ ]+)?(?=Tag[ ]+Allocs)",
     r"Tag[ ]+Allocs[ ]+(?:Used|Frees|Diff)",
     r"DUMP[ ]+OF[ ]+ALL[ ]+RESOURCE[ ]+OBJECTS",
     r"KD:[ ]+Scanning[ ]+for[ ]+held[ ]+locks",
     r"Resource[ ]+@[ ]+\S{1,200}?(?:[ ]*\((?:0x)?[0-9a-fA-F]{8})?",
-    r"\d+[ ]+total[ ]+locks[ ]*,",
+    r"(?<!\d)\d{1,20}[ ]+total[ ]+locks[ ]*,",
     r"start[ ]+end[ ]+module[ ]+name",
     r"Unloaded[ ]+modules[ ]*:[ ]+[0-9a-fA-F]{8}",
     r"Scanning[ ]+large[ ]+pool[ ]+allocation[ ]+table[ ]+for[ ]+[Tt]ag",
@@ -47,12 +49,12 @@ _BEGINS = (
     r"Pool[ ]+page[ ]+(?:0x)?[0-9a-fA-F]{7,16}[ ]+region[ ]+is",
     r"(?:[0-9a-fA-F]{16}|[0-9a-fA-F]{8})[ ]+size:[ ]*[0-9a-fA-F]{1,16}[ ]+previous[ ]+size:",
 )
-_BEGIN = re.compile(r"[ ]+(?=(?:\*{1,80}[ ]?)?(?:" + "|".join(_BEGINS) + "))")
+_BEGIN = re.compile(r"(?<![ ])[ ]++(?=(?:\*{1,80}[ ]?)?(?:" + "|".join(_BEGINS) + "))")
 _ANY_BEGIN = re.compile("|".join(expression for expression in _BEGINS if "(?=Tag" not in expression))
-_PROMPT_INSIDE = re.compile(rf"[ ]+(?={_PROMPT}[ ]?[!.a-z])")
+_PROMPT_INSIDE = re.compile(rf"(?<![ ])[ ]++(?={_PROMPT}[ ]?[!.a-z])")
 _HEADER = re.compile(r"[ #*]*Tag[ ]+Allocs(?:[ ]+(?:Allocs|Frees|Diff|Used|Bytes)\b)*")
 _MODULES = re.compile(r"[ *]*(?:start[ ]+end[ ]+module|Unloaded[ ]+modules)")
-_MODULE = re.compile(r"[ ]+(?=(?:[0-9a-fA-F]{16}|[0-9a-fA-F]{8})[ ]+(?:[0-9a-fA-F]{16}|[0-9a-fA-F]{8})[ ]+\S)")
+_MODULE = re.compile(r"(?<![ ])[ ]++(?=(?:[0-9a-fA-F]{16}|[0-9a-fA-F]{8})[ ]+(?:[0-9a-fA-F]{16}|[0-9a-fA-F]{8})[ ]+\S)")
 _PROCESSES = re.compile(r"(?<=Kb)[ ]+(?=[0-9a-f]{1,6}[ ]+(?!Kb\b)[A-Za-z][^\s:(]*[ ])")
 
 
@@ -115,4 +117,4 @@ def _rows(part: str, soft: str) -> str:
 def _row(count: int) -> re.Pattern[str]:
     """The blanks before a tag and its numbers. A tag of digits alone is one when no further number follows."""
     numbers = rf"(?:[ ]+{_NUMBER}(?!\S)){{{count}}}"
-    return re.compile(rf"[ ]+(?=(?:TOTAL|(?!\d+[ ])\S{{1,4}}){numbers}|\d{{1,4}}{numbers}(?![ ]+\d))")
+    return re.compile(rf"(?<![ ])[ ]++(?=(?:TOTAL|(?!\d{{1,4}}[ ])\S{{1,4}}){numbers}|\d{{1,4}}{numbers}(?![ ]+\d))")

@@ -20,15 +20,15 @@ _FILLED = re.compile(r"\n[ ]*+[^\s]")
 # Behind the number: a sign, or two blanks when the number is padded ("0012  "). Not one blank: frames of a call stack
 # are numbered that way, and without their numbers they would be rows of dps
 _NUMBERED = re.compile(r"\n[ ]{0,8}(?P<number>\d{1,7})(?:(?P<sign>:|[ ]?\|)[ ]?|(?<=\d{3})(?P<gap>[ ]{2})|[ ]*(?=\n))")
-_NUMBERED_RUN = re.compile(
-    rf"(?:{_NUMBERED.pattern.replace('?P<number>', '?:').replace('?P<sign>', '?:').replace('?P<gap>', '?:')}[^\n]*+){{{MIN_LINES},}}"
-)
-
+_NUMBERED_LINE = re.sub("[?]P<[a-z]+>", "?:", _NUMBERED.pattern) + r"[^\n]*+"
+# The first line stands outside of the group: the regex engine then jumps from line feed to line feed
+_NUMBERED_RUN = re.compile(rf"{_NUMBERED_LINE}(?:{_NUMBERED_LINE}){{{MIN_LINES - 1},}}")
 _NUMBERS = re.compile(r"\n[ ]*\d[\d,]*[ ]+\d")
 
 _CELL = re.compile(r"\n[ ]*+\|([^|\n]*+)\|[ ]*+(?=\n)")
 
 _QP_SIGN = re.compile(r"=(?:3D|09|C2=A0|20(?=[\s=]))|(?<=[^\s=])=(?=\n)")
+_QP_FULL = re.compile(r"(?<=\n)[^\n]{70,75}=(?=\n)")  # cut where quoted-printable cuts: as good as two signs
 _QP_OTHER = re.compile(r"=(?![0-9A-F]{2}|\n)")
 _QP_LINE = re.compile(r"(?:[^\n]*=[ ]*\n)+[^\n]*")
 _QP_BYTES = re.compile(r"(?:=[0-9A-F]{2})+")
@@ -77,8 +77,11 @@ def without_cells(text: str) -> str:
 
 
 def unquoted_printable(text: str, soft: str) -> str:
-    """Quoted-printable as plain text, when it plainly is. No line feed is lost: joined lines have theirs behind them."""
-    signs = len(_QP_SIGN.findall(text))
+    """Quoted-printable as plain text, when it plainly is.
+
+    No line feed is lost: joined lines have theirs behind them.
+    """
+    signs = len(_QP_SIGN.findall(text)) + len(_QP_FULL.findall(text))
     if signs < _MIN_SIGNS or len(_QP_OTHER.findall(text)) * _OTHERS_PER_SIGN > signs:
         return text
     text = _QP_LINE.sub(_joined, text)

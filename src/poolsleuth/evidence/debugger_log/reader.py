@@ -12,13 +12,16 @@ from functools import cache
 
 from poolsleuth.evidence.debugger_log import commands
 from poolsleuth.evidence.debugger_log.clean import clean, hard_lines
-from poolsleuth.evidence.debugger_log.decode import SAMPLE_BYTES, decoded_chunks, encoding_of
+from poolsleuth.evidence.debugger_log.crammed import long_lines
+from poolsleuth.evidence.debugger_log.decode import MAX_LINE, SAMPLE_BYTES, decoded_chunks, encoding_of
 from poolsleuth.evidence.debugger_log.output import ADDRESS, Context, Output, OutputReader
 from poolsleuth.evidence.source import Readable
 from poolsleuth.model.facts import Fact, Problem, Where
 
 MAX_FACTS = 50_000_000  # of one log: a gigabyte of !pool pages has 2 million; beyond, the rest is skipped, and said so
 MAX_PROBLEMS = 200
+# Commands whose banner is never printed without figures below it
+_PROMISING = frozenset({"!vm", "!vm 4", "!poolused", "!locks"})
 _LOOK_BACK = 400  # characters of prose before a table in which its command may be quoted
 
 _PROMPT = (
@@ -101,6 +104,8 @@ class LogReader:
         self._reader: OutputReader | None = None
         self._context = Context(input_index)
         self._facts = 0
+        self._promised: int | None = None  # the line of the banner that began the output
+        self._said = 0  # problems before it
         self.problems: list[Problem] = self._context.problems
         self.outputs: dict[str, int] = {}
 
@@ -115,6 +120,8 @@ class LogReader:
         encoding = encoding_of(sample)
         line = 1
         for chunk in decoded_chunks(stream, encoding, sample):
+            if next(long_lines(chunk, MAX_LINE - 1), None) is not None:
+                self._report(f"a line of more than {MAX_LINE >> 10} KB is read only up to there", line)
             text = clean(chunk)
             yield from self._piece(text, line)
             line += hard_lines(text)
@@ -141,6 +148,9 @@ class LogReader:
                     self._prompt(match, text)
                 else:
                     self._open(reader, text[max(0, start - _LOOK_BACK) : start])
+                    # A banner alone promises figures; a row may be anything that looks like one
+                    here = line + hard_lines(text[position:start])
+                    self._promised = here if group[0] == "b" and reader.name in _PROMISING else None
                 line += hard_lines(text[position:start])
                 position = start
             found = self._finder().search(text, start)
@@ -174,20 +184,25 @@ class LogReader:
             quoted = _QUOTED_COMMAND.findall(before)
             if quoted:
                 context = Context(self._input, quoted[-1].strip(), context.live, context.user_mode, self.problems)
+        self._said = len(self.problems)
         self._reader = reader
         self._output = reader.open(context)
         self.outputs[reader.name] = self.outputs.get(reader.name, 0) + 1
 
     def _close(self) -> Iterator[Fact]:
-        output, self._output, self._reader = self._output, None, None
+        output, name = self._output, self._reader.name if self._reader is not None else ""
+        self._output, self._reader = None, None
         if output is None:
             return
+        promised, self._promised = self._promised, None
         try:
             facts = list(output.close())
         except (ValueError, ArithmeticError, LookupError) as error:
             # One output that its reader cannot take must not lose the others
             self._broken(error, None)
             return
+        if promised is not None and not facts and self._said == len(self.problems) and not output.context.user_mode:
+            self._report(f"the header of {name} is there, but nothing below it could be read", promised)
         for fact in facts:
             self._facts += 1
             yield fact

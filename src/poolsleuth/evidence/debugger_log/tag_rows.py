@@ -25,13 +25,17 @@ _COMMENT_SIGN = re.compile(r"^(?:[#*;-]|//) +(?=\S)")
 
 
 class RawRow(NamedTuple):
-    """Tag, numbers and description of one row; ``start`` and ``end`` are offsets in the text."""
+    """Tag, numbers and description of one row; ``start`` and ``end`` are offsets in the text.
+
+    ``agrees`` when its numbers can be what the columns say.
+    """
 
     tag: str
     numbers: tuple[int, ...]
     description: str
     start: int
     end: int
+    agrees: bool
 
 
 @cache
@@ -55,7 +59,7 @@ def read_row(text: str, start: int, limit: int, count: int, columns: Columns) ->
         except ValueError:  # commas between thousands
             numbers = tuple(map(integer, printed))
         if _agree(numbers, columns):
-            return RawRow(tag, numbers, (description or "").strip(" \x1f"), start, plain.end())
+            return RawRow(tag, numbers, (description or "").strip(" \x1f"), start, plain.end(), True)
     line_end = text.find("\n", start, limit)
     line_end = limit if line_end < 0 else line_end
     readings = []
@@ -70,10 +74,11 @@ def read_row(text: str, start: int, limit: int, count: int, columns: Columns) ->
         if len(found) == count:
             stop = text.find("\n", end, limit)
             stop = limit if stop < 0 else stop
-            readings.append(RawRow(tag, tuple(found), text[end:stop].strip(" \x1f"), start, stop))
+            agrees = _agree(tuple(found), columns)
+            readings.append(RawRow(tag, tuple(found), text[end:stop].strip(" \x1f"), start, stop, agrees))
     if not readings:
         return None
-    agreeing = [row for row in readings if _agree(row.numbers, columns)]
+    agreeing = [row for row in readings if row.agrees]
     return (agreeing or readings)[0]
 
 
@@ -103,7 +108,11 @@ def _agree(numbers: tuple[int, ...], columns: Columns) -> bool:
     """Whether the numbers can be what the columns say: Diff is Allocs - Frees, and nothing takes no bytes."""
     width = len(columns)
     if columns == ("outstanding", "used"):  # most rows of most tables
-        return all([(not count) == (not used) and used >= 8 * count for count, used in zip(*[iter(numbers)] * 2)])
+        for place in range(0, len(numbers), 2):
+            blocks, size = numbers[place], numbers[place + 1]
+            if (not blocks) != (not size) or size < MIN_BLOCK * blocks:
+                return False
+        return True
     for group in range(0, len(numbers), width):
         values = dict(zip(columns, numbers[group : group + width], strict=True))
         if "diff" in values:
@@ -121,7 +130,43 @@ def _agree(numbers: tuple[int, ...], columns: Columns) -> bool:
     return True
 
 
-_BINARY = re.compile(r"\s*,?\s*Binary:\s*(\S[^\n]{0,200}?)\s*$")
+_LOST = re.compile(
+    rf"[ ]*+(?P<tag>\S[^\n]{{0,{MAX_TAG - 1}}}?)[ ]+(?P<numbers>-?\d[\d,]*(?:[ ]+-?\d[\d,]*)*)(?P<rest>[^\n]*)"
+)
+MAX_DIGITS = 20  # of a number: 2^64 has no more
+MIN_BLOCK = 8  # bytes of the smallest pool block of any Windows
+
+
+def lost_row(text: str, start: int, limit: int, count: int) -> str | None:
+    """Why the line at ``start`` is no row although it looks like one; None when it does not look like one."""
+    match = _LOST.match(text, start, limit)
+    if match is None or match.group("tag").isdecimal():
+        return None
+    numbers = match.group("numbers").split()
+    rest = match.group("rest").strip(" \x1f")
+    if len(numbers) == count and any(number.startswith("-") for number in numbers):
+        return "holds a negative number"
+    if len(numbers) >= count and any(sum(map(str.isdecimal, number)) > MAX_DIGITS for number in numbers):
+        return f"holds a number of more than {MAX_DIGITS} digits"
+    if len(numbers) < count and not rest and (len(numbers) > 1 or match.end() == len(text)):
+        return "is cut inside its numbers"
+    return None
+
+
+def is_impossible(numbers: tuple[int, ...], columns: Columns) -> bool:
+    """Whether a pool's blocks would be smaller than any block is."""
+    if "used" not in columns or not ({"diff", "outstanding"} & {*columns}):
+        return False
+    width = len(columns)
+    outstanding = columns.index("diff" if "diff" in columns else "outstanding")
+    return any(
+        numbers[group + columns.index("used")] < MIN_BLOCK * numbers[group + outstanding]
+        for group in range(0, len(numbers), width)
+    )
+
+
+# A file name ends at its extension: what follows on a line that lost its line feed is no part of it
+_BINARY = re.compile(r"\s*,?\s*Binary:\s*(\S{1,200}\.(?:sys|dll|exe)(?=\s)|\S[^\n]{0,200}?(?=\s*$))")
 _UNKNOWN = re.compile(r"UNKNOWN\s+pooltag", re.IGNORECASE)
 
 

@@ -204,3 +204,22 @@ def test_real_files(name: str, names: list[str]) -> None:
     assert [m.name for m in unloaded(text).modules] == names
     if "019" in name:
         assert [m.name for m in loaded(text).modules] == ["sysaudio", "srv", "sr", "serial", "serenum", "swenum"]
+
+
+@pytest.mark.parametrize(
+    "remark",
+    [
+        "   <- !!",
+        " <<<< this one",
+        "   (unloaded 3 times)",
+        "  // look",
+        "    Timestamp: unavailable (00000000)",
+        " # here",
+        "   and a long remark that somebody wrote behind it, longer than any name could ever be",
+    ],
+)
+def test_a_remark_behind_an_unloaded_module_does_not_lose_it(remark: str) -> None:
+    text = f"Unloaded modules:\na5069000 a5084000   MyAVDrv.sys{remark}\nfb040000 fb043000   Sfloppy.SYS\n"
+    (fact,) = LogReader(0).read(io.BytesIO(text.encode()))
+    assert isinstance(fact, UnloadedModules)
+    assert [module.name for module in fact.modules] == ["MyAVDrv.sys", "Sfloppy.SYS"]

@@ -36,6 +36,8 @@ _TIMESTAMP = re.compile(
     r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6}\s[^\n(]{1,40}\([0-9a-fA-F]{8}\)|[0-9a-fA-F]{8} \(This is a reprod)"
 )
 _TAIL = re.compile(r"[ ]+(?:Timestamp:|Checksum:|ImageSize:)")
+# What people write behind a name: "MyAVDrv.sys   <- !!"
+_REMARK = re.compile(r"[ ]{2}|[ ]+(?:<|//|#|!|\(|--|==|\u2190|\u00df)")
 _DETAILS = {
     name: re.compile(rf"^[ #*>]*+{label}[ ]*:[ ]*(?P<value>\S[^\n]{{0,500}})", re.MULTILINE | re.IGNORECASE)
     for name, label in {
@@ -95,7 +97,9 @@ class _Modules(BufferedOutput):
         rows = self._rows(block, head.end(), len(block.text))
         modules = []
         for row in rows:
-            name = _TAIL.split(row.group("rest"))[0].strip(" \x1f")
+            name = _REMARK.split(_TAIL.split(row.group("rest"))[0].strip(" \x1f"))[0]
+            file = _FILE.match(name)
+            name = file.group() if file else name
             if name and len(name) <= MAX_NAME and "!" not in name:
                 modules.append(
                     UnloadedModule(

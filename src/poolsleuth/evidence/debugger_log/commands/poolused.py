@@ -6,9 +6,20 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from poolsleuth.evidence.debugger_log.output import ELISION, NUMBER, Block, BufferedOutput, Context, Output
-from poolsleuth.evidence.debugger_log.tag_rows import COLUMNS, Columns, RawRow, read_row, split_description
+from poolsleuth.evidence.debugger_log.tag_rows import (
+    COLUMNS,
+    MIN_BLOCK,
+    Columns,
+    RawRow,
+    is_impossible,
+    lost_row,
+    read_row,
+    split_description,
+)
 from poolsleuth.model.facts import Fact, Problem
 from poolsleuth.model.tags import Completeness, PoolKind, TagRow, TagTable
+
+MAX_LOST_SAID = 3  # rows of one table that get a problem of their own; further ones are counted
 
 _SORT = re.compile(r"Sorting\s+by\s+(?P<session>Session\s+)?(?P<key>NonPaged|Paged|Tag)", re.IGNORECASE)
 _HEADER = re.compile(r"^[ #*]*Tag\s+Allocs(?:\s+(?:Allocs|Frees|Diff|Used|Bytes))*", re.MULTILINE | re.IGNORECASE)
@@ -85,10 +96,16 @@ class _PoolUsed(BufferedOutput):
         position = header.end()
         count = len(layout.columns) * len(layout.pools)
         described = cut = False
+        lost: list[tuple[int, str]] = []  # offset, reason
         while position < end:
             raw = read_row(block.text, position, end, count, layout.columns)
-            if raw is None:
-                line_end = block.text.find("\n", position, end)
+            why = lost_row(block.text, position, end, count) if raw is None else None
+            if raw is not None and not raw.agrees and is_impossible(raw.numbers, layout.columns):
+                why = f"has fewer than {MIN_BLOCK} bytes for each allocation"
+            if why is not None:
+                lost.append((position, why))
+            if raw is None or why is not None:
+                line_end = block.text.find("\n", raw.end if raw else position, end)
                 position = line_end + 1 if line_end >= 0 else end
                 continue
             if _is_cut(raw, block, described=described or not rows):
@@ -110,6 +127,7 @@ class _PoolUsed(BufferedOutput):
                     total[row.pool] = row
                 else:
                     rows.append(row)
+        self._report_lost(lost, block)
         if not rows and not total:
             return None
         context = self.context
@@ -128,6 +146,17 @@ class _PoolUsed(BufferedOutput):
             sorted_by={"nonpaged": PoolKind.NONPAGED, "paged": PoolKind.PAGED}.get(key or ""),
             session=-1 if session else None,
         )
+
+    def _report_lost(self, lost: list[tuple[int, str]], block: Block) -> None:
+        for offset, why in lost[:MAX_LOST_SAID]:
+            line = block.text[offset : offset + 60].lstrip("\n").split("\n")[0]
+            self.context.problems.append(
+                Problem(f"the !poolused row '{' '.join(line.split())}' {why} and is not used", block.where(offset))
+            )
+        if len(lost) > MAX_LOST_SAID:
+            more = len(lost) - MAX_LOST_SAID
+            says = f"{more} more rows of the same !poolused table cannot be right and are not used"
+            self.context.problems.append(Problem(says, block.where(lost[MAX_LOST_SAID][0])))
 
 
 def _layout(header: str, before: str, sort: re.Match[str] | None, command: str | None) -> _Layout | None:
