@@ -165,4 +165,4 @@ def _of_tags(table: TagTable) -> Clues:
 @lru_cache(maxsize=50_000)
 def _since_vista(tag: str) -> bool:
     note = find(tag)
-    return note is not None and note.since == "Vista"
+    return note is not None and note.pattern == tag and note.since == "Vista"  # a family's pattern proves nothing

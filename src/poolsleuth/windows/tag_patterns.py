@@ -20,7 +20,11 @@ class TagPatterns(Generic[T]):
                 families.append((pattern, entry))
             else:
                 self._exact.setdefault(bare, entry)
-        self._families = sorted(families, key=lambda item: _rank(item[0]))
+        # By their first character, with those that may have any in every list, so that few are ever compared
+        ranked = sorted(families, key=lambda item: _rank(item[0]))
+        firsts = {pattern[0] for pattern, _ in ranked}
+        self._families = {c: [f for f in ranked if f[0][0] in (c, "?", "*")] for c in firsts}
+        self._open_families = [f for f in ranked if f[0][0] in "?*"]
 
     def find(self, tag: str) -> T | None:
         """The entry whose pattern says most about ``tag``; None when none covers it. Trailing blanks do not count."""
@@ -29,7 +33,8 @@ class TagPatterns(Generic[T]):
             return None
         if bare in self._exact:
             return self._exact[bare]
-        return next((entry for pattern, entry in self._families if covers(pattern, bare)), None)
+        families = self._families.get(bare[0], self._open_families)
+        return next((entry for pattern, entry in families if covers(pattern, bare)), None)
 
 
 def _rank(pattern: str) -> tuple[bool, int]:
