@@ -147,8 +147,11 @@ def pool_states(machine: Machine) -> PoolStates | None:
     usable = [c for c in captures if c.nonpaged_used or c.nonpaged_nx_used or c.paged_used or c.impossible]
     if not usable:
         # A !vm without usage still tells limits and failures; a poolmon header without usage tells nothing of pools
-        return _capture(captures[-1], machine) if machine.latest(MemoryCounters) is not None else None
-    states = [_capture(counters, machine) for counters in usable]
+        if machine.latest(MemoryCounters) is None:
+            return None
+        return _capture(captures[-1], machine.system, session_failures=_sessions_failed(machine))
+    session_failures = _sessions_failed(machine)
+    states = [_capture(counters, machine.system, session_failures=session_failures) for counters in usable]
     last = states[-1]
     return replace(last, nonpaged=_with_peak(last.nonpaged, states[:-1]), paged=_with_peak(last.paged, states[:-1]))
 
@@ -172,12 +175,14 @@ def _with_peak(state: PoolState, earlier: list[PoolStates]) -> PoolState:
     return replace(state, peak=max(tight, key=lambda s: s.share or 0.0))
 
 
-def _capture(counters: MemoryCounters, machine: Machine) -> PoolStates:
-    system = machine.system
+def _sessions_failed(machine: Machine) -> bool:
+    return any(session.failures for fact in machine.all(SessionMemory) for session in fact.sessions)
+
+
+def _capture(counters: MemoryCounters, system: System, *, session_failures: bool) -> PoolStates:
     nonpaged = _state(PoolKind.NONPAGED, counters, system)
     paged = _state(PoolKind.PAGED, counters, system)
     failures = counters.pool_failures
-    session_failures = any(s.failures for fact in machine.all(SessionMemory) for s in fact.sessions)
     if failures is not None and not session_failures:
         tight = [s for s in (nonpaged, paged) if s.tight]
         known = nonpaged.share is not None and paged.share is not None
