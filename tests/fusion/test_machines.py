@@ -229,3 +229,22 @@ def test_a_hostile_number_of_machines_is_bounded(vm: Vm) -> None:
     facts = [vm(physical=GB + n * 4096, line=n) for n in range(3 * MAX_MACHINES)]
 
     assert len(assemble([facts])) == MAX_MACHINES
+
+
+def test_a_banner_outranks_a_layout(vm: Vm, target: Target) -> None:
+    vista = target(build=6002, architecture="x86")
+
+    (machine,) = assemble([[vista, vm(family=VmFamily.XP_2003, physical=3 * GB, line=4)]])
+
+    assert machine.system.os is not None
+    assert "Vista" in machine.system.os
+
+
+def test_the_debuggers_own_machine_is_one_however_often_the_log_returns(vm: Vm, tags: Tags) -> None:
+    facts = [
+        tags("Abcd", live=True, line=1),
+        vm(physical=4 * GB, live=False, line=10),
+        tags("Abcd", live=True, line=20),
+    ]
+
+    assert lines(assemble([facts])) == [[1, 20], [10]]

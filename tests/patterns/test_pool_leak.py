@@ -175,3 +175,14 @@ def test_a_cut_table_is_said_to_be_cut(finding: Judge, row: Row, table: Table) -
 
     assert judged.verdict is Verdict.NOT_ASSESSED
     assert "cut at 2 tags" in judged.because[0].says
+
+
+@pytest.mark.parametrize(("frees", "verdict"), [(40, Verdict.SUSPECTED), (4_000_000, Verdict.NOT_ASSESSED)])
+def test_a_large_unknown_tag_that_was_never_freed(
+    finding: Judge, row: Row, table: Table, frees: int, verdict: Verdict
+) -> None:
+    # An unsorted table without any !vm: only the counts speak
+    allocs = 5_215_076
+    tags = table(row("Abcd", allocs=allocs, frees=frees, outstanding=allocs - frees, bytes=208 * MB))
+
+    assert finding(ID, tags).verdict is verdict
