@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from poolsleuth.model.report import Report
-from poolsleuth.pipeline import Progress as ProgressCall
+from poolsleuth.reading import Progress as ProgressCall
 from poolsleuth.report.wording import clean, place_text
 
 STANDARD_OUTPUT = "-"

@@ -4,7 +4,11 @@ import re
 import struct
 from enum import StrEnum
 
+from poolsleuth.evidence.counters.pdh_text import looks_like_pdh_text
 from poolsleuth.evidence.debugger_log.decode import encoding_of
+from poolsleuth.evidence.poolmon_log import looks_like_poolmon_log
+from poolsleuth.evidence.poolmonx import looks_like_poolmonx
+from poolsleuth.evidence.tag_csv import looks_like_tag_csv
 
 
 class Content(StrEnum):
@@ -18,6 +22,9 @@ class Content(StrEnum):
     DRIVER = "driver"
     COUNTER_LOG = "counter-log"
     TRACE_OR_BLG = "trace-or-blg"
+    POOLMON = "poolmon"
+    POOLMONX = "poolmonx"
+    TAG_CSV = "tag-csv"
     ELF = "elf"
 
 
@@ -25,7 +32,6 @@ _TAG_LINE = re.compile(r"^[ ]?[^\s-][^\r\n]{0,3}?[ ]*-[ ]?[\w!<.+/\\]+[^\r\n]{0,
 _TAG_COMMENT = re.compile(r"^rem\b", re.MULTILINE | re.IGNORECASE)
 # A pool tag list is nothing but such lines; a log that quotes a few of them is still a log
 _TAG_LINES_SHARE = 0.6
-_PDH_TEXT = re.compile(r'^\ufeff?"?\((?:PDH-[CT]SV|[^()"\r\n]{0,60}(?:Time|Zeit|Heure)[^()"\r\n]{0,20}\)\(-?\d+\))')
 _ETW_BUFFER = (0x400, 0x1000000)  # sizes of an ETW buffer; .blg and .etl are both rows of them
 
 
@@ -45,12 +51,18 @@ def content_of(sample: bytes) -> Content:
             return content
     if _is_etw(sample):
         return Content.TRACE_OR_BLG
+    if looks_like_poolmonx(sample):
+        return Content.POOLMONX
     text = sample.decode(encoding_of(sample), errors="replace").lstrip("\ufeff")
     stripped = text.lstrip()
     if stripped.startswith("{") and '"schema"' in stripped[:4096]:
         return Content.REPORT
-    if _PDH_TEXT.match(stripped):
+    if looks_like_pdh_text(text):
         return Content.COUNTER_LOG
+    if looks_like_tag_csv(text):
+        return Content.TAG_CSV
+    if looks_like_poolmon_log(text):
+        return Content.POOLMON
     lines = [line for line in text.splitlines() if line.strip()]
     tags = len(_TAG_LINE.findall(text)) + len(_TAG_COMMENT.findall(text))
     if lines and _TAG_LINE.search(text) and tags >= _TAG_LINES_SHARE * len(lines):
@@ -74,8 +86,5 @@ REFUSALS = {
     Content.USER_DUMP: "it is a user-mode minidump, which holds nothing about kernel pool; a kernel dump (MEMORY.DMP)"
     " or a debugger log is needed",
     Content.DRIVER: "it is a driver or program file, which this version does not read yet",
-    Content.COUNTER_LOG: "it is a performance counter log in text form, which this version does not read yet",
-    Content.TRACE_OR_BLG: "it is an ETW trace or a binary counter log (.etl, .blg), which this version does not"
-    " read yet",
     Content.ELF: "it is an ELF file (a memory image of a virtual machine?), which this version does not read yet",
 }

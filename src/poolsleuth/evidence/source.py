@@ -9,8 +9,10 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from tempfile import TemporaryFile
+from typing import BinaryIO, Protocol
 
 import zstandard
 
@@ -49,12 +51,17 @@ class Readable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One thing to read: a file, or a member of a zip archive. ``size`` is what is stored, None when not known."""
+    """One thing to read: a file, or a member of a zip archive. ``size`` is what is stored, None when not known.
+
+    ``modified`` is the file's own time in UTC (its last change; a copy may have lost it), None for a zip's member,
+    whose time is local to an unknown place.
+    """
 
     name: str
     path: Path
     member: str | None
     size: int | None
+    modified: datetime | None = None
 
 
 class EvidenceStream(io.RawIOBase):
@@ -73,6 +80,11 @@ class EvidenceStream(io.RawIOBase):
         self._taken = 0  # bytes that came out so far, also those that no one has been given yet
         self._digest = hashlib.sha256()
         self.stopped: str | None = None
+
+    @property
+    def packed(self) -> bool:
+        """Whether the stream is unpacked on the way: it cannot be read twice."""
+        return self._packed
 
     @property
     def position(self) -> int:
@@ -181,7 +193,14 @@ def sources(path: str) -> list[Source]:
         raise InputError(f"{path}: it cannot be read ({_reason(error)})") from None
     if head in (_ZIP, _EMPTY_ZIP):
         return _members(path, place)
-    return [Source(path, place, None, status.st_size)]
+    return [Source(path, place, None, status.st_size, _time(status.st_mtime))]
+
+
+def _time(seconds: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def _reason(error: Exception) -> str:
@@ -238,3 +257,25 @@ def open_source(source: Source) -> Iterator[EvidenceStream]:
                 yield EvidenceStream(file, packed=False)
     except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise InputError(f"{source.name}: it cannot be read ({_reason(error)})") from error
+
+
+@contextmanager
+def random_access(source: Source, stream: EvidenceStream) -> Iterator[BinaryIO]:
+    """The whole content of a source as a file that can be sought in.
+
+    A packed one is unpacked into a temporary file first (``MAX_UNPACKED`` bytes at most; ``stream.stopped`` tells when
+    it ended early). The position of ``stream`` does not change for a plain file. Raises InputError when the temporary
+    file cannot be written.
+    """
+    if source.member is None and not stream.packed:
+        with source.path.open("rb") as file:
+            yield file
+        return
+    with TemporaryFile(prefix="poolsleuth-") as spool:
+        try:
+            while block := stream.read(_BLOCK):
+                spool.write(block)
+        except OSError as error:
+            raise InputError(f"it could not be unpacked into a temporary file ({_reason(error)})") from error
+        spool.seek(0)
+        yield spool

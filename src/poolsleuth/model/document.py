@@ -21,6 +21,7 @@ from poolsleuth.model.report import (
     ReportMachine,
     ReportProblem,
     ReportReason,
+    ReportSeries,
     ReportSystem,
     ReportTag,
     SessionPoolUse,
@@ -81,6 +82,7 @@ def _machine(machine: ReportMachine) -> dict[str, Any]:
         "tags": [_fields(tag) for tag in machine.tags],
         "conclusion": _fields(machine.conclusion) if machine.conclusion else None,
         "findings": [_finding(finding) for finding in machine.findings],
+        "series": [_series(series) for series in machine.series],
     }
 
 
@@ -102,6 +104,13 @@ def _finding(finding: ReportFinding) -> dict[str, Any]:
     return document
 
 
+def _series(series: ReportSeries) -> dict[str, Any]:
+    document = _fields(series)
+    document["trend"] = _fields(series.trend) if series.trend is not None else None
+    document["line"] = [list(end) for end in series.line]
+    return document
+
+
 def _fields(value: Any) -> dict[str, Any]:
     return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
 
@@ -111,6 +120,8 @@ def _plain(value: Any) -> Any:
         return _time_text(value)
     if isinstance(value, str):
         return str(value)
+    if isinstance(value, tuple):
+        return list(value)
     return value
 
 
@@ -274,6 +285,50 @@ def _read_machine(node: _Node) -> ReportMachine:
             lambda n: Conclusion(n["pattern"].text(), n["verdict"].one_of(Verdict), n["says"].text())
         ),
         findings=node["findings"].list(_read_finding),
+        series=node["series"].list(_read_series),
+    )
+
+
+def _read_series(node: _Node) -> ReportSeries:
+    series = ReportSeries(
+        name=node["name"].text(),
+        kind=node["kind"].text(),
+        unit=node["unit"].text(),
+        start=node["start"].time(),
+        seconds=node["seconds"].list(_Node.number),
+        values=node["values"].list(lambda n: n.optional(_Node.number)),
+        samples=node["samples"].integer(),
+        path=node["path"].optional(_Node.text),
+        pool=node["pool"].optional(_Node.text),
+        tag=node["tag"].optional(_Node.text),
+        session=node["session"].optional(_Node.integer),
+        process=node["process"].optional(_Node.text),
+        course=node["course"].optional(_Node.text),
+        says=node["says"].optional(_Node.text),
+        limit=node["limit"].optional(_Node.number),
+        trend=node["trend"].optional(_read_trend),
+        line=node["line"].list(_read_end),
+        utc=node["utc"].boolean(),
+    )
+    if len(series.seconds) != len(series.values):
+        raise node.fail("as many times as values")
+    return series
+
+
+def _read_end(node: _Node) -> tuple[float, float]:
+    ends = node.list(_Node.number)
+    if len(ends) != 2:
+        raise node.fail("a pair of numbers")
+    return ends[0], ends[1]
+
+
+def _read_trend(node: _Node) -> Trend:
+    return Trend(
+        bytes_per_hour=node["bytes_per_hour"].number(),
+        low=node["low"].number(),
+        high=node["high"].number(),
+        allocs_per_hour=node["allocs_per_hour"].optional(_Node.number),
+        limit_reached_at=node["limit_reached_at"].optional(_Node.time),
     )
 
 
@@ -322,15 +377,7 @@ def _read_finding(node: _Node) -> ReportFinding:
         against=node["against"].list(_read_reason),
         explains=node["explains"].list(_Node.text),
         next_steps=node["next_steps"].list(_Node.text),
-        trend=node["trend"].optional(
-            lambda n: Trend(
-                bytes_per_hour=n["bytes_per_hour"].number(),
-                low=n["low"].number(),
-                high=n["high"].number(),
-                allocs_per_hour=n["allocs_per_hour"].optional(_Node.number),
-                limit_reached_at=n["limit_reached_at"].optional(_Node.time),
-            )
-        ),
+        trend=node["trend"].optional(_read_trend),
     )
 
 

@@ -4,6 +4,7 @@ Sizes are bytes, times are UTC, ``None`` means "the input does not say" and is n
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,15 @@ class Fact:
 
     ``live`` tells a local kernel debugger (``lkd>``) from one on a dump or a remote target (``kd>``);
     ``command`` is the command as typed, where the log still shows it; ``address_bits`` is 32 or 64 where the
-    output prints kernel addresses. All three are None when the log does not show them.
+    output prints kernel addresses; ``at`` is the time of the capture in UTC. All are None when the input does not
+    show them.
     """
 
     where: Where
     live: bool | None = None
     command: str | None = None
     address_bits: int | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

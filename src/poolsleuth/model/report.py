@@ -137,6 +137,38 @@ class ReportTag:
     session: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSeries:
+    """One line of a chart: figures over time, down-sampled so that peaks and floors survive.
+
+    ``kind`` is "pool", "tag", "process", "load" or "counter"; ``unit`` is "bytes", "count", "percent", "seconds" or
+    "per second". ``seconds`` are counted from ``start``; a value that is missing is None. ``samples`` is the number
+    before down-sampling. ``course`` is what the figures do, in one word (see ``patterns.course``), ``says`` in one
+    sentence; both None when they were not judged. ``trend`` is the growth that was fitted, ``line`` its two ends
+    (seconds, value). ``limit`` is in the series' own unit. ``utc`` is False when the times are local and nothing says
+    the zone.
+    """
+
+    name: str
+    kind: str
+    unit: str
+    start: datetime
+    seconds: tuple[float, ...]
+    values: tuple[float | None, ...]
+    samples: int
+    path: str | None = None
+    pool: str | None = None
+    tag: str | None = None
+    session: int | None = None
+    process: str | None = None
+    course: str | None = None
+    says: str | None = None
+    limit: float | None = None
+    trend: Trend | None = None
+    line: tuple[tuple[float, float], ...] = ()
+    utc: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class Conclusion:
     """What it all comes to: the pattern that explains most, and one sentence a manager understands."""
@@ -157,6 +189,7 @@ class ReportMachine:
     tags: tuple[ReportTag, ...]
     conclusion: Conclusion | None
     findings: tuple[ReportFinding, ...]
+    series: tuple[ReportSeries, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from poolsleuth.evidence.debugger_log.output import ADDRESS, NUMBER, Block, BufferedOutput, Context, Output, integer
 from poolsleuth.evidence.debugger_log.output import address_bits as bits_of
@@ -38,7 +39,7 @@ class _Lookasides(BufferedOutput):
             end = following.start() if following else len(text)
             numbers = {name: _number(field.search(text, head.end(), end)) for name, field in _FIELDS.items()}
             lists.append(Lookaside(name=head.group("name").strip(), tag=_tag(head), **numbers))
-        totals = {
+        totals: dict[str, Any] = {
             name: Figure(integer(found.group(1)), block.where(found.start()))
             for name, found in ((name, total.search(text)) for name, total in _TOTALS.items())
             if found

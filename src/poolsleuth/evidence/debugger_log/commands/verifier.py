@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from itertools import zip_longest
+from typing import Any
 
 from poolsleuth.evidence.debugger_log.output import ADDRESS, Block, BufferedOutput, Context, Output, address_bits
 from poolsleuth.model.facts import Fact, Figure
@@ -50,7 +51,7 @@ class _Verifier(BufferedOutput):
         """One fact, when anything of the state was printed."""
         text = block.text
         level = _LEVEL.search(text)
-        counts: dict[str, Figure | None] = {}
+        counts: dict[str, Any] = {}
         starts = [level.start()] if level else []
         for name, expression in _COUNT.items():
             found = expression.search(text)

@@ -1,0 +1,1 @@
+"""Performance counter logs: binary (.blg) and text (CSV, TSV)."""

@@ -1,0 +1,217 @@
+"""From paths to facts: opens each input, finds out what it is, and hands it to its reader."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+
+from poolsleuth.evidence.counters.blg.reader import BlgReader
+from poolsleuth.evidence.counters.log import CounterReader, SeriesCollector, Wanted
+from poolsleuth.evidence.counters.pdh_text import PdhTextReader
+from poolsleuth.evidence.debugger_log.bounded import BoundedFacts
+from poolsleuth.evidence.debugger_log.reader import LogReader
+from poolsleuth.evidence.poolmon_log import read_poolmon_log
+from poolsleuth.evidence.poolmonx import read_poolmonx
+from poolsleuth.evidence.pooltags import parse_pool_tags
+from poolsleuth.evidence.recognise import REFUSALS, Content, content_of
+from poolsleuth.evidence.report import read_report
+from poolsleuth.evidence.source import SAMPLE_BYTES, EvidenceStream, Source, open_source, random_access, sources
+from poolsleuth.evidence.tag_csv import read_tag_csv
+from poolsleuth.model.errors import InputError
+from poolsleuth.model.facts import Fact, Problem, Where
+from poolsleuth.model.report import InputKind, Report, ReportInput
+from poolsleuth.model.series import CounterPath, LogSpan
+from poolsleuth.windows.counters import is_wanted
+
+MAX_POOL_TAGS_BYTES = 64 << 20
+MAX_HOSTS = 500  # machines named by one counter log
+
+Progress = Callable[[str, int, int | None], None]
+"""Called while an input is read: its name, bytes read so far, bytes in all (None when not known)."""
+
+
+def wanted_for_diagnosis(path: CounterPath) -> bool:
+    """Whether the diagnosis needs this counter's values."""
+    return is_wanted(path.object, path.instance, path.counter)
+
+
+@dataclass(slots=True)
+class Read:
+    """What came out of all inputs; ``inputs`` and ``facts`` are of equal length."""
+
+    inputs: list[ReportInput] = field(default_factory=list)
+    facts: list[tuple[Fact, ...]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    reports: list[tuple[int, Report]] = field(default_factory=list)
+
+
+def read_all(
+    paths: Iterable[str | PathLike[str]], progress: Progress | None, wanted: Wanted = wanted_for_diagnosis
+) -> Read:
+    """Read every input once. Bad input never raises: it stands in the problems. ``wanted`` chooses the counters of
+    counter logs whose values are kept."""
+    result = Read()
+    for path in dict.fromkeys(fspath(path) for path in paths):
+        try:
+            found = sources(path)
+        except InputError as error:
+            result.inputs.append(ReportInput(path, None, None, None))
+            result.facts.append(())
+            result.problems.append(Problem(str(error), Where(len(result.inputs) - 1)))
+            continue
+        for source in found:
+            _Input(source, len(result.inputs), wanted, progress).read_into(result)
+    return result
+
+
+@contextmanager
+def open_counter_log(
+    source: Source,
+    stream: EvidenceStream,
+    content: Content,
+    input_index: int,
+    wanted: Wanted,
+    progress: Progress | None = None,
+) -> Iterator[CounterReader]:
+    """The reader of a counter log that is open. Raises InputError when it is none."""
+
+    def report_progress(position: int) -> None:
+        if progress is not None:
+            progress(source.name, position, source.size)
+
+    if content is Content.COUNTER_LOG:
+        yield PdhTextReader(stream, input_index, wanted, lambda: report_progress(stream.position))
+        return
+    with random_access(source, stream) as file:
+        yield BlgReader(file, input_index, wanted, report_progress)
+
+
+class _Input:
+    """One input while it is read."""
+
+    def __init__(self, source: Source, index: int, wanted: Wanted, progress: Progress | None) -> None:
+        self._source = source
+        self._index = index
+        self._wanted = wanted
+        self._progress = progress
+        self._problems: list[Problem] = []
+        self._kind: InputKind | None = None
+
+    def read_into(self, result: Read) -> None:
+        """Read it, and add what came out."""
+        facts: tuple[Fact, ...] = ()
+        digest: str | None = None
+        try:
+            with open_source(self._source) as stream:
+                try:
+                    facts = self._read(stream, result)
+                except InputError as error:
+                    self._problem(str(error))
+                except Exception as error:  # the one place where a defect of ours must not lose the other inputs
+                    self._problem(f"it could not be read (internal error: {error!r})")
+                if stream.stopped is not None:
+                    self._problem(stream.stopped, Where(self._index, offset=stream.position))
+                digest = stream.sha256()
+        except InputError as error:
+            self._problems.append(Problem(str(error), Where(self._index)))
+        result.inputs.append(ReportInput(self._source.name, self._kind, self._source.size, digest))
+        result.facts.append(facts)
+        result.problems += self._problems
+
+    def _problem(self, says: str, where: Where | None = None) -> None:
+        self._problems.append(Problem(f"{self._source.name}: {says}", where or Where(self._index)))
+
+    def _read(self, stream: EvidenceStream, result: Read) -> tuple[Fact, ...]:
+        sample = stream.peek(SAMPLE_BYTES)
+        if not sample and stream.stopped is None:
+            raise InputError("it is empty")
+        content = content_of(sample)
+        if content in REFUSALS:
+            self._kind = _REFUSED_KINDS.get(content)
+            self._problem(REFUSALS[content])
+            return ()
+        if content is Content.REPORT:
+            result.reports.append((self._index, read_report(stream)))
+            self._kind = InputKind.REPORT
+            return ()
+        if content is Content.POOL_TAGS:
+            data = stream.read(MAX_POOL_TAGS_BYTES)
+            self._kind = InputKind.POOL_TAGS
+            return (parse_pool_tags(data.decode("utf-8", errors="replace"), self._index),)
+        if content in (Content.COUNTER_LOG, Content.TRACE_OR_BLG):
+            return self._counter_log(stream, content)
+        if content in _TAG_TABLES:
+            facts = _TAG_TABLES[content](
+                stream, self._index, self._source.modified, self._problems, lambda: self._advance(stream)
+            )
+            self._kind = InputKind.POOLMON_LOG
+            return tuple(facts)
+        return self._debugger_log(stream)
+
+    def _advance(self, stream: EvidenceStream) -> None:
+        if self._progress is not None:
+            self._progress(self._source.name, stream.position, self._source.size)
+
+    def _counter_log(self, stream: EvidenceStream, content: Content) -> tuple[Fact, ...]:
+        collector = SeriesCollector()
+        with open_counter_log(self._source, stream, content, self._index, self._wanted, self._progress) as reader:
+            try:
+                for row in reader.rows():
+                    collector.add(row)
+            finally:
+                self._problems += reader.problems
+        self._kind = InputKind.COUNTER_LOG
+        where = Where(self._index)
+        series = collector.series(reader, where)
+        hosts = dict.fromkeys(path.host for path in reader.columns if path.host is not None)
+        span = LogSpan(
+            where=where,
+            hosts=tuple(hosts)[:MAX_HOSTS],
+            samples=collector.rows,
+            series=reader.series,
+            first=collector.first,
+            last=collector.last,
+        )
+        if not series:
+            self._problem(
+                "it is a counter log, but holds none of the counters that the diagnosis needs"
+                " (\\Memory\\Pool Nonpaged Bytes, \\Memory\\Pool Paged Bytes); `poolsleuth collect` prints how to"
+                " record them"
+            )
+            return ()
+        return (*reader.facts, span, *series)
+
+    def _debugger_log(self, stream: EvidenceStream) -> tuple[Fact, ...]:
+        reader = LogReader(self._index, lambda _: self._advance(stream))
+        kept = BoundedFacts()
+        for fact in reader.read(stream):
+            kept.add(fact)
+        self._problems += reader.problems
+        for name, count in kept.dropped.items():
+            self._problem(
+                f"the log is so long that {count:,} facts of kind {name} were left out, evenly spread; the first and"
+                " the last are kept"
+            )
+        facts = kept.facts()
+        if not facts:
+            if reader.outputs:
+                raise InputError(
+                    "it holds the beginning of a debugger output ("
+                    + ", ".join(sorted(reader.outputs))
+                    + ") but no figure that can be used; paste the whole output"
+                )
+            raise InputError(
+                "no output of a debugger command was recognised in it; give the text of `!vm`, `!poolused` and so on,"
+                " with their headers"
+            )
+        only_poolmon = set(reader.outputs) == {"poolmon"}
+        self._kind = InputKind.POOLMON_LOG if only_poolmon else InputKind.DEBUGGER_LOG
+        return facts
+
+
+_REFUSED_KINDS = {Content.DRIVER: InputKind.DRIVER, Content.CRASH_DUMP: InputKind.CRASH_DUMP}
+_TAG_TABLES = {
+    Content.POOLMON: read_poolmon_log,
+    Content.POOLMONX: read_poolmonx,
+    Content.TAG_CSV: read_tag_csv,
+}
