@@ -89,7 +89,7 @@ def check_finding(finding: Node, inputs: int) -> None:
 
 
 def check_machine(machine: Node, inputs: int) -> None:
-    keys(machine, "name inputs system pools tags conclusion findings")
+    keys(machine, "name inputs system pools tags conclusion findings series")
     text_or_null(machine["name"])
     assert machine["inputs"]
     assert all(0 <= index < inputs for index in machine["inputs"])
@@ -109,7 +109,7 @@ def check_machine(machine: Node, inputs: int) -> None:
         assert all(re.fullmatch(r"0x[0-9a-f]+", parameter) for parameter in system["bugcheck"]["parameters"])
     keys(machine["pools"], "nonpaged paged sessions")
     for pool in (machine["pools"]["nonpaged"], machine["pools"]["paged"]):
-        keys(pool, "used_bytes limit_bytes limit_source tagged_bytes failures", extra="printed_max_bytes")
+        keys(pool, "used_bytes limit_bytes limit_source tagged_bytes failures", extra="printed_max_bytes tags_complete")
         for name in set(pool) - {"limit_source"}:
             size_or_null(pool[name])
         assert (pool["limit_bytes"] is None) == (pool["limit_source"] is None)

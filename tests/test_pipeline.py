@@ -102,7 +102,6 @@ def test_bad_inputs_beside_a_good_one(tmp_path: Path) -> None:
         (b"PAGEDU64" + bytes(8192), InputKind.CRASH_DUMP, "crash dump"),
         (b"MDMP" + bytes(64), None, "user-mode"),
         (b"MZ" + bytes(126), InputKind.DRIVER, "driver"),
-        (b'"(PDH-CSV 4.0) (UTC)(0)","\\\\SRV\\Memory\\Pool Paged Bytes"\n', InputKind.COUNTER_LOG, "counter log"),
     ],
 )
 def test_what_cannot_be_read_is_said(tmp_path: Path, content: bytes, kind: InputKind | None, says: str) -> None:
@@ -220,7 +219,7 @@ def test_an_input_that_breaks_a_reader_does_not_end_the_run(monkeypatch: pytest.
     def broken(text: str, index: int) -> None:
         raise KeyError("a defect")
 
-    monkeypatch.setattr(pipeline, "parse_pool_tags", broken)
+    monkeypatch.setattr(reading, "parse_pool_tags", broken)
 
     report = diagnose([listed, UNTAGGED])
 

@@ -17,16 +17,28 @@ from poolsleuth.model.report import (
     ReportTag,
     SessionPoolUse,
 )
-from poolsleuth.model.tags import PoolKind, TagRow
+from poolsleuth.model.tags import Completeness, PoolKind, TagRow
 from poolsleuth.patterns.attribution import Attribution
 from poolsleuth.patterns.conclusion import conclude
+from poolsleuth.patterns.courses import Courses
 from poolsleuth.patterns.pattern import Evidence
+from poolsleuth.patterns.report_series import Asked, AskedTag, report_series
 from poolsleuth.patterns.views import PoolState, PoolStates, SessionStates, TagView
 from poolsleuth.windows import bugchecks
 
+_COMPLETE: dict[Completeness | None, bool] = {Completeness.COMPLETE: True, Completeness.CUT: False}
 
-def compose_machine(machine: Machine, evidence: Evidence, findings: Sequence[Finding]) -> ReportMachine:
-    """Everything the report says about one computer."""
+
+def compose_machine(
+    machine: Machine,
+    evidence: Evidence,
+    findings: Sequence[Finding],
+    asked: Asked | None = None,
+    asked_tag: AskedTag | None = None,
+) -> ReportMachine:
+    """Everything the report says about one computer. ``asked`` and ``asked_tag`` choose counters and tags whose series
+    are shown beside those that matter."""
+    courses: Courses | None = evidence.one(Courses)
     tags: TagView | None = evidence.one(TagView)
     return ReportMachine(
         name=machine.system.name,
@@ -36,6 +48,7 @@ def compose_machine(machine: Machine, evidence: Evidence, findings: Sequence[Fin
         tags=_tags(tags, evidence.one(Attribution)),
         conclusion=conclude(findings),
         findings=tuple(_finding(finding) for finding in findings),
+        series=report_series(courses, evidence.one(PoolStates), asked, asked_tag) if courses is not None else (),
     )
 
 
@@ -88,6 +101,7 @@ def _pool(kind: PoolKind, state: PoolState | None, tags: TagView | None) -> Pool
         printed_max_bytes=state.printed_max.value if state is not None and state.printed_max is not None else None,
         tagged_bytes=tagged[0] if tagged is not None else None,
         failures=state.failures.value if state is not None and state.failures is not None else None,
+        tags_complete=_COMPLETE.get(tags.completeness.get(kind)) if tags is not None else None,
     )
 
 

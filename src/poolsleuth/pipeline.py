@@ -7,13 +7,14 @@ from os import PathLike, fspath
 from poolsleuth import __version__
 from poolsleuth.compose import compose_machine
 from poolsleuth.fusion.machines import MAX_MACHINES, assemble
+from poolsleuth.fusion.reported import ReportedMachine, facts_of_report
 from poolsleuth.model.facts import Problem
-from poolsleuth.model.finding import Finding
+from poolsleuth.model.finding import Finding, Verdict
 from poolsleuth.model.machine import Machine
 from poolsleuth.model.report import Report, ReportFinding, ReportMachine, ReportProblem, ReportReason
 from poolsleuth.model.tags import TagDescription, TagDescriptions
 from poolsleuth.patterns.pattern import Evidence, Pattern, all_patterns, not_assessed, run
-from poolsleuth.reading import Progress, read_all
+from poolsleuth.reading import EVERYTHING, Progress, Selection, read_all
 
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 """One path, or several."""
@@ -25,29 +26,38 @@ def read(paths: Paths, *, progress: Progress | None = None) -> tuple[tuple[Machi
     return assemble(result.facts), tuple(result.problems)
 
 
-def diagnose(paths: Paths, *, pooltags: str | PathLike[str] | None = None, progress: Progress | None = None) -> Report:
+def diagnose(
+    paths: Paths,
+    *,
+    pooltags: str | PathLike[str] | None = None,
+    progress: Progress | None = None,
+    selection: Selection = EVERYTHING,
+) -> Report:
     """Diagnose some inputs together. Bad input never raises: it stands in the report's ``problems``.
 
     ``pooltags`` is the path of a pooltag.txt (also recognised among ``paths``). ``Report.machines`` is empty when no
-    input could be used.
+    input could be used. ``selection`` bounds the time that is looked at, and asks for series to be shown.
     """
-    result = read_all([*_names(paths), *(_names(pooltags) if pooltags is not None else [])], progress)
+    result = read_all([*_names(paths), *(_names(pooltags) if pooltags is not None else [])], progress, selection)
     if len(result.inputs) == 1 and result.reports:
         return result.reports[0][1]  # a report alone is shown as it was written
     descriptions = [d for facts in result.facts for f in facts if isinstance(f, TagDescriptions) for d in f.entries]
-    found = assemble(result.facts)
+    reported = {index: facts_of_report(report, index) for index, report in result.reports}
+    lists = [part for index, facts in enumerate(result.facts) for part in reported.get(index, [list(facts)])]
+    found = assemble(lists, one_each=all(len(parts) <= 1 for parts in reported.values()))
     if len(found) >= MAX_MACHINES:
         result.problems.append(
             Problem(f"more than {MAX_MACHINES} machines seem to speak here: the others are left out")
         )
-    machines = [(machine.inputs[0], _diagnose_machine(machine, descriptions, result.problems)) for machine in found]
     inputs = list(result.inputs)
-    problems = [_report_problem(problem) for problem in result.problems]
+    offsets: dict[int, int] = {}
+    problems: list[ReportProblem] = []
     for index, report in result.reports:
-        offset = len(inputs)
+        offsets[index] = len(inputs)
         inputs += report.inputs
-        machines += [(index, _shifted(machine, offset, index)) for machine in report.machines]
-        problems += [replace(p, input=None if p.input is None else p.input + offset) for p in report.problems]
+        problems += [replace(p, input=None if p.input is None else p.input + offsets[index]) for p in report.problems]
+    machines = [(m.inputs[0], _report_machine(m, offsets, descriptions, result.problems, selection)) for m in found]
+    problems = [*(_report_problem(problem) for problem in result.problems), *problems]
     machines.sort(key=lambda item: item[0])  # in the order of the inputs; within one, as they stand in it
     machines_in_order = tuple(machine for _, machine in machines)
     return Report(tool_version=__version__, inputs=tuple(inputs), machines=machines_in_order, problems=tuple(problems))
@@ -59,14 +69,43 @@ def _names(paths: Paths) -> list[str]:
     return [fspath(path) for path in paths]
 
 
+def _report_machine(
+    machine: Machine,
+    offsets: dict[int, int],
+    descriptions: Sequence[TagDescription],
+    problems: list[Problem],
+    selection: Selection,
+) -> ReportMachine:
+    """A machine judged; one that only a report speaks of stays as that report has it."""
+    told = list(machine.all(ReportedMachine))
+    if len(told) == 1 and machine.inputs == (told[0].where.input,):
+        return _shifted(told[0].machine, offsets[told[0].where.input], told[0].where.input)
+    judged = _diagnose_machine(machine, descriptions, problems, selection)
+    if not told:
+        return judged
+    # What the reports found from outputs that are not at hand any more stands, unless it was judged anew
+    open_now = {f.pattern for f in judged.findings if f.verdict is Verdict.NOT_ASSESSED}
+    kept: dict[str, tuple[ReportFinding, ...]] = {}
+    for fact in told:
+        shifted = _shifted(fact.machine, offsets[fact.where.input], fact.where.input)
+        for pattern in open_now:
+            holding = tuple(f for f in shifted.findings if f.pattern == pattern and f.holds)
+            kept[pattern] = holding or kept.get(pattern, ())
+    kept = {pattern: findings for pattern, findings in kept.items() if findings}
+    findings = [f for f in judged.findings if f.pattern not in kept]
+    return replace(judged, findings=(*findings, *(f for holding in kept.values() for f in holding)))
+
+
 def _diagnose_machine(
-    machine: Machine, descriptions: Sequence[TagDescription], problems: list[Problem]
+    machine: Machine, descriptions: Sequence[TagDescription], problems: list[Problem], selection: Selection
 ) -> ReportMachine:
     evidence = Evidence(machine, descriptions)
     findings: list[Finding] = []
     for pattern in all_patterns():
         findings += _judge(pattern, evidence, problems)
-    return compose_machine(machine, evidence, findings)
+    asked = selection.asks_for if selection.counters else None
+    asked_tag = selection.asks_for_tag if selection.tags else None
+    return compose_machine(machine, evidence, findings, asked, asked_tag)
 
 
 def _judge(pattern: Pattern, evidence: Evidence, problems: list[Problem]) -> tuple[Finding, ...]:

@@ -1,11 +1,14 @@
 """From paths to facts: opens each input, finds out what it is, and hands it to its reader."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from os import PathLike, fspath
 
 from poolsleuth.evidence.counters.blg.reader import BlgReader
+from poolsleuth.evidence.counters.capture import captures
 from poolsleuth.evidence.counters.log import CounterReader, SeriesCollector, Wanted
 from poolsleuth.evidence.counters.pdh_text import PdhTextReader
 from poolsleuth.evidence.debugger_log.bounded import BoundedFacts
@@ -17,6 +20,7 @@ from poolsleuth.evidence.recognise import REFUSALS, Content, content_of
 from poolsleuth.evidence.report import read_report
 from poolsleuth.evidence.source import SAMPLE_BYTES, EvidenceStream, Source, open_source, random_access, sources
 from poolsleuth.evidence.tag_csv import read_tag_csv
+from poolsleuth.evidence.time_window import within
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.facts import Fact, Problem, Where
 from poolsleuth.model.report import InputKind, Report, ReportInput
@@ -30,9 +34,49 @@ Progress = Callable[[str, int, int | None], None]
 """Called while an input is read: its name, bytes read so far, bytes in all (None when not known)."""
 
 
-def wanted_for_diagnosis(path: CounterPath) -> bool:
-    """Whether the diagnosis needs this counter's values."""
-    return is_wanted(path.object, path.instance, path.counter)
+@dataclass(frozen=True, slots=True)
+class Selection:
+    r"""What of the evidence over time is looked at.
+
+    ``counters`` and ``tags`` are patterns (``*`` any characters, ``?`` one; case does not matter in counters) of what
+    is shown beside what the diagnosis needs. ``since`` and ``until`` are seconds since 1970 UTC, None for no bound.
+    """
+
+    counters: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    since: float | None = None
+    until: float | None = None
+
+    def asks_for(self, path: CounterPath) -> bool:
+        """Whether a counter was asked for by name: with its host, without it, or by the counter's own name."""
+        whole = path.text.casefold()
+        without_host = CounterPath(None, path.object, path.instance, path.counter).text.casefold()
+        names = (whole, without_host, path.counter.casefold())
+        return any(_glob(pattern.casefold()).fullmatch(name) for pattern in self.counters for name in names)
+
+    def asks_for_tag(self, tag: str) -> bool:
+        """Whether a tag was asked for."""
+        return any(_glob(pattern.rstrip()).fullmatch(tag) for pattern in self.tags)
+
+    def wants(self, path: CounterPath) -> bool:
+        """Whether a counter's values are needed, for the diagnosis or because they were asked for."""
+        return is_wanted(path.object, path.instance, path.counter) or self.asks_for(path)
+
+    def covers(self, time: float) -> bool:
+        """Whether a time lies within the bounds. A time that is not known (NaN) does not when there is a bound."""
+        return not (self.since is not None and not time >= self.since) and not (
+            self.until is not None and not time <= self.until
+        )
+
+
+EVERYTHING = Selection()
+
+
+@cache
+def _glob(pattern: str) -> re.Pattern[str]:
+    """Only ``*`` and ``?`` are special: brackets are common in the names of network cards."""
+    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in re.sub(r"\*+", "*", pattern))
+    return re.compile("".join(parts), re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -46,10 +90,9 @@ class Read:
 
 
 def read_all(
-    paths: Iterable[str | PathLike[str]], progress: Progress | None, wanted: Wanted = wanted_for_diagnosis
+    paths: Iterable[str | PathLike[str]], progress: Progress | None, selection: Selection = EVERYTHING
 ) -> Read:
-    """Read every input once. Bad input never raises: it stands in the problems. ``wanted`` chooses the counters of
-    counter logs whose values are kept."""
+    """Read every input once. Bad input never raises: it stands in the problems."""
     result = Read()
     for path in dict.fromkeys(fspath(path) for path in paths):
         try:
@@ -60,7 +103,7 @@ def read_all(
             result.problems.append(Problem(str(error), Where(len(result.inputs) - 1)))
             continue
         for source in found:
-            _Input(source, len(result.inputs), wanted, progress).read_into(result)
+            _Input(source, len(result.inputs), selection, progress).read_into(result)
     return result
 
 
@@ -89,10 +132,10 @@ def open_counter_log(
 class _Input:
     """One input while it is read."""
 
-    def __init__(self, source: Source, index: int, wanted: Wanted, progress: Progress | None) -> None:
+    def __init__(self, source: Source, index: int, selection: Selection, progress: Progress | None) -> None:
         self._source = source
         self._index = index
-        self._wanted = wanted
+        self._selection = selection
         self._progress = progress
         self._problems: list[Problem] = []
         self._kind: InputKind | None = None
@@ -145,8 +188,8 @@ class _Input:
                 stream, self._index, self._source.modified, self._problems, lambda: self._advance(stream)
             )
             self._kind = InputKind.POOLMON_LOG
-            return tuple(facts)
-        return self._debugger_log(stream)
+            return within(facts, self._selection.covers)
+        return within(self._debugger_log(stream), self._selection.covers)
 
     def _advance(self, stream: EvidenceStream) -> None:
         if self._progress is not None:
@@ -154,10 +197,13 @@ class _Input:
 
     def _counter_log(self, stream: EvidenceStream, content: Content) -> tuple[Fact, ...]:
         collector = SeriesCollector()
-        with open_counter_log(self._source, stream, content, self._index, self._wanted, self._progress) as reader:
+        with open_counter_log(
+            self._source, stream, content, self._index, self._selection.wants, self._progress
+        ) as reader:
             try:
                 for row in reader.rows():
-                    collector.add(row)
+                    if self._selection.covers(row.time):
+                        collector.add(row)
             finally:
                 self._problems += reader.problems
         self._kind = InputKind.COUNTER_LOG
@@ -179,7 +225,7 @@ class _Input:
                 " record them"
             )
             return ()
-        return (*reader.facts, span, *series)
+        return (*reader.facts, span, *captures(series, where), *series)
 
     def _debugger_log(self, stream: EvidenceStream) -> tuple[Fact, ...]:
         reader = LogReader(self._index, lambda _: self._advance(stream))

@@ -1,7 +1,10 @@
 """Reports for the renderers: one full of everything, one healthy, one hostile, one of several machines, one huge."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -18,6 +21,7 @@ from poolsleuth.model.report import (
     ReportMachine,
     ReportProblem,
     ReportReason,
+    ReportSeries,
     ReportSystem,
     ReportTag,
     SessionPoolUse,
@@ -357,3 +361,147 @@ def huge_report() -> Report:
 def many_tags_report() -> Report:
     """One machine with 200,000 tag rows."""
     return make_many(1, 200_000)
+
+
+# ---- series over time ------------------------------------------------------------------------------------------
+
+DAY = 86_400.0
+CHART_START = datetime(2008, 3, 22, 6, 0, tzinfo=UTC)
+
+
+def wave(samples: int, seconds: float, base: float, rise: float, swing: float, turn: int = 0) -> tuple[float, ...]:
+    """A daily rhythm on a level that rises in all by ``rise``, with a little even noise."""
+    return tuple(
+        round(
+            base
+            + rise * i / max(1, samples - 1)
+            + swing * math.sin(2 * math.pi * (i * seconds / max(1, samples - 1) / DAY + turn / 7))
+            + swing * 0.1 * ((i * 7919 + turn * 31) % 101 - 50) / 50
+        )
+        for i in range(samples)
+    )
+
+
+def make_series(name: str, kind: str, unit: str, values: Sequence[float | None], **more: Any) -> ReportSeries:
+    """A series of four days, evenly sampled."""
+    return ReportSeries(
+        name=name,
+        kind=kind,
+        unit=unit,
+        start=CHART_START,
+        seconds=tuple(i * 4 * DAY / max(1, len(values) - 1) for i in range(len(values))),
+        values=tuple(values),
+        samples=len(values),
+        **more,
+    )
+
+
+def make_chart_series() -> tuple[ReportSeries, ...]:
+    """What a machine with a leak shows: pools with a limit and a forecast, tags, processes, load."""
+    mb = KB * KB
+    nonpaged = wave(360, 4 * DAY, 78 * mb, 34 * mb, 2.2 * mb)
+    gap = (*nonpaged[:200], *(None,) * 18, *nonpaged[218:])
+    reach = datetime(2008, 3, 27, 12, 0, tzinfo=UTC)
+    trend = Trend(bytes_per_hour=0.354 * mb, low=0.3 * mb, high=0.4 * mb, limit_reached_at=reach)
+    pools = (
+        make_series(
+            "Nonpaged pool",
+            "pool",
+            "bytes",
+            gap,
+            pool="nonpaged",
+            course="leak",
+            says="Grows by 362.5 KB per hour and never came down in four days.",
+            limit=float(127_944 * KB),
+            trend=trend,
+            line=((0.0, 76.0 * mb), (4 * DAY, 110.0 * mb)),
+        ),
+        make_series(
+            "Paged pool",
+            "pool",
+            "bytes",
+            wave(360, 4 * DAY, 62 * mb, 0, 9 * mb, 2),
+            pool="paged",
+            course="load",
+            says="Rises by day and comes back down by night: the floor stays at 52.0 MB.",
+            limit=float(155_648 * KB),
+        ),
+    )
+    tags = tuple(
+        make_series(
+            name,
+            "tag",
+            "bytes",
+            wave(360, 4 * DAY, base * mb, rise * mb, swing * mb, n),
+            tag=name,
+            pool="nonpaged",
+            course=course,
+            says=says,
+        )
+        for n, (name, base, rise, swing, course, says) in enumerate(
+            (
+                ("Thre", 22, 21, 0.3, "leak", "Grows by 224.0 KB per hour; the floor rises each night."),
+                ("None", 30, 9, 0.5, "steps", "Grows in steps, one each night at 02:00."),
+                ("File", 11, 0, 3, "load", "Comes back down each night."),
+                ("MmCm", 17.6, 0, 0, "steady", None),
+            )
+        )
+    )
+    handles = tuple(
+        make_series(name, "process", "count", wave(360, 4 * DAY, base, rise, swing, n), process=name, course=course)
+        for n, (name, base, rise, swing, course) in enumerate(
+            (("svchost.exe (1044)", 2100, 5200, 120, "leak"), ("lsass.exe (512)", 1700, 0, 160, "load"))
+        )
+    )
+    load = (
+        make_series("Server\\Bytes Total/sec", "load", "per second", wave(360, 4 * DAY, 4e6, 0, 3.4e6)),
+        make_series("Processor(_Total)\\% Processor Time", "load", "percent", wave(360, 4 * DAY, 40, 0, 30)),
+    )
+    return (*pools, *tags, *handles, *load)
+
+
+@pytest.fixture(scope="session")
+def charted_report() -> Report:
+    """One machine with a leak over four days: a limit, a trend, a forecast, a gap, and every kind of series."""
+    return replace(FULL, machines=(replace(MACHINE, series=make_chart_series()),))
+
+
+@pytest.fixture(scope="session")
+def evil_chart_report() -> Report:
+    """Series whose every text is an attack and whose figures are absurd."""
+    evil = make_series(EVIL, EVIL, EVIL, (1.0, 2.0, None, 5.0), says=EVIL, course=EVIL, path=EVIL)
+    trend = Trend(bytes_per_hour=1e308, low=-1e308, high=1e308, limit_reached_at=datetime.max.replace(tzinfo=UTC))
+    absurd = (
+        evil,
+        replace(evil, kind="pool", unit="bytes", limit=1e308, trend=trend, line=((-1e308, 1e308), (1e308, -1e308))),
+        replace(evil, kind="tag", unit="count", values=(1e308, -1e308, 10**400, math.nan)),
+        replace(evil, kind="tag", unit="count", values=(-5e23, 5e23, 0.0, 0.0), limit=-1.0, line=((0.0, 1.0),)),
+        replace(evil, kind="load", unit="seconds", seconds=(-1e308, 1e308, 10**400, math.inf)),
+        replace(evil, kind="load", unit="percent", seconds=(9.0, 3.0, 3.0, 1.0), values=(1e-300, 0.0, -1e-300, 5e-324)),
+        replace(evil, kind="counter", unit="bytes", start=datetime.max.replace(tzinfo=UTC)),
+        replace(evil, kind="counter", unit="bytes", start=datetime(1, 1, 1, tzinfo=UTC)),  # before 1970
+        replace(evil, kind="process", unit="count", values=(None,) * 4),
+        replace(evil, kind="process", unit="count", seconds=(), values=()),
+        replace(evil, kind="process", unit="bytes", seconds=(0.0,), values=(7.0,), utc=False, course="leak"),
+    )
+    return replace(FULL, machines=(replace(MACHINE, series=absurd),))
+
+
+@pytest.fixture(scope="session")
+def long_series_report() -> Report:
+    """60 series of 100,000 samples each, with gaps."""
+    values = wave(100_000, 4 * DAY, 3e7, 4e6, 5e5)
+    holed = tuple(None if i % 5000 < 300 else value for i, value in enumerate(values))
+    first = make_series("Nonpaged pool", "pool", "bytes", values, says="Grows.", course="leak")
+    more = tuple(
+        replace(first, name=f"T{i:03}", kind="tag" if i % 2 else "counter", values=holed if i % 3 else values)
+        for i in range(59)
+    )
+    return replace(FULL, machines=(replace(MACHINE, series=(first, *more)),))
+
+
+@pytest.fixture(scope="session")
+def huge_chart_report(huge_report: Report) -> Report:
+    """500 machines of ten series each."""
+    series = make_chart_series()
+    return replace(huge_report, machines=tuple(replace(m, series=series) for m in huge_report.machines))

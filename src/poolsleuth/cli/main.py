@@ -5,9 +5,11 @@ import sys
 import click
 
 from poolsleuth import __version__
+from poolsleuth.cli.collect import collect
 from poolsleuth.cli.diagnose import diagnose
 from poolsleuth.cli.limits import limits
 from poolsleuth.cli.tags import tags
+from poolsleuth.cli.trend import trend
 from poolsleuth.model.errors import PoolsleuthError
 
 UNUSABLE = 2
@@ -22,6 +24,8 @@ def cli() -> None:
 
 
 cli.add_command(diagnose)
+cli.add_command(trend)
+cli.add_command(collect)
 cli.add_command(tags)
 cli.add_command(limits)
 

@@ -36,26 +36,37 @@ def check_target(target: str | None, inputs: Iterable[str], *, force: bool, opti
         raise click.UsageError(f"{option} {target}: the folder {path.parent} does not exist")
 
 
-def write_target(target: str, text: str) -> None:
-    """Write to standard output or to a file; a file appears only when it is complete."""
-    data = text.encode("utf-8", errors="replace")
+def write_target(target: str, text: str | Iterable[str]) -> None:
+    """Write text, whole or in pieces, to standard output or to a file; a file appears only when it is complete."""
+    pieces = [text] if isinstance(text, str) else text
+    write_target_bytes(target, (piece.encode("utf-8", errors="replace") for piece in pieces))
+
+
+def write_target_bytes(target: str, data: bytes | Iterable[bytes]) -> None:
+    """The same with bytes."""
+    pieces = [data] if isinstance(data, bytes) else data
     if target == STANDARD_OUTPUT:
         sys.stdout.flush()
-        sys.stdout.buffer.write(data)
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
         return
     path = Path(target)
-    if path.exists() and not path.is_file():
-        path.write_bytes(data)  # a device such as /dev/null cannot be replaced
-        return
     try:
+        if path.exists() and not path.is_file():
+            with path.open("wb") as device:  # a device such as /dev/null cannot be replaced
+                device.writelines(pieces)
+            return
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)
-        Path(temporary).replace(path)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.writelines(pieces)
+            mask = os.umask(0)
+            os.umask(mask)
+            Path(temporary).chmod(0o666 & ~mask)
+            Path(temporary).replace(path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
     except OSError as error:
         raise click.ClickException(f"{target} could not be written: {error.strerror or error}") from error
 

@@ -13,17 +13,17 @@ from poolsleuth.model.facts import Fact, Figure, Where
 from poolsleuth.model.tags import Completeness, PoolKind, PoolmonMemory, TagRow, TagTable
 
 MAX_ROWS = 100_000  # of one screen: a system has some thousand tags
-_WRAP = 1 << 32
-_HEADER_CHARS = 1_000  # in which both header lines of a screen stand, also double spaced and wrapped
+WRAP = 1 << 32
+HEADER_CHARS = 1_000  # in which both header lines of a screen stand, also double spaced and wrapped
 
 _MEMORY = re.compile(r"^[ ]*Memory:\s{0,20}(?=\d)", re.MULTILINE)
-_POOLS = re.compile(
+POOLS = re.compile(
     r"^[ ]*(?:(?P<all>All\s{1,8}sessions)|(?P<system>System)|Session\s{1,8}(?P<session>\d{1,6}))"
     r"\s{1,8}pool\s{1,8}information",
     re.MULTILINE | re.IGNORECASE,
 )
 _KB = rf"({NUMBER})\s{{0,4}}K"
-_MEMORY_FIELDS = {
+MEMORY_FIELDS = {
     "physical": re.compile(rf"Memory:\s{{0,20}}{_KB}"),
     "available": re.compile(rf"Avail:\s{{0,20}}{_KB}"),
     "nonpaged_used": re.compile(rf"Pool\s{{1,20}}N:\s{{0,20}}{_KB}"),
@@ -35,7 +35,7 @@ _MEMORY_FIELDS = {
 }
 _SIGNED = rf"-?{NUMBER}"
 _CHANGE = rf"(?:\s{{0,20}}\(\s{{0,20}}{_SIGNED}\s{{0,20}}\))?"
-_ROW = re.compile(
+ROW = re.compile(
     rf"^[ ]*(?P<tag>\S[^\n]{{0,4}}?)[ ]{{1,20}}(?P<type>Nonp|Paged)\s{{1,40}}(?P<allocs>{_SIGNED}){_CHANGE}"
     rf"\s{{1,40}}(?P<frees>{_SIGNED}){_CHANGE}\s{{1,40}}(?P<diff>{_SIGNED}){_CHANGE}"
     rf"\s{{1,40}}(?P<bytes>{_SIGNED})(?![\d,]){_CHANGE}(?:\s{{1,40}}(?P<each>{_SIGNED})(?![\d,])(?P<mapped>[^\n]{{0,300}}))?",
@@ -43,7 +43,7 @@ _ROW = re.compile(
 )
 _FILE = re.compile(r"[\w$~.+-]{1,64}\.(?:sys|exe|dll)", re.IGNORECASE)
 _BRACKET = re.compile(r"\[([^\[\]\n]{1,200})(?:\]|$)")
-_KINDS = {"Nonp": PoolKind.NONPAGED, "Paged": PoolKind.PAGED}
+KINDS = {"Nonp": PoolKind.NONPAGED, "Paged": PoolKind.PAGED}
 
 
 @dataclass(slots=True)
@@ -63,8 +63,8 @@ def read_screens(text: str, where: Callable[[int], Where]) -> Iterator[Fact]:
     """
     marks: list[tuple[int, str, re.Match[str]]] = [
         *((match.start(), "memory", match) for match in _MEMORY.finditer(text)),
-        *((match.start(), "pools", match) for match in _POOLS.finditer(text)),
-        *((match.start(), "row", match) for match in _ROW.finditer(text)),
+        *((match.start(), "pools", match) for match in POOLS.finditer(text)),
+        *((match.start(), "row", match) for match in ROW.finditer(text)),
     ]
     screen = _Screen(0)
     for start, kind, match in sorted(marks, key=lambda mark: mark[:2]):
@@ -73,7 +73,7 @@ def read_screens(text: str, where: Callable[[int], Where]) -> Iterator[Fact]:
             screen = _Screen(start)
             screen.memory = kind == "memory"
         if kind == "pools":
-            screen.session = -1 if match["all"] else int(match["session"]) if match["session"] else None
+            screen.session = session_of(match)
         elif kind == "row":
             row = _row(match, where)
             if row is None or len(screen.rows) >= MAX_ROWS:
@@ -90,11 +90,16 @@ def read_screens(text: str, where: Callable[[int], Where]) -> Iterator[Fact]:
     yield from _facts(text, screen, len(text), where)
 
 
+def session_of(match: re.Match[str]) -> int | None:
+    """The session that a line of ``POOLS`` names: -1 for all sessions, None for the system pools."""
+    return -1 if match["all"] else int(match["session"]) if match["session"] else None
+
+
 def _facts(text: str, screen: _Screen, end: int, where: Callable[[int], Where]) -> Iterator[Fact]:
     if screen.memory:
-        stop = min(end, screen.start + _HEADER_CHARS)
+        stop = min(end, screen.start + HEADER_CHARS)
         figures: dict[str, Any] = {}
-        for name, expression in _MEMORY_FIELDS.items():
+        for name, expression in MEMORY_FIELDS.items():
             found = expression.search(text, screen.start, stop)
             figures[name] = Figure(integer(found[1]) * 1024, where(found.start(1))) if found else None
         yield PoolmonMemory(where=where(screen.start), **figures)
@@ -118,20 +123,20 @@ def _row(match: re.Match[str], where: Callable[[int], Where]) -> TagRow | None:
         return None
     allocs, frees = integer(match["allocs"]), integer(match["frees"])
     outstanding, size = integer(match["diff"]), integer(match["bytes"])
-    if (allocs - frees - outstanding) % _WRAP:
+    if (allocs - frees - outstanding) % WRAP:
         # Numbers that do not belong together: believed only when bytes and difference agree with the last column
         each = integer(match["each"]) if match["each"] else None
         if each is None or outstanding <= 0 or size // outstanding != each:
             return None
         allocs = frees = -1
-    if -(_WRAP >> 1) <= size < 0:
-        size += _WRAP  # printed as a signed number by a 32-bit poolmon
+    if -(WRAP >> 1) <= size < 0:
+        size += WRAP  # printed as a signed number by a 32-bit poolmon
     description, binary = _mapped(match["mapped"] or "")
     # Counters that wrapped give no totals any more
     wrapped = allocs < 0 or frees < 0 or allocs - frees != outstanding
     return TagRow(
         tag=tag,
-        pool=_KINDS[match["type"]],
+        pool=KINDS[match["type"]],
         allocs=None if wrapped else allocs,
         frees=None if wrapped else frees,
         outstanding=outstanding if outstanding >= 0 else None,
@@ -156,4 +161,4 @@ def _mapped(text: str) -> tuple[str | None, str | None]:
     return said or None, None
 
 
-__all__ = ["read_screens"]
+__all__ = ["HEADER_CHARS", "KINDS", "MAX_ROWS", "MEMORY_FIELDS", "POOLS", "ROW", "WRAP", "read_screens", "session_of"]

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from poolsleuth.model.facts import Fact
 from poolsleuth.model.memory import MemoryCounters, SessionMemory, VmFamily
+from poolsleuth.model.series import CounterSeries
 from poolsleuth.model.system import EventText, TargetInfo
 from poolsleuth.model.tags import PoolmonMemory, TagTable
 from poolsleuth.windows.builds import Era, version_of_build
@@ -103,6 +104,8 @@ def clues_of(fact: Fact) -> Clues:
         return base.merged(Clues(session_max=fact.paged_limit.value if fact.paged_limit else None))
     if isinstance(fact, PoolmonMemory):
         return base.merged(Clues(physical=fact.physical.value if fact.physical else None))
+    if isinstance(fact, CounterSeries):
+        return base.merged(Clues(computer=fact.path.host))
     if isinstance(fact, EventText):
         return base.merged(Clues(computer=fact.computer))
     if isinstance(fact, TagTable):

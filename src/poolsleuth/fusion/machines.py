@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
 from itertools import combinations
 from typing import Any
 
 from poolsleuth.fusion.clues import Clues, clues_of
 from poolsleuth.fusion.identify import identify
+from poolsleuth.fusion.times import dated, in_time_order
 from poolsleuth.model.facts import Fact
 from poolsleuth.model.machine import Machine
 from poolsleuth.model.memory import MemoryCounters
-from poolsleuth.model.system import BugCheck, TargetInfo
+from poolsleuth.model.system import BugCheck
 from poolsleuth.model.tags import TagDescriptions
 
 MAX_MACHINES = 500  # told apart in one run: a collection of tickets has dozens; more is a hostile file
@@ -29,15 +29,16 @@ class _Group:
         self.clues = self.clues.merged(clues)
 
 
-def assemble(inputs: Iterable[Iterable[Fact]]) -> tuple[Machine, ...]:
+def assemble(inputs: Iterable[Iterable[Fact]], *, one_each: bool = True) -> tuple[Machine, ...]:
     """The machines of all inputs, in the order in which they appear, ``MAX_MACHINES`` at most.
 
     Something equal in both joins the evidence of two inputs. Without that, evidence given together is one machine's
     only when every input speaks of one machine and nothing at all contradicts: it is never merged by position, and
-    the order of the inputs decides nothing. Tag descriptions (``pooltag.txt``) belong to no computer and are left out.
+    the order of the inputs decides nothing. ``one_each`` is False when the caller knows that several of the lists are
+    machines of one input, told apart already. Tag descriptions (``pooltag.txt``) belong to no computer: left out.
     """
     groups: list[_Group] = []
-    alone = True
+    alone = one_each
     for facts in inputs:
         mine = _within(fact for fact in facts if not isinstance(fact, TagDescriptions))
         alone = alone and len(mine) <= 1
@@ -64,7 +65,7 @@ def _joined_by(groups: list[_Group], together: Callable[[Clues, Clues], bool]) -
 
 
 def _machine(group: _Group) -> Machine:
-    facts = _joined(_in_time_order(group.facts))
+    facts = _joined(in_time_order(dated(group.facts)))
     return Machine(
         system=identify(facts, group.clues),
         inputs=tuple(dict.fromkeys(fact.where.input for fact in group.facts)),
@@ -75,17 +76,6 @@ def _machine(group: _Group) -> Machine:
 def _returns_to(earlier: Clues, clues: Clues) -> bool:
     """Whether a fact is again of a computer seen earlier in the log. ``lkd`` has but one: the debugger's own."""
     return earlier.confirms(clues) or (earlier.live is True and clues.live is True)
-
-
-def _in_time_order(facts: list[Fact]) -> list[Fact]:
-    """The facts input by input: in the order of their captures where every input says its time, else as given."""
-    times: dict[int, datetime] = {}
-    for fact in facts:
-        if isinstance(fact, TargetInfo) and fact.captured_at is not None:
-            times[fact.where.input] = fact.captured_at
-    if any(fact.where.input not in times for fact in facts):
-        return facts
-    return sorted(facts, key=lambda fact: times[fact.where.input])
 
 
 def _within(facts: Iterable[Fact]) -> list[_Group]:
@@ -113,7 +103,7 @@ def _apart(first: Clues, second: Clues) -> bool:
     return replace(first, live=None).conflicts(replace(second, live=None))
 
 
-_NOT_FIGURES = frozenset({"where", "live", "command", "address_bits", "family"})
+_NOT_FIGURES = frozenset({"where", "live", "command", "address_bits", "family", "at", "source"})
 
 
 def _joined(facts: list[Fact]) -> list[Fact]:

@@ -340,6 +340,7 @@ def _read_pool(node: _Node) -> PoolUse:
         printed_max_bytes=node["printed_max_bytes"].optional(_Node.integer),
         tagged_bytes=node["tagged_bytes"].optional(_Node.integer),
         failures=node["failures"].optional(_Node.integer),
+        tags_complete=node["tags_complete"].optional(_Node.boolean),
     )
 
 

@@ -42,9 +42,11 @@ class MemoryCounters(Fact):
     """What ``!vm`` prints. Figures are bytes, except the ``free_*_ptes`` and failure counts (counts).
 
     A figure is None when its row is absent, cut, or cannot be true (then its name is in ``impossible``).
-    ``other`` keeps rows this project gives no name of its own, by their printed label.
+    ``other`` keeps rows this project gives no name of its own, by their printed label. ``source`` is "!vm", or what
+    else gave the figures.
     """
 
+    source: str = "!vm"
     family: VmFamily = VmFamily.UNKNOWN
     physical: Figure | None = None
     available: Figure | None = None

@@ -92,7 +92,9 @@ class PoolUse:
     """One pool in bytes. ``limit_bytes`` is the limit it is judged by, ``printed_max_bytes`` what ``!vm`` prints.
 
     ``tagged_bytes`` is what tags account for (a printed TOTAL, or the sum of a complete table; None otherwise);
-    ``failures`` counts failed allocations that belong to this pool for certain.
+    ``failures`` counts failed allocations that belong to this pool for certain. ``tags_complete`` is True when the
+    tables show every tag of this pool (then a tag that is not among them does not exist), False when they are cut,
+    None when that is not known or there is no table.
     """
 
     used_bytes: int | None = None
@@ -101,6 +103,7 @@ class PoolUse:
     printed_max_bytes: int | None = None
     tagged_bytes: int | None = None
     failures: int | None = None
+    tags_complete: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,9 +76,13 @@ def _cause_of(worst: Finding, holding: Sequence[Finding]) -> Finding:
     return min(same, key=_order)
 
 
-def _rank(finding: Finding) -> tuple[int, int, int]:
-    """Certain before suspected, the pools before the resources beside them, what hurts most, cause first."""
-    return _group(finding), _SEVERITY[finding.severity], _order(finding)
+def _rank(finding: Finding) -> tuple[int, int, bool, int]:
+    """Certain before suspected, the pools before the resources beside them, what hurts most, cause first.
+
+    A process that only opens handles, and of which nothing shows that it fills a pool, stands behind the pools.
+    """
+    aside = finding.pattern == "handle-leak" and finding.subject.pool is None and finding.subject.tag is None
+    return _group(finding), _SEVERITY[finding.severity], aside, _order(finding)
 
 
 def _order(finding: Finding) -> int:

@@ -4,7 +4,7 @@ from poolsleuth.model.facts import Figure, Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.machine import System
 from poolsleuth.model.memory import MemoryCounters
-from poolsleuth.patterns.pattern import ruled_out
+from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.thresholds import FALSE_BANNER, POOL_WARNING
 from poolsleuth.patterns.views import PoolState, PoolStates
 from poolsleuth.patterns.wording import exact, percent, plural
@@ -33,6 +33,8 @@ def judge(counters: MemoryCounters, states: PoolStates, system: System) -> list[
         findings.append(routine)
     if findings:
         return findings
+    if counters.source != "!vm":
+        return [not_assessed(ID, "no warning of the debugger can be in this evidence", "run `!vm`")]
     if states.nonpaged.warning is None and states.paged.warning is None:
         return [ruled_out(ID, "the debugger prints no pool warning")]
     return [ruled_out(ID, "the debugger's warning is borne out by the figures")]

@@ -6,6 +6,8 @@ from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.system import ProcessInfo, ProcessList
 from poolsleuth.model.tags import Completeness, PoolKind, TagRow
+from poolsleuth.patterns.courses import Courses
+from poolsleuth.patterns.handles_over_time import handle_leaks_over_time, handles_at_rest
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.tag_knowledge import sure_note
 from poolsleuth.patterns.thresholds import (
@@ -26,11 +28,18 @@ ID = "handle-leak"
 _MANY_IS_NORMAL = frozenset({"Even", "File", "Key", "Sect", "Symt", "Sema", "Muta", "Toke"})
 
 
-def judge(tags: TagView | None, processes: ProcessList | None) -> Iterator[Finding]:
-    """Found for a process with an impossible handle count; suspected for unusual counts of objects or handles."""
-    holding = [*_by_process(processes), *_by_objects(tags, processes)]
+def judge(tags: TagView | None, processes: ProcessList | None, courses: Courses | None) -> Iterator[Finding]:
+    """Found where time shows handles or objects that only grow, and for a process with an impossible handle count;
+    suspected for unusual counts of objects or handles in single captures."""
+    over_time = handle_leaks_over_time(courses, tags) if courses is not None else []
+    named = {(f.subject.process, f.subject.tag) for f in over_time}
+    single = [*_by_process(processes), *_by_objects(tags, processes)]
+    holding = [*over_time, *(f for f in single if (f.subject.process, f.subject.tag) not in named)]
     if holding:
         yield from holding
+        return
+    if courses is not None and (rest := handles_at_rest(courses)) is not None:
+        yield rest
         return
     counted = [p for p in processes.processes if p.handles is not None] if processes is not None else []
     # A list without the first process of every Windows is a cut one, and the many handles may be in the rest

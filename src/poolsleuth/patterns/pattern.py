@@ -20,6 +20,7 @@ from poolsleuth.model.pool import PoolBlockList, PoolMap, PoolPage, PoolValidati
 from poolsleuth.model.system import BugCheck, ProcessList, ResourceLock, VerifierState
 from poolsleuth.model.tags import TagDescription
 from poolsleuth.patterns.attribution import Attribution
+from poolsleuth.patterns.courses import Courses, courses_of
 from poolsleuth.patterns.views import PoolStates, SessionStates, TagView, pool_states, session_states, tag_view
 
 Judge = Callable[..., Finding | Iterable[Finding]]
@@ -43,6 +44,7 @@ SUPPLIED_BY: dict[type, str] = {
     PoolMap: "run `!xpool -map`",
     MemoryUsage: "run `!memusage`",
     FileCache: "run `!filecache`",
+    Courses: "record counters and poolmon snapshots for a day: `poolsleuth collect` prints the commands",
 }
 
 
@@ -77,6 +79,7 @@ class Evidence:
             SessionStates: session_states(machine),
             TagView: tag_view(machine),
             Attribution: Attribution(machine, descriptions),
+            Courses: courses_of(machine),
         }
 
     def one(self, kind: type) -> Any:

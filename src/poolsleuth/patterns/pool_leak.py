@@ -1,41 +1,24 @@
-"""A tag whose blocks grow and never come down. A few captures show too little of time: a suspicion at most."""
+"""A tag or a pool that grows and never comes down. Time decides; a few captures are a suspicion at most."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.machine import System
-from poolsleuth.model.tags import Completeness, PoolKind, TagRow, TagTable
-from poolsleuth.patterns.attribution import Attribution, Owner
-from poolsleuth.patterns.growth import Growth, growing_tags
-from poolsleuth.patterns.pattern import not_assessed
-from poolsleuth.patterns.shares import least_bytes, tag_share
-from poolsleuth.patterns.tag_knowledge import family_hint, sure_note
-from poolsleuth.patterns.thresholds import (
-    NEVER_FREED,
-    NEVER_FREED_BYTES,
-    TAG_DOMINATES,
-    UNKNOWN_TAG_BYTES,
-    UNKNOWN_TAG_LARGE_BYTES,
-    UNKNOWN_TAG_LEADS,
-    UNKNOWN_TAG_SHARE,
-)
+from poolsleuth.model.tags import PoolKind, TagTable
+from poolsleuth.patterns.attribution import Attribution
+from poolsleuth.patterns.course.course import Kind
+from poolsleuth.patterns.courses import Courses
+from poolsleuth.patterns.growth import growing_tags
+from poolsleuth.patterns.leak_over_time import Seen, at_rest, leaks_over_time, still_sentence
+from poolsleuth.patterns.leak_suspicion import TWICE, caught_by_the_kernel, cut_tables, suspicions
+from poolsleuth.patterns.over_time import course_reasons
+from poolsleuth.patterns.over_time import seen as seen_text
+from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.views import PoolStates, TagView
-from poolsleuth.patterns.wording import exact, percent, size
-from poolsleuth.windows.tag_notes import Role
 
 ID = "pool-leak"
-
-# Their size follows files, the registry or load: large is normal for them, and growth must be seen
-_FOLLOWS_LOAD = frozenset({Role.CACHE, Role.REGISTRY, Role.POOL, Role.CONTIGUOUS, Role.VERIFIER})
-SESSION_LEAK = 0xAB
-SESSION_SPECIAL_LEAK = 0xEC  # the same, for blocks in special pool; its arguments are not documented
-_TWICE = (
-    "take the tag table twice, hours apart (`!poolused`, poolmon -n), or record \\Memory\\Pool Nonpaged Bytes and"
-    " \\Memory\\Pool Paged Bytes for a day"
-)
-_WATCH = "watch it: poolmon -b (or `!poolused` again hours later); a leak never comes down, load does"
+_LONGER = "record for a day or longer, through the hours of load and of rest: `poolsleuth collect` prints the commands"
 
 
 def judge(
@@ -44,215 +27,111 @@ def judge(
     system: System,
     owners: Attribution,
     tables: tuple[TagTable, ...],
+    courses: Courses | None,
 ) -> Iterator[Finding]:
-    """Found where the kernel itself caught a session's leak; else one suspicion per tag that fills a tight pool, that
-    grew from capture to capture, or that is large, known to nobody, and leads by far or was never freed."""
-    caught = _caught(system)
-    if caught is not None:
-        yield caught
-    if tags is None:
-        if caught is None:
-            yield not_assessed(ID, "no tag table is in the evidence", _TWICE)
-        return
-    growth = growing_tags(tables)
+    """Found where time shows it or the kernel itself caught a session's leak; suspected from single captures, or from
+    a time too short; ruled out for pools that were watched long enough and came down."""
     holding: list[Finding] = []
+    caught = caught_by_the_kernel(system)
+    if caught is not None:
+        holding.append(caught)
+    seen = Seen(courses, tags, states, owners) if courses is not None else None
+    if seen is not None:
+        holding += leaks_over_time(seen)
+    growth = growing_tags(tables)
+    named = {(f.subject.tag, f.subject.pool) for f in holding}
     for kind in (PoolKind.NONPAGED, PoolKind.PAGED):
-        holding += _of_pool(kind, tags, states, system, owners, growth)
-    if holding:
-        yield from holding
-    elif caught is None:
-        captures = len({(table.where.input, table.where.line) for table in tables if table.session is None})
-        if captures > 1:
-            why = f"no tag grew through all of the {captures} tables, which are too few to rule a leak out"
-        else:
-            why = "one capture cannot tell a leak from load"
-        yield not_assessed(ID, why, _TWICE, because=_cut(tables))
-
-
-def _cut(tables: Sequence[TagTable]) -> tuple[Reason, ...]:
-    return tuple(
-        Reason(
-            f"the table is cut at {len({row.tag for row in t.rows})} tags: those it does not show are not judged",
-            t.where,
-        )
-        for t in tables[-2:]
-        if t.completeness is Completeness.CUT
-    )
-
-
-def _caught(system: System) -> Finding | None:
-    """Bug check 0xAB: a session ended with pool of its own still allocated (bytes paged, bytes nonpaged, counts)."""
-    check = system.bugcheck
-    if check is None or check.code not in (SESSION_LEAK, SESSION_SPECIAL_LEAK):
-        return None
-    known = len(check.parameters) >= 4 and check.code == SESSION_LEAK
-    session, paged, nonpaged = check.parameters[:3] if known else (None, 0, 0)
-    left = f"{size(paged)} of paged and {size(nonpaged)} of nonpaged pool" if known else "pool"
-    return Finding(
-        pattern=ID,
-        verdict=Verdict.FOUND,
-        severity=Severity.CRITICAL,
-        confidence=Confidence.HIGH,
-        headline=f"a session ended and left {left} behind: a driver of the session leaks (bug check 0x{check.code:X})",
-        subject=Subject(pool=str(PoolKind.SESSION), session=session),
-        because=(
-            Reason("the kernel counts a session's pool when it ends, and found blocks that nobody freed", check.where),
-        ),
-        explains=("the bug check",),
-        next_steps=(
-            "drivers that run in a session are those of displays, printers and video: `lm` in the session's context,"
-            " and update or remove the third-party ones",
-            "`!poolused 8` in the dump names the tags that were left",
-        ),
-    )
-
-
-def _of_pool(
-    kind: PoolKind,
-    tags: TagView,
-    states: PoolStates | None,
-    system: System,
-    owners: Attribution,
-    growth: Growth,
-) -> Iterator[Finding]:
-    state = states.of(kind) if states is not None else None
-    tight = state is not None and (state.tight or state.failures is not None)
-    rows = tags.pool(kind)
-    leader = _leader(rows, tags, kind, owners) if state is None or state.share is None else None
-    for row in rows:
-        share = tag_share(row, states, system)
-        grew = growth.get((row.tag, kind))
-        note = sure_note(row)
-        if note is not None and note.role in _FOLLOWS_LOAD and grew is None:
+        if tags is None or (seen is not None and at_rest(seen, kind) is not None):
             continue
-        fills = tight and share is not None and share >= TAG_DOMINATES.value
-        lead = leader[1] if leader is not None and leader[0] is row else None
-        if fills or lead is not None or grew is not None or _large_and_unknown(row, share, owners):
-            yield _suspect(row, share, system, owners, _Signs(tight=fills, lead=lead, growth=grew))
+        holding += [
+            f
+            for f in suspicions(kind, tags, states, system, owners, growth)
+            if (f.subject.tag, f.subject.pool) not in named and not _judged(f, courses)
+        ]
+    yield from holding
+    if seen is not None and seen.courses.judged:
+        yield from _other_pools(seen, holding)
+    elif not holding:
+        yield _too_little(tags, tables, courses)
 
 
-@dataclass(frozen=True, slots=True)
-class _Signs:
-    """Why a tag is suspected: it fills a tight pool, leads its table, or grew (first and last row)."""
-
-    tight: bool
-    lead: float | None
-    growth: tuple[TagRow, TagRow] | None
-
-
-def _leader(rows: list[TagRow], tags: TagView, kind: PoolKind, owners: Attribution) -> tuple[TagRow, float] | None:
-    """A tag nobody documents that leads a sorted table by far (in a sorted table no hidden row can be larger)."""
-    if kind not in tags.sorted_pools or len(rows) < 2 or rows[0].bytes is None or not rows[1].bytes:
-        return None
-    first, lead = rows[0], rows[0].bytes / rows[1].bytes
-    if owners.owner(first) is not None or lead < UNKNOWN_TAG_LEADS.value or rows[0].bytes < UNKNOWN_TAG_BYTES.value:
-        return None
-    return first, lead
-
-
-def _large_and_unknown(row: TagRow, share: float | None, owners: Attribution) -> bool:
-    """A tag nobody documents that is most of its pool, or whose many bytes were hardly ever freed."""
-    if row.bytes is None or owners.owner(row) is not None:
+def _judged(finding: Finding, courses: Courses | None) -> bool:
+    """Whether time has already shown that the tag of a suspicion does not leak."""
+    if courses is None:
         return False
-    if share is not None and share >= UNKNOWN_TAG_SHARE.value and row.bytes >= UNKNOWN_TAG_LARGE_BYTES.value:
-        return True
-    never_freed = bool(row.allocs) and row.frees is not None and row.frees <= NEVER_FREED.value * (row.allocs or 0)
-    return never_freed and row.bytes >= NEVER_FREED_BYTES.value
-
-
-def _suspect(row: TagRow, share: float | None, system: System, owners: Attribution, signs: _Signs) -> Finding:
-    least = least_bytes(row, system) or 0
-    at_least = "" if row.bytes is not None else "at least "
-    because = [
-        Reason(f"tag {row.tag}: {row.outstanding or 0:,} blocks outstanding, {at_least}{exact(least)}", row.where)
-    ]
-    if share is not None:
-        of = "a pool that is short" if signs.tight else "the pool in use"
-        because.append(Reason(f"that is {at_least}{percent(share)} of {of}"))
-    if signs.growth is not None:
-        because += _growth_reasons(*signs.growth)
-    if signs.lead is not None:
-        because.append(
-            Reason(f"{signs.lead:.1f} times the next tag of a sorted table, and no list or note knows the tag")
-        )
-    if row.allocs is not None and row.frees is not None and row.allocs:
-        because.append(
-            Reason(
-                f"of {row.allocs:,} blocks allocated since boot only {percent(row.frees / row.allocs)} were freed",
-                row.where,
-            )
-        )
-    owner = owners.owner(row)
-    if owner is not None:
-        because.append(
-            Reason(f"the tag is {owner.binary or 'described'}: {owner.description or 'no text'} ({owner.how})")
-        )
-    never_freed = row.allocs is not None and row.frees is not None and row.frees < row.allocs * 0.6
-    certain = signs.growth is not None or (signs.tight and (never_freed or share is not None))
-    seen = "it grew from capture to capture" if signs.growth is not None else "growth was not seen"
-    return Finding(
-        pattern=ID,
-        verdict=Verdict.SUSPECTED,
-        severity=Severity.CRITICAL if signs.tight else Severity.WARNING,
-        confidence=Confidence.MEDIUM if certain else Confidence.LOW,
-        headline=f"tag {row.tag} holds {at_least}{size(least)} of {row.pool} pool"
-        + (f" ({at_least}{percent(share)} of it)" if share is not None else "")
-        + f": a leak is suspected, {seen}",
-        subject=Subject(pool=str(row.pool), tag=row.tag, driver=_culprit(row, owner)),
-        because=tuple(because),
-        against=_against(signs, row),
-        explains=(f"what the {row.pool} pool is full of",) if signs.tight else (),
-        next_steps=(_WATCH, *_find_driver(row)),
+    settled = (Kind.STEADY, Kind.LOAD, Kind.FILLED, Kind.FALLING)
+    return any(
+        tag.course.kind in settled and tag.course.confidence is not Confidence.LOW
+        for key, tag in courses.tags.items()
+        if key.tag == finding.subject.tag and str(key.pool) == finding.subject.pool and key.session is None
     )
 
 
-def _growth_reasons(first: TagRow, last: TagRow) -> list[Reason]:
-    grown = (last.bytes or 0) - (first.bytes or 0)
-    return [
-        Reason(f"{first.outstanding or 0:,} blocks, {size(first.bytes or 0)} in the first table", first.where),
-        Reason(
-            f"{last.outstanding or 0:,} blocks, {size(last.bytes or 0)} in the last: {size(grown)} more", last.where
-        ),
-    ]
+def _other_pools(seen: Seen, holding: list[Finding]) -> Iterator[Finding]:
+    """What is said of the pools in which nothing holds."""
+    told = {f.subject.pool for f in holding}
+    for kind, course in seen.courses.pools.items():
+        if str(kind) in told or course.grows:
+            continue
+        line = seen.courses.lines.pools[kind]
+        rest = at_rest(seen, kind)
+        if rest is not None:
+            yield ruled_out(
+                ID,
+                still_sentence(kind, rest, line),
+                confidence=rest.confidence,
+                because=course_reasons(rest, line),
+                against=tuple(Reason(text) for text in rest.against),
+                subject=Subject(pool=str(kind)),
+            )
+        elif course.kind is Kind.UNCLEAR:
+            yield Finding(
+                pattern=ID,
+                verdict=Verdict.SUSPECTED,
+                severity=Severity.INFO,
+                confidence=Confidence.LOW,
+                headline=f"the {kind} pool rises, but whether it comes down again was not seen: a leak is possible",
+                subject=Subject(pool=str(kind)),
+                because=course_reasons(course, line),
+                against=tuple(Reason(text) for text in course.against),
+                next_steps=(_LONGER,),
+            )
+        else:
+            yield not_assessed(
+                ID,
+                f"too little was seen of the {kind} pool to tell a leak from load: {seen_text(course, line)}",
+                _LONGER,
+                because=tuple(Reason(text, line.where) for text in course.because),
+                subject=Subject(pool=str(kind)),
+            )
+    if not seen.courses.pools and not holding:
+        yield _tags_at_rest(seen)
 
 
-def _against(signs: _Signs, row: TagRow) -> tuple[Reason, ...]:
-    reasons = []
-    if signs.growth is None:
-        reasons.append("growth was not seen: whether it still grows, or comes down with the load, is not known")
+def _tags_at_rest(seen: Seen) -> Finding:
+    judged = [t for t in seen.courses.tags.values() if t.course.kind is not Kind.TOO_SHORT]
+    unclear = sum(t.course.kind is Kind.UNCLEAR for t in judged)
+    hours = max(t.course.hours for t in judged)
+    says = f"of {len(judged):,} tags watched for {hours:.0f} hours none grows without coming down"
+    if unclear:
+        return not_assessed(ID, f"{says}, but {unclear:,} rise in a way that cannot be told from load yet", _LONGER)
+    return ruled_out(ID, says, confidence=Confidence.MEDIUM)
+
+
+def _too_little(tags: TagView | None, tables: tuple[TagTable, ...], courses: Courses | None) -> Finding:
+    if courses is not None and courses.lines.undated:
+        why = "the tables follow each other, but nothing says when each was taken"
+        return not_assessed(ID, why, "write the date before each snapshot (`poolsleuth collect` prints how)")
+    for kind, course in courses.pools.items() if courses is not None else ():
+        line = courses.lines.pools[kind] if courses is not None else None
+        if line is not None:
+            says = f"too few samples, or too short a time, to tell a leak from load: {seen_text(course, line)}"
+            return not_assessed(ID, says, _LONGER, because=tuple(Reason(t, line.where) for t in course.because))
+    if tags is None:
+        return not_assessed(ID, "no tag table is in the evidence", TWICE)
+    captures = len({(table.where.input, table.where.line) for table in tables if table.session is None})
+    if captures > 1:
+        why = f"no tag grew through all of the {captures} tables, which are too few to rule a leak out"
     else:
-        reasons.append("a few captures cannot show that it never comes down: load grows like this too")
-    hint = family_hint(row)
-    if hint is not None:
-        reasons.append(f"tags like {hint.pattern} are also used by {hint.component}: no more than a hint")
-    return tuple(Reason(reason) for reason in reasons)
-
-
-def _culprit(row: TagRow, owner: Owner | None) -> str | None:
-    """The driver that a list gives the tag to. A tag of Windows' own drivers names the writer, not who leaks: None."""
-    if owner is None or owner.binary is None or sure_note(row) is not None:
-        return None
-    return owner.binary if owner.binary.casefold().endswith(".sys") else None
-
-
-def _find_driver(row: TagRow) -> tuple[str, ...]:
-    note = sure_note(row)
-    if note is not None and note.role in (Role.UNTAGGED, Role.GENERIC):
-        return ()  # the finding about that tag says how to split it
-    if note is not None:
-        return (note.next_step,)
-    return (find_by_tag(row.tag),)
-
-
-def find_by_tag(tag: str) -> str:
-    """The step that finds a tag's driver by its four bytes: as text where that is safe to paste, else as a number."""
-    padded = tag.ljust(4)
-    if padded.isascii() and all(character.isalnum() or character in " -_." for character in padded):
-        return (
-            f'find the driver: `!for_each_module s -a @#Base @#End "{padded}"` in the debugger, or on the server'
-            f' `findstr /m /c:"{tag}" %SystemRoot%\\System32\\drivers\\*.sys`'
-        )
-    if not padded.isascii():
-        return "find the driver: search the modules for the tag's four bytes with `s -b` (`!for_each_module`)"
-    value = int.from_bytes(padded.encode("ascii"), "little")
-    return f"find the driver: `!for_each_module s -d @#Base @#End 0x{value:08x}` (the tag's four bytes as a number)"
+        why = "one capture cannot tell a leak from load"
+    return not_assessed(ID, why, TWICE, because=cut_tables(tables))

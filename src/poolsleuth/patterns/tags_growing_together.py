@@ -1,4 +1,4 @@
-"""Tags in lock-step: one is the object, the others its parts. One capture shows equal counts, not growth."""
+"""Tags in lock-step: one is the object, the others its parts. Time shows it; one capture shows equal counts only."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -6,17 +6,27 @@ from itertools import pairwise
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.tags import TagRow
-from poolsleuth.patterns.pattern import not_assessed
+from poolsleuth.patterns.course.course import Kind
+from poolsleuth.patterns.courses import Courses
+from poolsleuth.patterns.leak_suspicion import find_by_tag
+from poolsleuth.patterns.lockstep_groups import Group, groups_of, row_of
+from poolsleuth.patterns.over_time import seen
+from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.tag_knowledge import sure_note
 from poolsleuth.patterns.thresholds import OBJECTS_SUSPECT, TWINS_DIFFERENCE, TWINS_MIN
 from poolsleuth.patterns.views import PoolStates, TagView
 from poolsleuth.windows.tag_notes import Role
 
 ID = "tags-growing-together"
+MAX_GROUPS = 10
 
 
-def judge(tags: TagView, states: PoolStates | None) -> Iterator[Finding]:
-    """Suspected when two tags have equal, large counts in a machine that is short of pool; else not assessed."""
+def judge(tags: TagView, states: PoolStates | None, courses: Courses | None) -> Iterator[Finding]:
+    """Found for tags that time shows in lock-step. Without time, suspected when two tags have equal, large counts in a
+    machine that is short of pool; else not assessed."""
+    if courses is not None and any(tag.course.kind is not Kind.TOO_SHORT for tag in courses.tags.values()):
+        yield from _over_time(courses, tags)
+        return
     tight = states is not None and any(state.tight for state in (states.nonpaged, states.paged))
     pairs = _pairs(tags) if tight else [p for p in _pairs(tags) if (p[0].outstanding or 0) >= OBJECTS_SUSPECT.value]
     for first, second in pairs[:5]:
@@ -41,6 +51,55 @@ def judge(tags: TagView, states: PoolStates | None) -> Iterator[Finding]:
         yield not_assessed(
             ID, "growth needs two captures", "take the tag table twice, hours apart (`!poolused`, poolmon -n)"
         )
+
+
+def _over_time(courses: Courses, tags: TagView) -> Iterator[Finding]:
+    groups = groups_of(courses, tags)
+    for group in groups[:MAX_GROUPS]:
+        yield _of_group(group, courses, tags)
+    if groups:
+        return
+    growing = courses.growing_tags()
+    if len(growing) > 1:
+        names = ", ".join(tag.key.tag for tag in growing[:5])
+        yield ruled_out(ID, f"the tags that grow ({names}) do not go in step", confidence=Confidence.MEDIUM)
+    else:
+        yield ruled_out(ID, "fewer than two tags grow", confidence=Confidence.MEDIUM)
+
+
+def _of_group(group: Group, courses: Courses, tags: TagView) -> Finding:
+    whole, first = group.whole, group.whole.key
+    names = ", ".join(part.tag.key.tag for part in group.parts)
+    because = [
+        Reason(
+            f"for each block of {first.tag}, {part.tag.key.tag} gets {part.step.ratio:.2f}: their growth from sample to"
+            f" sample agrees by {part.step.agreement:.2f} (1 is exactly)",
+            part.tag.line.outstanding.where,
+        )
+        for part in group.parts
+    ]
+    blocks = courses.blocks(whole)
+    because.append(Reason(seen(blocks, whole.line.outstanding), whole.line.outstanding.where))
+    if group.why:
+        because.append(Reason(f"{first.tag} is the cause, {names} the victim: {group.why}"))
+        headline = f"{names} grow{'s' if len(group.parts) == 1 else ''} in step with {first.tag}, which causes it"
+        against: tuple[Reason, ...] = ()
+    else:
+        headline = f"tags {first.tag} and {names} grow in step: one cause, counted more than once"
+        against = (Reason("nothing known of these tags tells which is the object and which its part"),)
+    note = sure_note(row_of(whole, tags))
+    return Finding(
+        pattern=ID,
+        verdict=Verdict.FOUND,
+        severity=Severity.WARNING,
+        confidence=Confidence.HIGH if group.why else Confidence.MEDIUM,
+        headline=headline,
+        subject=Subject(pool=str(first.pool), tag=first.tag, session=first.session),
+        because=tuple(because),
+        against=against,
+        explains=tuple(f"the growth of tag {part.tag.key.tag}" for part in group.parts),
+        next_steps=(note.next_step,) if note is not None and group.why else (find_by_tag(first.tag),),
+    )
 
 
 def _pairs(tags: TagView) -> list[tuple[TagRow, TagRow]]:

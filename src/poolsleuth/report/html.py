@@ -10,7 +10,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from poolsleuth.model.report import Report
-from poolsleuth.report.html_view import BASE_CUT, Cut, page_view
+from poolsleuth.report.chart_script import plotter
+from poolsleuth.report.charts import ChartStore
+from poolsleuth.report.html_cut import BASE_CUT, Cut
+from poolsleuth.report.html_view import page_view
 from poolsleuth.report.wording import clean
 
 BUDGET = 1_000_000  # bytes: what a mail server and a ticket system still take
@@ -18,26 +21,32 @@ BUDGET = 1_000_000  # bytes: what a mail server and a ticket system still take
 
 def render_html(report: Report) -> str:
     """The whole page. What does not fit into the budget is cut, largest and most severe kept, and the page says so."""
-    cut = BASE_CUT
-    while (page := _page(report, cut)) is None:
+    cut, store = BASE_CUT, ChartStore(report)
+    while (page := _page(report, cut, store)) is None:
         cut = cut.tighter()
     return page
 
 
-def _page(report: Report, cut: Cut) -> str | None:
+def _page(report: Report, cut: Cut, store: ChartStore) -> str | None:
     """The page of this cut; None as soon as it is larger than the budget, so that no report costs more than that."""
-    style, script = _asset("report.css"), _asset("report.js")
+    view = page_view(report, cut, store, live=cut.live and plotter() is not None)
+    style, scripts = _asset("report.css"), [_asset("report.js")]
+    if view.charted:
+        style += _asset("charts.css")
+        if view.live and (plot := plotter()) is not None:
+            style += plot.style
+            scripts = [plot.script, _asset("charts.js"), *scripts]
+    script_sources = " ".join(f"'{_source_hash(script)}'" for script in scripts)
     policy = (
-        f"default-src 'none'; style-src '{_source_hash(style)}'; script-src '{_source_hash(script)}'; "
+        f"default-src 'none'; style-src '{_source_hash(style)}'; script-src {script_sources}; "
         "base-uri 'none'; form-action 'none'"
     )
     template = _environment().get_template("report.html.j2")
     chunks: list[str] = []
     size = 0
-    # Style and script are files of this package and hold no data of the report: the only text that is not escaped.
-    for chunk in template.generate(
-        page=page_view(report, cut), policy=policy, style=Markup(style), script=Markup(script)
-    ):
+    # Style and scripts are files of installed packages and hold no data of the report: with the charts' pictures and
+    # figures, which ``charts`` has escaped, the only text that is not escaped here.
+    for chunk in template.generate(page=view, policy=policy, style=Markup(style), scripts=[*map(Markup, scripts)]):
         size += len(chunk.encode("utf-8"))
         if size > BUDGET and not cut.smallest:
             return None

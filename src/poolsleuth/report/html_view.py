@@ -1,7 +1,7 @@
 """What the HTML page shows, cut to size: the template only lays it out."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from poolsleuth.model.finding import Verdict
 from poolsleuth.model.report import Report, ReportFinding, ReportInput, ReportMachine, ReportReason, ReportTag
@@ -18,6 +18,8 @@ from poolsleuth.report.arrange import (
     tag_text,
     verdict_of,
 )
+from poolsleuth.report.charts import ChartStore, MachineCharts
+from poolsleuth.report.html_cut import Cut
 from poolsleuth.report.wording import (
     UNKNOWN,
     StepPart,
@@ -39,40 +41,6 @@ from poolsleuth.report.wording import (
     trend_text,
     verdict_word,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """How much of the report the page takes. ``rows`` are the tag rows of all machines together."""
-
-    rows: int
-    machines: int
-    index: int
-    findings: int
-    reasons: int
-    text: int
-    inputs: int
-    problems: int
-    sessions: int
-
-    def tighter(self) -> "Cut":
-        """The next smaller page."""
-        return Cut(*(max(least, size * 2 // 3) for least, size in zip(_values(_LEAST), _values(self), strict=True)))
-
-    @property
-    def smallest(self) -> bool:
-        """True when nothing more can be cut. Such a page is far below the budget for any report."""
-        return self == _LEAST
-
-
-def _values(cut: Cut) -> list[int]:
-    return [getattr(cut, field.name) for field in fields(cut)]
-
-
-BASE_CUT = Cut(
-    rows=4000, machines=60, index=1000, findings=60, reasons=20, text=2000, inputs=300, problems=300, sessions=60
-)
-_LEAST = Cut(rows=0, machines=2, index=20, findings=3, reasons=2, text=120, inputs=5, problems=5, sessions=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +148,7 @@ class MachineView:
     tag_count: str
     tags_left: str
     has_sessions: bool
+    charts: MachineCharts | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +179,12 @@ class PageView:
     problems: tuple[Reason, ...]
     problem_count: int
     problems_left: str
+    charted: bool  # whether any machine shows a chart
+    live: bool  # whether a script draws the charts
 
 
-def page_view(report: Report, cut: Cut) -> PageView:
-    """The page of a report, no larger than the cut."""
+def page_view(report: Report, cut: Cut, store: ChartStore, *, live: bool) -> PageView:
+    """The page of a report, no larger than the cut. ``live``: a script will draw the charts."""
     # The worst machines keep their place when not all fit; the order of the page stays that of the report.
     verdicts = [verdict_of(machine) for machine in report.machines]
     worst = sorted(range(1, len(verdicts) + 1), key=lambda number: severity_rank(verdicts[number - 1].severity))
@@ -224,6 +195,7 @@ def page_view(report: Report, cut: Cut) -> PageView:
         _index(report.machines[number - 1], verdicts[number - 1], number, cut, full=number in detailed)
         for number in indexed
     )
+    charts = store.views(sorted(detailed), cut.lines, cut.points, cut.text, live=live)
     sick = sum(verdict.verdict is not None for verdict in verdicts)
     total = len(report.machines)
     name = index[0].name if total == 1 else plural(total, "machine")
@@ -231,7 +203,7 @@ def page_view(report: Report, cut: Cut) -> PageView:
         version=short(report.tool_version, 60),
         title=f"Kernel pool diagnosis: {short(name, 80)}",
         index=index,
-        machines=(_machine(report, number, cut, rows) for number in sorted(detailed)),
+        machines=(_machine(report, number, cut, rows, charts.get(number)) for number in sorted(detailed)),
         machine_count=total,
         tally=f"{count_text(sick)} of {plural(total, 'machine')} {'has' if sick == 1 else 'have'} findings that hold.",
         machines_left=_left(total - len(index), "machine"),
@@ -245,6 +217,8 @@ def page_view(report: Report, cut: Cut) -> PageView:
         ),
         problem_count=len(report.problems),
         problems_left=_left(len(report.problems) - cut.problems, "problem"),
+        charted=any(machine.any for machine in charts.values()),
+        live=live,
     )
 
 
@@ -264,7 +238,7 @@ def _index(machine: ReportMachine, verdict: MachineVerdict, number: int, cut: Cu
     )
 
 
-def _machine(report: Report, number: int, cut: Cut, rows: int) -> MachineView:
+def _machine(report: Report, number: int, cut: Cut, rows: int, charts: MachineCharts | None) -> MachineView:
     machine = report.machines[number - 1]
     verdict = verdict_of(machine)
     findings = findings_in_order(machine)
@@ -302,6 +276,7 @@ def _machine(report: Report, number: int, cut: Cut, rows: int) -> MachineView:
         tag_count=count_text(len(machine.tags)),
         tags_left=count_text(left) if left else "",
         has_sessions=any(tag.session is not None for tag in shown),
+        charts=charts,
     )
 
 

@@ -76,7 +76,7 @@ def decoded_chunks(stream: Readable, encoding: str, ahead: bytes = b"") -> Itera
             cut = len(data) if not block else data.rfind(b"\n") + 1
             if cut == 0 and len(data) > MAX_LINE * 4:
                 cut = len(data)  # one giant line: pass on what there is, the bound below cuts it
-            text = text_rest + _narrow(data[:cut])
+            text = text_rest + narrow(data[:cut])
             rest = data[cut:]
         if first and text:
             text = text.removeprefix("\ufeff")
@@ -126,7 +126,8 @@ def _line_ends(text: str) -> Iterator[int]:
         position = end + 1
 
 
-def _narrow(data: bytes) -> str:
+def narrow(data: bytes) -> str:
+    """Bytes as UTF-8, or line by line as cp1252 where that fails."""
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,0 +1,1 @@
+"""Collectors to be run on the machine that is in trouble: commands and scripts as text. Nothing here runs them."""

@@ -1,0 +1,1 @@
+"""Writes every series of the evidence as a table: CSV and Parquet."""

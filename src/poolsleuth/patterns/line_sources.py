@@ -1,0 +1,331 @@
+"""Builds the lines of a machine from every fact that has a time: counters, tag tables, poolmon headers, captures."""
+
+from array import array
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import numpy as np
+
+from poolsleuth.model.facts import Where
+from poolsleuth.model.machine import Machine
+from poolsleuth.model.memory import MemoryCounters
+from poolsleuth.model.series import CounterPath, CounterSeries, MemoryHistory, TagColumn, TagHistory, TagKey
+from poolsleuth.model.tags import PoolKind, PoolmonMemory, TagTable
+from poolsleuth.patterns.lines import Line, Lines, Numbers, ProcessLine, TagLine
+from poolsleuth.windows.counters import Unit, Use, english, known, unit_of
+
+_ENOUGH = 6  # samples of one source: then other sources, whose figures may be counted in another way, are left out
+
+
+def lines_of(machine: Machine) -> Lines | None:
+    """The lines of a machine; None when nothing was captured at two times."""
+    counters = [_counter_line(series) for series in machine.all(CounterSeries)]
+    processes: dict[str, ProcessLine] = {}
+    objects: list[Line] = []
+    loads: list[Line] = []
+    for line in counters:
+        _sort_in(line, processes, objects, loads)
+    histories = list(machine.all(TagHistory))
+    tags = _tag_lines(histories, list(machine.all(TagTable)))
+    pools = _pool_lines(machine, counters)
+    undated = any(len(h.times) > 1 and not np.isfinite(_view(h.times)).all() for h in histories)
+    if not counters and not undated and all(len(p.times) < 2 for p in pools.values()) and not _moves(tags.values()):
+        return None
+    return Lines(
+        pools=pools,
+        tags=tags,
+        processes=tuple(p for p in processes.values() if p.nonpaged or p.paged or p.handles),
+        objects=tuple(objects),
+        loads=tuple(loads),
+        counters=tuple(counters),
+        reboots=_reboots(machine, counters, tags),
+        undated=undated,
+    )
+
+
+def _moves(tags: Iterable[TagLine]) -> bool:
+    return any(len(tag.bytes.times) > 1 for tag in tags)
+
+
+def _counter_line(series: CounterSeries) -> Line:
+    times, values = _view(series.times), _view(series.values)
+    good = np.isfinite(times)
+    times, values = _ordered(times[good], values[good])
+    return Line(
+        times=times,
+        values=values,
+        unit=unit_of(series.path.object, series.path.counter),
+        source=f"the counter {_short(series.path)}",
+        where=series.where,
+        utc=series.utc,
+        samples=series.samples,
+        path=series.path,
+    )
+
+
+def _short(path: CounterPath) -> str:
+    """The counter without its host, which the machine's name tells."""
+    return CounterPath(None, path.object, path.instance, path.counter).text
+
+
+def _sort_in(
+    line: Line,
+    processes: dict[str, ProcessLine],
+    objects: list[Line],
+    loads: list[Line],
+) -> None:
+    path = line.path
+    if path is None:
+        return
+    entry = known(path.object, path.counter)
+    if entry is None:
+        return
+    if entry.use is Use.PROCESS and (path.instance or "").casefold() not in ("_total", "idle"):
+        process = processes.setdefault(path.instance or "", ProcessLine(path.instance or ""))
+        counter = english(path.object, path.counter)[1]
+        if counter == "pool nonpaged bytes":
+            process.nonpaged = line
+        elif counter == "pool paged bytes":
+            process.paged = line
+        elif counter == "handle count":
+            process.handles = line
+        elif counter == "id process":
+            process.id = line
+    elif entry.use is Use.OBJECTS:
+        objects.append(line)
+    elif entry.use is Use.LOAD:
+        loads.append(line)
+
+
+_POOL_COUNTERS = {
+    ("memory", "pool nonpaged bytes"): PoolKind.NONPAGED,
+    ("memory", "pool paged bytes"): PoolKind.PAGED,
+}
+_POOL_FIELDS = {PoolKind.NONPAGED: "nonpaged_used", PoolKind.PAGED: "paged_used"}
+
+
+def _pool_lines(machine: Machine, counters: Sequence[Line]) -> dict[PoolKind, Line]:
+    lines: dict[PoolKind, Line] = {}
+    for kind, name in _POOL_FIELDS.items():
+        parts = [
+            line
+            for line in counters
+            if line.path is not None and _POOL_COUNTERS.get(english(line.path.object, line.path.counter)) is kind
+        ]
+        parts += [
+            _plain_line(h.times, h.figures[name], "the header of poolmon", h.where, utc=h.utc, samples=h.snapshots)
+            for h in machine.all(MemoryHistory)
+            if name in h.figures
+        ]
+        captured = [p for p in (_captured(fact, kind) for fact in machine.facts) if p is not None]
+        counted = {p.where.input for p in parts}
+        parts += [p for p in captured if p.where.input not in counted]
+        joined = _joined(parts) or _sum_of_tags(machine, kind)
+        if joined is not None:
+            lines[kind] = joined
+    return lines
+
+
+def _sum_of_tags(machine: Machine, kind: PoolKind) -> Line | None:
+    """A pool as the sum of its tags, where every table holds every tag."""
+    parts = []
+    for history in machine.all(TagHistory):
+        columns = [_view(c.bytes) for k, c in history.columns.items() if k.pool is kind and k.session is None]
+        if history.complete and columns and np.isfinite(_view(history.times)).all():
+            total = np.nansum(np.stack(columns), axis=0)
+            parts.append(
+                _plain_line(_view(history.times), total, "the sum of all tags", history.where, utc=history.utc)
+            )
+    return _joined(parts)
+
+
+def _captured(fact: object, kind: PoolKind) -> Line | None:
+    """One dated capture as a line of one point."""
+    if not isinstance(fact, MemoryCounters | PoolmonMemory) or fact.at is None:
+        return None
+    figure = fact.paged_used if kind is PoolKind.PAGED else fact.nonpaged_used
+    if figure is None:
+        return None
+    value = figure.value
+    if isinstance(fact, MemoryCounters) and kind is PoolKind.NONPAGED and fact.nonpaged_nx_used is not None:
+        value += fact.nonpaged_nx_used.value
+    source = "the header of poolmon" if isinstance(fact, PoolmonMemory) else "!vm"
+    return _plain_line([fact.at.timestamp()], [float(value)], source, figure.where)
+
+
+def _plain_line(
+    times: "Sequence[float] | Numbers",
+    values: "Sequence[float] | Numbers",
+    source: str,
+    where: Where,
+    *,
+    unit: Unit = Unit.BYTES,
+    utc: bool = True,
+    samples: int | None = None,
+) -> Line:
+    t, v = np.asarray(times, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    good = np.isfinite(t)
+    t, v = _ordered(t[good], v[good])
+    return Line(t, v, unit, source, where, utc, len(t) if samples is None else samples)
+
+
+def _ordered(times: Numbers, values: Numbers) -> tuple[Numbers, Numbers]:
+    if len(times) > 1 and (np.diff(times) < 0).any():
+        order = np.argsort(times, kind="stable")
+        return times[order], values[order]
+    return times, values
+
+
+def _joined(parts: Sequence[Line]) -> Line | None:
+    """One line out of several sources of one figure.
+
+    The source with most samples alone where it has ``_ENOUGH``, with others of its kind; else all of them together.
+    """
+    parts = [part for part in parts if len(part.times)]
+    if not parts:
+        return None
+    best = max(parts, key=lambda part: len(part.times))
+    same = [p for p in parts if p.utc == best.utc and (len(best.times) < _ENOUGH or p.source == best.source)]
+    if len(same) == 1:
+        return best
+    times = np.concatenate([part.times for part in same])
+    values = np.concatenate([part.values for part in same])
+    order = np.argsort(times, kind="stable")
+    times, values = times[order], values[order]
+    # Two logs that overlap hold the same sample twice
+    keep = np.append(np.diff(times) > 0, True)
+    latest = max(same, key=lambda part: part.times[-1])
+    return Line(
+        times[keep],
+        values[keep],
+        best.unit,
+        best.source,
+        latest.where,
+        best.utc,
+        sum(part.samples for part in same),
+        best.path,
+    )
+
+
+def _tag_lines(histories: Sequence[TagHistory], tables: Sequence[TagTable]) -> dict[TagKey, TagLine]:
+    """The tags over all histories, and over the dated tables of inputs that have no history."""
+    covered = {history.where.input for history in histories}
+    dated = [t for t in tables if t.at is not None and t.where.input not in covered]
+    sources: list[tuple[Numbers, dict[TagKey, TagColumn], TagHistory | TagTable]] = []
+    for history in histories:
+        times = _view(history.times)
+        if np.isfinite(times).all():
+            sources.append((times, dict(history.columns), history))
+    utc = all(history.utc for history in histories)
+    pieces: dict[TagKey, list[tuple[Numbers, TagColumn | tuple[float, float, float]]]] = {}
+    wheres: dict[TagKey, Where] = {}
+    samples: dict[TagKey, int] = {}
+    for times, columns, source in sources:
+        for key, column in columns.items():
+            pieces.setdefault(key, []).append((times, column))
+            wheres[key] = source.where
+            samples[key] = samples.get(key, 0) + (source.snapshots if isinstance(source, TagHistory) else 1)
+    for table in dated:
+        at = np.array([_seconds(table.at)])
+        for row in table.rows:
+            key = TagKey(row.tag, row.pool, table.session)
+            pieces.setdefault(key, []).append((at, (_number(row.bytes), _number(row.outstanding), _number(row.allocs))))
+            wheres[key] = row.where
+            samples[key] = samples.get(key, 0) + 1
+    return {key: _tag_line(key, parts, wheres[key], samples[key], utc=utc) for key, parts in pieces.items()}
+
+
+def _tag_line(
+    key: TagKey,
+    parts: Sequence[tuple[Numbers, TagColumn | tuple[float, float, float]]],
+    where: Where,
+    samples: int,
+    *,
+    utc: bool,
+) -> TagLine:
+    if len(parts) == 1 and isinstance(parts[0][1], TagColumn):
+        times = parts[0][0]
+        column = parts[0][1]
+        columns = [_view(column.bytes), _view(column.outstanding), _view(column.allocs)]
+    else:
+        times = np.concatenate([t for t, _ in parts])
+        columns = [
+            np.concatenate(
+                [
+                    _view((c.bytes, c.outstanding, c.allocs)[i]) if isinstance(c, TagColumn) else np.array([c[i]])
+                    for _, c in parts
+                ]
+            )
+            for i in range(3)
+        ]
+    if len(times) > 1 and (np.diff(times) <= 0).any():
+        order = np.argsort(times, kind="stable")
+        times = times[order]
+        keep = np.append(np.diff(times) > 0, True)
+        times, columns = times[keep], [c[order][keep] for c in columns]
+    name = f"tag {key.tag}"
+    return TagLine(
+        key,
+        Line(times, columns[0], Unit.BYTES, name, where, utc, samples),
+        Line(times, columns[1], Unit.COUNT, name, where, utc, samples),
+        Line(times, columns[2], Unit.COUNT, name, where, utc, samples),
+    )
+
+
+def _view(column: "array[float]") -> Numbers:
+    return np.frombuffer(column) if len(column) else np.empty(0)
+
+
+def _column(column: TagColumn | tuple[float, float, float], index: int) -> Numbers:
+    if isinstance(column, TagColumn):
+        return _view((column.bytes, column.outstanding, column.allocs)[index])
+    return np.array([column[index]])
+
+
+def _seconds(at: datetime | None) -> float:
+    return at.timestamp() if at is not None else float("nan")
+
+
+def _number(value: int | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+# ---- reboots ---------------------------------------------------------------------------------------------------
+
+_LOST_ALLOCS = 0.5  # of the allocations since boot that a table must lose before it is another boot's
+_FELL_BACK = 60.0  # seconds that an uptime must fall before it is another boot's: clocks are corrected by less
+
+
+def _reboots(machine: Machine, counters: Sequence[Line], tags: dict[TagKey, TagLine]) -> tuple[float, ...]:
+    del machine
+    found: set[float] = set()
+    for line in counters:
+        if line.path is not None and english(line.path.object, line.path.counter)[1] == "system up time":
+            good = np.isfinite(line.values)
+            times, values = line.times[good], line.values[good]
+            for place in np.flatnonzero(np.diff(values) < -_FELL_BACK):
+                boot = times[place + 1] - values[place + 1]
+                found.add(float(min(max(boot, times[place]), times[place + 1])))
+    found |= set(_allocs_lost(tags))
+    return tuple(sorted(found))
+
+
+def _allocs_lost(tags: dict[TagKey, TagLine]) -> list[float]:
+    """Times between tables at which most tags' allocations since boot fell: 32-bit counters of single tags wrap."""
+    groups: dict[bytes, list[TagLine]] = {}
+    for tag in tags.values():
+        if len(tag.allocs.times) > 1:
+            groups.setdefault(tag.allocs.times.tobytes(), []).append(tag)
+    found: list[float] = []
+    for members in groups.values():
+        times = members[0].allocs.times
+        fell = np.zeros(len(times) - 1)
+        both = np.zeros(len(times) - 1)
+        for tag in members:
+            before, after = tag.allocs.values[:-1], tag.allocs.values[1:]
+            with np.errstate(invalid="ignore"):
+                fell += after < before * _LOST_ALLOCS
+                both += np.isfinite(before) & np.isfinite(after) & (before > 0)
+        for place in np.flatnonzero((fell > _LOST_ALLOCS * both) & (both >= 5)):
+            found.append(float((times[place] + times[place + 1]) / 2))
+    return found

@@ -1,0 +1,1 @@
+"""The comparison of two pieces of evidence, written out: terminal, Markdown, JSON."""

@@ -1,0 +1,87 @@
+"""The series of a report as one picture (SVG or PNG), drawn by matplotlib: pools, tags, processes, load."""
+
+import io
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from poolsleuth.model.errors import PoolsleuthError
+from poolsleuth.model.report import Report, ReportMachine, ReportSeries
+from poolsleuth.report.arrange import machine_name
+from poolsleuth.report.wording import bytes_short, short
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MAX_PANELS = 24  # of one picture: more do not fit a page
+MAX_LINES = 8  # of one panel: more cannot be told apart
+_TITLES = {"pool": "Pools", "tag": "Tags", "process": "Processes", "load": "Load", "counter": "Counters"}
+
+
+def render_picture(report: Report, kind: str) -> bytes:
+    """The picture's bytes; ``kind`` is "svg" or "png".
+
+    Raises PoolsleuthError when matplotlib is not installed, or when the report holds no series.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - an extra, and slow to load
+        from matplotlib.figure import Figure  # noqa: PLC0415
+    except ImportError:
+        raise PoolsleuthError("pictures need matplotlib: install it with `pip install 'poolsleuth[plot]'`") from None
+    panels = [panel for number, machine in enumerate(report.machines, 1) for panel in _panels(machine, number)]
+    if not panels:
+        raise PoolsleuthError("nothing in this evidence was captured at two times: there is nothing to draw")
+    panels = panels[:MAX_PANELS]
+    figure = Figure(figsize=(11, 2.9 * len(panels)), layout="constrained")
+    FigureCanvasAgg(figure)
+    for place, (title, lines) in enumerate(panels, start=1):
+        _draw(figure.add_subplot(len(panels), 1, place), title, lines)
+    out = io.BytesIO()
+    # No date and fixed ids: the same evidence gives the same file
+    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    import matplotlib as mpl  # noqa: PLC0415
+
+    with mpl.rc_context({"svg.hashsalt": "poolsleuth"}):
+        figure.savefig(out, format=kind, dpi=110, metadata=metadata)
+    return out.getvalue()
+
+
+def _panels(machine: ReportMachine, number: int) -> list[tuple[str, list[ReportSeries]]]:
+    """One panel per kind and unit: figures of one unit share an axis."""
+    name = short(machine_name(machine, number), 60)
+    groups: dict[tuple[str, str], list[ReportSeries]] = {}
+    for series in machine.series:
+        groups.setdefault((series.kind, series.unit), []).append(series)
+    return [
+        (f"{name}: {_TITLES.get(kind, kind)} ({unit})", members[:MAX_LINES]) for (kind, unit), members in groups.items()
+    ]
+
+
+def _draw(axes: "Axes", title: str, lines: Sequence[ReportSeries]) -> None:
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415
+    from matplotlib.ticker import FuncFormatter  # noqa: PLC0415
+
+    axes.set_title(_literal(title), loc="left", fontsize=10)
+    for place, series in enumerate(lines):
+        colour = f"C{place}"
+        times: Any = [series.start + timedelta(seconds=s) for s in series.seconds]
+        values = [float("nan") if v is None else v for v in series.values]
+        axes.plot(times, values, color=colour, linewidth=1.2, label=_literal(short(series.name, 60)))
+        if len(series.line) == 2:
+            ends: Any = [series.start + timedelta(seconds=s) for s, _ in series.line]
+            axes.plot(ends, [v for _, v in series.line], color=colour, linestyle="--", linewidth=1)
+        if series.limit is not None and series.limit < 3 * max((v for v in series.values if v is not None), default=0):
+            axes.axhline(series.limit, color=colour, linestyle=":", linewidth=1.2)
+    unit = lines[0].unit if lines else ""
+    if unit == "bytes":
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: bytes_short(round(v))))
+    locator = AutoDateLocator()  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axes.grid(visible=True, alpha=0.25)
+    axes.legend(fontsize=8, loc="upper left", framealpha=0.85)
+
+
+def _literal(text: str) -> str:
+    """Text as it is: a dollar sign would begin a formula, a leading underscore hides a legend's entry."""
+    return text.replace("$", r"\$").removeprefix("_") or " "
