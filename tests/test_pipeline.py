@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from poolsleuth import pipeline
+from poolsleuth import pipeline, reading
 from poolsleuth.model.document import from_json, to_json
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.finding import Finding, Verdict

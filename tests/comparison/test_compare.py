@@ -252,6 +252,7 @@ def test_the_tags_total_stands_in_for_an_unknown_usage(tag: Tag, machine: Machin
 
     assert (pool.basis, pool.amount.change, pool.status) == ("tagged", 50 * MB, Status.GREW)
     assert pool.explained_by[0].share == pytest.approx(0.8)
+    assert (pool.unexplained_bytes, pool.unexplained_exact) == (10 * MB, True)
 
 
 def test_the_share_of_a_small_change_is_not_given(tag: Tag, machine: Machine, report: Make) -> None:
@@ -350,6 +351,22 @@ def test_without_a_restart_allocations_are_counted(tag: Tag, machine: Machine, r
 
     assert pair.span.rebooted is False
     assert tag_of(pair, "Abc").allocations == 1_000
+
+
+def test_a_clock_that_was_set_is_no_restart(machine: Machine, report: Make) -> None:
+    def rebooted(short: float) -> bool | None:
+        first = machine(paged=(5, None), hours=0, uptime=10)
+        second = machine(paged=(5, None), hours=48, uptime=48 * 3600 - short)
+        return only(compare(report(first), report(second))).span.rebooted
+
+    assert rebooted(300) is False
+    assert rebooted(301) is True
+
+
+def test_allocations_of_two_machines_are_not_subtracted(tag: Tag, machine: Machine, report: Make) -> None:
+    first, second = machine(tag("Abc", 5, 5, allocs=100), ram=1), machine(tag("Abc", 5, 5, allocs=300), ram=2)
+
+    assert tag_of(only(compare(report(first), report(second))), "Abc").allocations is None
 
 
 def test_a_count_that_passed_32_bits_is_counted_on(tag: Tag, machine: Machine, report: Make) -> None:

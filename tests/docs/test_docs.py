@@ -26,7 +26,7 @@ PATTERNS = DOCS / "patterns"
 PAGES = sorted(page for page in PATTERNS.glob("*.md") if page.name != "README.md")
 DOCUMENTS = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "examples" / "README.md"])
 PICTURE_WIDTH = 100  # as docs/make_picture.py draws it
-COMMANDS = ("", "diagnose", "tags", "limits")
+COMMANDS = ("", "diagnose", "trend", "diff", "collect", "tags", "limits")
 PARTS = (
     "What it means",
     "How it is judged",

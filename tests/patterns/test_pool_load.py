@@ -12,11 +12,11 @@ def test_one_capture_is_never_load(finding: Judge, vm: Callable[..., MemoryCount
     judged = finding("pool-load", vm(nonpaged_used=99 * MB, nonpaged_max=100 * MB))
 
     assert judged.verdict is Verdict.NOT_ASSESSED
-    assert "logman" in judged.next_steps[0]
+    assert "`poolsleuth collect`" in judged.next_steps[0]
 
 
 def test_without_figures_the_command_is_named(finding: Judge) -> None:
     judged = finding("pool-load")
 
     assert judged.verdict is Verdict.NOT_ASSESSED
-    assert "`!vm`" in judged.next_steps[0]
+    assert "`poolsleuth collect`" in judged.next_steps[0]

@@ -491,7 +491,7 @@ def evil_chart_report() -> Report:
 def long_series_report() -> Report:
     """60 series of 100,000 samples each, with gaps."""
     values = wave(100_000, 4 * DAY, 3e7, 4e6, 5e5)
-    holed = tuple(None if i % 5000 < 300 else value for i, value in enumerate(values))
+    holed = tuple(None if i % 5000 < 600 else value for i, value in enumerate(values))
     first = make_series("Nonpaged pool", "pool", "bytes", values, says="Grows.", course="leak")
     more = tuple(
         replace(first, name=f"T{i:03}", kind="tag" if i % 2 else "counter", values=holed if i % 3 else values)

@@ -7,6 +7,7 @@ import click
 from poolsleuth import __version__
 from poolsleuth.cli.collect import collect
 from poolsleuth.cli.diagnose import diagnose
+from poolsleuth.cli.diff import diff
 from poolsleuth.cli.limits import limits
 from poolsleuth.cli.tags import tags
 from poolsleuth.cli.trend import trend
@@ -25,6 +26,7 @@ def cli() -> None:
 
 cli.add_command(diagnose)
 cli.add_command(trend)
+cli.add_command(diff)
 cli.add_command(collect)
 cli.add_command(tags)
 cli.add_command(limits)

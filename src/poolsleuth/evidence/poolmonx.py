@@ -8,6 +8,7 @@ that is how the library it was written with (MFC) stores a string. The file hold
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from poolsleuth.evidence.source import Readable
@@ -21,6 +22,7 @@ MAX_ROWS = 100_000
 MAX_CELL = 4_096  # characters
 _MARK = b"\xff\xfe\xff"
 _CELLS = 10
+_NUL_SIGN = "\u2400"
 _GAP = 64  # bytes before the first cell, and between two
 _MAX_NUMBER = 20  # digits
 _BLOCK = 1 << 20
@@ -77,6 +79,7 @@ def read_poolmonx(
                 Where(input_index, offset=end),
             )
         )
+    rows = _told_apart(rows)
     table = TagTable(
         where=rows[0].where,
         at=modified,
@@ -111,11 +114,24 @@ def _cells(data: bytes, limit: int | None = None) -> Iterator[tuple[int, str]]:
         count += 1
 
 
+def _told_apart(rows: list[TagRow]) -> list[TagRow]:
+    """The rows with blanks behind their tags stripped.
+
+    A tag may be filled up with blanks or with NULs, and both may exist ("Io" twice, in the real file). Then the one
+    with NULs shows them as the sign for NUL.
+    """
+    filled = {(row.tag.rstrip(" "), row.pool) for row in rows if row.tag.endswith(" ")}
+    return [
+        replace(row, tag=row.tag.ljust(4, _NUL_SIGN) if (row.tag, row.pool) in filled else row.tag.rstrip(" "))
+        for row in rows
+    ]
+
+
 def _row(cells: list[str], where: Where) -> TagRow | None:
     """One row; None when its cells are not those of a table of tags."""
-    tag, pool = cells[0].rstrip(" \0"), pool_of(cells[1])
+    tag, pool = cells[0].rstrip("\0"), pool_of(cells[1])
     numbers = [int(cell) for cell in cells[2:6] if cell.isdecimal() and cell.isascii() and len(cell) <= _MAX_NUMBER]
-    if not 1 <= len(tag) <= 4 or pool is None or len(numbers) != 4:
+    if not 1 <= len(tag) <= 4 or not tag.strip() or pool is None or len(numbers) != 4:
         return None
     allocs, frees, outstanding, size = numbers
     told = allocs - frees == outstanding  # counters of 32 bits that wrapped give no totals

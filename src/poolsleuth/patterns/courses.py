@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,8 +11,6 @@ from poolsleuth.model.machine import Machine
 from poolsleuth.model.series import TagKey
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.patterns.course.course import Course, Kind
-from poolsleuth.patterns.course.shape import judge_course
-from poolsleuth.patterns.course.together import Relation, relation
 from poolsleuth.patterns.line_sources import lines_of
 from poolsleuth.patterns.lines import Line, Lines, ProcessLine, TagLine
 from poolsleuth.patterns.thresholds import (
@@ -24,6 +23,10 @@ from poolsleuth.patterns.thresholds import (
 
 MAX_RESTARTS = 1000  # of one process within a log
 MAX_LOADS = 60  # load counters that are compared with a growth: a server has some dozen disks and network cards
+
+
+if TYPE_CHECKING:
+    from poolsleuth.patterns.course.together import Relation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,8 +113,10 @@ class Courses:
         """What a tag's outstanding allocations do."""
         return self._count(tag.line.outstanding, COURSE_TAG_SHARE)
 
-    def relations(self, line: Line) -> list[tuple[Line, Relation]]:
+    def relations(self, line: Line) -> "list[tuple[Line, Relation]]":
         """How a line follows each load counter of the log."""
+        from poolsleuth.patterns.course.together import relation  # noqa: PLC0415 - see _judge
+
         return [
             (load, relation(line.times, line.values, load.times, load.values))
             for load in self.lines.loads[:MAX_LOADS]
@@ -131,6 +136,9 @@ class Courses:
         return self._judge(line, _least(line, COURSE_COUNT, share), more_cuts)
 
     def _judge(self, line: Line, least: float, more_cuts: Sequence[float]) -> Course:
+        # scipy takes a second to load, which logs without a second capture need not wait for
+        from poolsleuth.patterns.course.shape import judge_course  # noqa: PLC0415
+
         cuts = sorted({*self.lines.reboots, *more_cuts})
         return judge_course(line.times, line.values, least=least, cuts=cuts)
 

@@ -41,6 +41,13 @@ def judge(tags: TagView | None, processes: ProcessList | None, courses: Courses 
     if courses is not None and (rest := handles_at_rest(courses)) is not None:
         yield rest
         return
+    if courses is not None and any(p.what == "handles" for p in courses.processes) and processes is None:
+        yield not_assessed(
+            ID,
+            "the handles of the processes were not watched long enough",
+            "record \\Process(*)\\Handle Count for a day",
+        )
+        return
     counted = [p for p in processes.processes if p.handles is not None] if processes is not None else []
     # A list without the first process of every Windows is a cut one, and the many handles may be in the rest
     if any(p.name.casefold().startswith("system") for p in counted):

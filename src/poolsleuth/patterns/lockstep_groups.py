@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from poolsleuth.model.tags import TagRow
-from poolsleuth.patterns.course.together import Lockstep, lockstep
 from poolsleuth.patterns.courses import Courses, TagCourse
 from poolsleuth.patterns.tag_knowledge import sure_note
 from poolsleuth.patterns.views import TagView
 from poolsleuth.windows.tag_notes import Role
+
+if TYPE_CHECKING:
+    from poolsleuth.patterns.course.together import Lockstep
 
 MAX_COMPARED = 24  # growing tags that are compared with each other, the largest growth first
 
@@ -18,7 +21,7 @@ class Part:
     """A tag that grows with the first one of its group: ``step.ratio`` blocks for each of its blocks."""
 
     tag: TagCourse
-    step: Lockstep
+    step: "Lockstep"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,9 +73,11 @@ def groups_of(courses: Courses, tags: TagView | None) -> list[Group]:
     return groups
 
 
-def _step(first: TagCourse, second: TagCourse) -> Lockstep | None:
+def _step(first: TagCourse, second: TagCourse) -> "Lockstep | None":
     if len(first.line.outstanding.times) != len(second.line.outstanding.times):
         return None
+    from poolsleuth.patterns.course.together import lockstep  # noqa: PLC0415 - scipy takes a second to load
+
     times = first.line.outstanding.times
     if (times != second.line.outstanding.times).any():
         return None

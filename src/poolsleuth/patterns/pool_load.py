@@ -95,23 +95,16 @@ def _follows(line: Line, courses: Courses) -> Reason | None:
 
 
 def _swinging(courses: Courses) -> list[TagCourse]:
-    """Tags of one pool or session whose use goes up and down by a lot, where no line of the whole pool tells it."""
+    """Tags whose use goes up and down by a lot, the largest swing first."""
     found = [
         tag
-        for key, tag in courses.tags.items()
+        for tag in courses.tags.values()
         if tag.course.kind is Kind.LOAD
         and tag.course.confidence is not Confidence.LOW
         and tag.shown is tag.line.bytes
         and (tag.course.peak or 0) - (tag.course.floor or 0) >= LOAD_SWING_BYTES.value
-        and (courses.pools.get(key.pool) is None or key.session is not None or _largest_part(tag, courses))
     ]
     return sorted(found, key=lambda t: (t.course.floor or 0) - (t.course.peak or 0))
-
-
-def _largest_part(tag: TagCourse, courses: Courses) -> bool:
-    pool = courses.pools[tag.key.pool]
-    whole = (pool.peak or 0) - (pool.floor or 0)
-    return pool.kind is Kind.LOAD and (tag.course.peak or 0) - (tag.course.floor or 0) >= 0.5 * whole
 
 
 def _of_tag(tag: TagCourse) -> Finding:
@@ -125,4 +118,5 @@ def _of_tag(tag: TagCourse) -> Finding:
         subject=Subject(pool=str(key.pool), tag=key.tag, session=key.session),
         because=course_reasons(course, line),
         against=tuple(Reason(text) for text in course.against),
+        next_steps=("nothing against a leak: look at what works while it is high",),
     )

@@ -169,17 +169,15 @@ def thin(
     """At most ``limit`` points (16 or more) of a line.
 
     The time is cut into buckets of equal length and each keeps its smallest and its largest value; the first and the
-    last value of all stay. A gap stays as one None in its middle when it is as long as a bucket: a shorter one could
-    not be seen. ``times`` must rise.
+    last value of all stay. A gap stays as one None in its middle when it is about as long as a bucket: a shorter one
+    could hardly be seen. ``times`` must rise.
     """
     if len(times) <= limit:
         return tuple(times), tuple(values)
     begin, span = times[0], times[-1] - times[0]
-    buckets = (limit - 2) // 2  # two values of each, and the first and the last of all
-    gaps = _gaps(times, values, span / buckets)
-    if 2 * buckets + 2 + len(gaps) > limit:
-        buckets = (limit - 2) // 3
-        gaps = _gaps(times, values, span / buckets)
+    most = (limit - 2) // 2  # two values of each bucket, and the first and the last of all
+    gaps = _gaps(times, values, span / most)
+    buckets = (limit - 2 - len(gaps)) // 2
     width = span / buckets
     kept: list[tuple[float, float | None]] = []
     at = 0

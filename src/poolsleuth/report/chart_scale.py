@@ -73,7 +73,9 @@ def value_text(value: float, unit: str) -> str:
         return bytes_short(round(value))
     if unit == "seconds" and value >= 60:
         return duration_text(value)
-    if value == round(value):
+    if abs(value) >= _ENOUGH:
+        text = f"{value:.3g}"
+    elif value == round(value):
         text = count_text(round(value))
     else:
         text = f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3g}"

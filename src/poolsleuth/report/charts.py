@@ -78,7 +78,7 @@ class ChartStore:
     def views(
         self, numbers: Sequence[int], lines: int, points: int, text: int, *, live: bool
     ) -> dict[int, MachineCharts]:
-        """The charts of these machines: together at most ``lines`` lines, and about ``points`` points.
+        """The charts of these machines, of those that have any: at most ``lines`` lines, and about ``points`` points.
 
         ``text`` is the longest sentence; ``live`` says that a script will draw them.
         """
@@ -86,7 +86,8 @@ class ChartStore:
         lines_each = lines // max(1, len(charted))
         wanted = sum(min(lines_each, len(self._of(number))) for number in charted) if lines_each else 0
         points_each = max(_LEAST_POINTS, min(FINE, points // max(1, wanted)))
-        return {number: self._machine(number, lines_each, points_each, text, live=live) for number in charted}
+        made = {number: self._machine(number, lines_each, points_each, text, live=live) for number in charted}
+        return {number: charts for number, charts in made.items() if charts.any or charts.left}
 
     def _of(self, number: int) -> tuple[Line, ...]:
         if number not in self._lines:

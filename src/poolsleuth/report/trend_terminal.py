@@ -13,6 +13,7 @@ from poolsleuth.report.wording import bytes_short, clean, count_text, short, tim
 
 OVER_TIME = ("pool-leak", "handle-leak", "tags-growing-together", "pool-load")
 _GROUPS = (("pool", "Pools"), ("tag", "Tags"), ("process", "Processes"), ("load", "Load"), ("counter", "Counters"))
+_LONG = 1_000_000  # from which a rate is shown in millions
 _WIDE = 110  # columns from which a sparkline may be long
 _STYLES = {"leak": "bold red", "steps": "bold red", "unclear": "yellow", "load": "cyan", "too-short": "dim"}
 _SHORT_WORDS = {
@@ -100,6 +101,8 @@ def _value(value: float | None, unit: str) -> Text:
     if unit == "bytes":
         return Text(bytes_short(round(value)))
     digits = f"{value:,.1f}" if abs(value) < 100 and not float(value).is_integer() else count_text(round(value))
+    if unit == "per second" and abs(value) >= _LONG:
+        digits = f"{value / 1e6:,.1f} M"
     return Text(digits + (" %" if unit == "percent" else "/s" if unit == "per second" else ""))
 
 

@@ -2,8 +2,8 @@ r"""Names of counters on localised Windows, and where each was seen.
 
 Windows numbers its own counters alike in every language (the perflib indexes in ``PERFLIB``), but a text log carries
 names only. Nothing here is translated by us: a name stands here only when it was read somewhere, and the row says how
-near to a real machine that was. Simplified Chinese and Japanese are missing: scripts for such machines use the English
-names of these counters, and no others were found.
+near to a real machine that was. Languages without rows: nothing was found. Of Simplified Chinese it is said in public
+scripts that its names are the English ones.
 """
 
 from collections.abc import Iterator

@@ -1,9 +1,10 @@
 """The comparison as JSON."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
-from poolsleuth.model.comparison import Comparison
+from poolsleuth.model.comparison import Amount, Comparison
 from poolsleuth.report.comparison.document import to_json
 from poolsleuth.report.comparison.view import Selection
 
@@ -55,3 +56,12 @@ def test_absurd_numbers_are_still_strict_json(hostile: Comparison) -> None:
 
     assert read["pairs"][0]["counters"][0]["change"] is None
     assert read["pairs"][0]["tags"][0]["bytes"]["after"] == 10**400
+
+
+def test_a_change_that_is_too_long_to_write_is_null(leak: Comparison) -> None:
+    (pair,) = leak.pairs
+    longest = 10**4299
+    pool = replace(pair.pools[0], used=Amount(-9 * longest, 9 * longest))
+    read = document(to_json(replace(leak, pairs=(replace(pair, pools=(pool,)),))))
+
+    assert read["pairs"][0]["pools"][0]["used_bytes"]["change"] is None

@@ -46,6 +46,13 @@ def test_headlines(leak: Comparison, two_machines: Comparison) -> None:
     assert headline(two_machines.pairs[0]).startswith("Worse in AFTER: paged pool is at 95.0 %")
 
 
+def test_a_headline_of_absurd_figures(leak: Comparison) -> None:
+    (pair,) = leak.pairs
+    pool = replace(pair.pools[1], used=Amount(10**400, 3 * 10**400))
+
+    assert headline(replace(pair, pools=(pool,))).startswith("Paged pool grew by more than 1,024 EB (200.0 %)")
+
+
 def test_unchanged_needs_equal_figures(leak: Comparison) -> None:
     (pair,) = leak.pairs
     same = replace(pair.pools[0], status=Status.SAME, used=Amount(1, 1))

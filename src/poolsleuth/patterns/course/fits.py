@@ -41,6 +41,10 @@ PRICE = {
 """How many figures a shape has more than a line; each must earn its place."""
 
 
+FEW = 8
+"""Fewer points than this carry a line and no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fit:
     """The best fit of one shape. ``begin`` and ``end`` are shares of the time; ``rise`` how much the shape rises."""
@@ -57,6 +61,8 @@ class Fit:
 def _shapes(x: Numbers) -> dict[Form, tuple[Numbers, Numbers]]:
     """For each shape the (begin, end) pairs and the curves, one row each. ``x`` runs from 0 to 1."""
     made: dict[Form, tuple[Numbers, Numbers]] = {Form.LINE: (np.array([[0.0, 1.0]]), x[None, :])}
+    if x.size < FEW:
+        return made
     starts = np.linspace(0.06, 0.9, 29)
     made[Form.START] = _ramps(x, [(float(b), 1.0) for b in starts])
     made[Form.STOP] = _ramps(x, [(0.0, float(e)) for e in np.linspace(0.1, 0.94, 29)])
@@ -64,7 +70,7 @@ def _shapes(x: Numbers) -> dict[Form, tuple[Numbers, Numbers]]:
     made[Form.RAMP] = _ramps(x, [(float(b), float(e)) for b in grid for e in grid if e - b > 0.09])
     taus = np.geomspace(0.03, 1.2, 16)
     fills = (1.0 - np.exp(-x[None, :] / taus[:, None])) / (1.0 - np.exp(-1.0 / taus[:, None]))
-    made[Form.FILL] = (np.stack([np.zeros_like(taus), np.minimum(3.0 * taus, 1.0)], axis=1), fills)
+    made[Form.FILL] = (np.stack([np.zeros_like(taus), 3.0 * taus], axis=1), fills)
     powers = np.array([1.5, 2.0, 3.0, 4.0, 6.0])
     made[Form.FASTER] = (np.tile([0.0, 1.0], (powers.size, 1)), x[None, :] ** powers[:, None])
     places = (x[1:] + x[:-1]) / 2
@@ -80,6 +86,28 @@ def _ramps(x: Numbers, corners: list[tuple[float, float]]) -> tuple[Numbers, Num
     """Curves that are 0 before a corner, 1 after the other, and straight between."""
     pairs = np.array(corners)
     return pairs, np.clip((x[None, :] - pairs[:, :1]) / (pairs[:, 1:] - pairs[:, :1]), 0.0, 1.0)
+
+
+def fill_then_line(hours: Numbers, values: Numbers) -> tuple[float, float, float] | None:
+    """The fit of what fills up after the start and grows straight besides: its score, where it is full, its rise.
+
+    The score compares with those of ``fit_forms`` once both are on the same noise: see ``Fit.score``. ``where`` is a
+    share of the time; ``rise`` what the line gains in the whole time. None when nothing of that kind fits.
+    """
+    x = (hours - hours[0]) / (hours[-1] - hours[0])
+    if x.size < 2 * FEW:
+        return None
+    line = x - x.mean()
+    best: tuple[float, float, float] | None = None
+    for tau in np.geomspace(0.005, 0.25, 14):
+        fill = 1.0 - np.exp(-x / tau)
+        basis = np.stack([fill - fill.mean(), line], axis=1)
+        factors, *_ = np.linalg.lstsq(basis, values - values.mean(), rcond=None)
+        rest = values - values.mean() - basis @ factors
+        unexplained = float(rest @ rest)
+        if factors[0] > 0 and factors[1] > 0 and (best is None or unexplained < best[0]):
+            best = (unexplained, float(min(3.0 * tau, 0.6)), float(factors[1]))
+    return best
 
 
 def fit_forms(hours: Numbers, values: Numbers) -> dict[Form, Fit]:
@@ -107,7 +135,7 @@ def fit_forms(hours: Numbers, values: Numbers) -> dict[Form, Fit]:
     residual = middle - smallest[3] * (smallest[1] - smallest[1].mean())
     rho = max(correlation(residual)[0], 0.0)
     effective = max(count * (1.0 - rho) / (1.0 + rho), 4.0)
-    fits: dict[Form, Fit] = {}
+    fits = dict.fromkeys(Form, Fit(Form.LINE, 0.0, 1.0, 0.0, total, 0.0, np.inf))
     for form, (unexplained, curve, corner, height) in found.items():
         left = middle - height * (curve - curve.mean())
         error = slope_error(curve, left)[0]

@@ -8,8 +8,8 @@ from poolsleuth.patterns.course.samples import Samples, blocks
 Numbers = NDArray[np.float64]
 
 DAY = 24.0
-DAYS_FOR_RHYTHM = 1.9
-"""A daily rhythm is looked for in logs of nearly two days and more."""
+DAYS_FOR_RHYTHM = 2.6
+"""A daily rhythm is looked for in logs of nearly three days and more: two humps are no rhythm yet."""
 
 DAILY_SHARE = 0.35
 """A rhythm explains at least this share of what is left after a smooth trend."""

@@ -14,8 +14,8 @@ MOST_BLOCKS = 480
 LONE_FACTOR = 10.0
 """A lone outlier stands off its neighbours by more than so many times the usual distance."""
 
-LONE_SHARE = 200
-"""At most one sample in so many is called a lone outlier; more of them are a habit of the series."""
+LONE_SHARE = 33
+"""At most one low sample in so many is called a lone outlier; more of them are a habit of the series."""
 
 FLOOR_QUANTILE = 0.2
 """The floor of a window: a low quantile, because the smallest value depends on how many samples a window holds."""
@@ -75,7 +75,8 @@ def clean(times: Numbers, values: Numbers) -> Samples:
 def lone_outliers(values: Numbers) -> NDArray[np.bool_]:
     """Marks single samples far off both neighbours: a reading that failed, not a movement of the series.
 
-    Only a few can be lone: when more than one in 200 stands out to the same side, none is marked.
+    A high one is marked only when it is the only one (more are bursts), low ones when they are few: memory that was
+    given back does not return to the same level one sample later.
     """
     marks = np.zeros(values.size, dtype=np.bool_)
     if values.size < 8:
@@ -86,10 +87,11 @@ def lone_outliers(values: Numbers) -> NDArray[np.bool_]:
     usual = float(np.quantile(np.abs(off), 0.8))
     width = around.max(axis=0) - around.min(axis=0)
     lone = (np.abs(off) > LONE_FACTOR * usual) & (np.abs(off) > 3.0 * width)
-    for side in (off > 0, off < 0):
-        here = lone & side
-        if 0 < here.sum() <= max(1, values.size // LONE_SHARE):
-            marks |= here
+    high, low = lone & (off > 0), lone & (off < 0)
+    if high.sum() == 1:
+        marks |= high
+    if 0 < low.sum() <= max(1, values.size // LONE_SHARE):
+        marks |= low
     return marks
 
 

@@ -20,11 +20,14 @@ WIDTHS = (1, 3, 6, 12, 20)
 FLAT = 0.3
 """Between true steps the floor rises by less than this share of a step; a straight leak rises by about a whole one."""
 
-EXPLAINED = 0.9
+EXPLAINED = 0.85
 """The steps must explain this share of the floor's variance."""
 
-DOWN_SHARE = 0.15
-"""A fall larger than this share of the rise is memory given back: then it is no staircase."""
+DOWN_SHARE = 0.25
+"""A fall larger than this share of a step is memory given back: then it is no staircase."""
+
+PEAK_SHARE = 0.25
+"""A step's own peak is shorter than this share of the time between steps; longer ones are a load's days."""
 
 OFF = 0.12
 """Half of the floor's points lie nearer to their step's level than this share of a step."""
@@ -50,8 +53,12 @@ def find_steps(samples: Samples) -> Staircase | None:
         if width * 4 > hours.size:
             break
         found = _staircase(hours, low, without_peaks(low, width))
-        if found is not None:
-            return found
+        if found is None:
+            continue
+        cycle = float(np.median(np.diff(found.places))) if found.places.size > 1 else np.inf
+        if width > 1 and width * samples.span / hours.size > PEAK_SHARE * cycle:
+            return None
+        return found
     return None
 
 
@@ -64,12 +71,15 @@ def _staircase(hours: Numbers, low: Numbers, floor: Numbers) -> Staircase | None
     noise = max(1.4826 / np.sqrt(2) * float(np.median(np.abs(np.diff(floor)))), 0.01 * rise)
     edges = partition(floor, 5.0 * noise**2 * np.log(floor.size))
     levels = np.array([np.median(floor[b:e]) for b, e in pairwise(edges)])
-    if levels.size < 2 or np.diff(levels).min() < -DOWN_SHARE * rise:
+    if levels.size < 2:
+        return None
+    heights = np.diff(levels)
+    ups = heights[heights > MINOR * rise]
+    if ups.size == 0 or heights.min() < -DOWN_SHARE * float(np.median(ups)):
         return None
     fitted = np.repeat(levels, np.diff(edges))
     if 1.0 - float(np.sum((floor - fitted) ** 2)) / total < EXPLAINED:
         return None
-    heights = np.diff(levels)
     if _inner_rise(low, edges, heights) > FLAT:
         return None
     # Between the jumps the floor itself lies on its level, but for short peaks: a sawtooth does not.

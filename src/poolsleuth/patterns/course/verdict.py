@@ -8,7 +8,7 @@ from scipy import stats
 
 from poolsleuth.model.finding import Confidence
 from poolsleuth.patterns.course.course import Course, Kind
-from poolsleuth.patterns.course.fits import Fit, Form, fit_forms
+from poolsleuth.patterns.course.fits import Fit, Form, fill_then_line, fit_forms
 from poolsleuth.patterns.course.floors import given_back, largest_fall, longest_pause, smooth, without_peaks
 from poolsleuth.patterns.course.noise import Slope, mann_kendall, robust_slope
 from poolsleuth.patterns.course.rhythm import DAY, find_period, quiet_levels
@@ -31,8 +31,14 @@ FLOOR_WINDOWS = 60
 CLEAR_CHANCE = 1e-3
 """Growth counts when chance alone (for noise as correlated as this one) would show it less often."""
 
+NO_RHYTHM = 0.25
+"""A level that gives back less than this share of its rises is its own floor."""
+
 LOWEST = 0.02
 """The floor of a whole cycle: nearly its smallest value, because a cycle may rest for a short time only."""
+
+FEW_FLOORS = 8
+"""Fewer floors than this are judged by a line alone."""
 
 WEAK_CHANCE = 0.02
 """Below this it is worth saying that something may grow."""
@@ -45,6 +51,9 @@ AT_ONCE = 0.12
 
 TAIL = 0.15
 """Growth that stopped in the last 15 % of the time is still called growth: a pause is no end."""
+
+SLOW_FILL = 3.0
+"""Filling that would take up to three times as long as the log is not told from growth."""
 
 SLOW_TAIL = 0.3
 """After the growth phase the pace must be below this share of it to say that it stopped."""
@@ -147,8 +156,10 @@ def floor_of(samples: Samples) -> Floor:
     cycles = samples.span / period if period else 0.0
     fine = int(np.clip(count // 3, min(count, 24), FLOOR_WINDOWS))
     window_hours, low, level = windows(samples, fine)
-    if not period:
-        return Floor(window_hours, low, window_hours, level, low, None, 0.0)
+    back = given_back(smooth(level), 0.0)
+    if not period or (back is not None and back < NO_RHYTHM):
+        # What does not come down has no rhythm to look under, only a pace that changes with the hour.
+        return Floor(window_hours, low, window_hours, level, low, None, cycles)
     whole = int(cycles + 0.05)
     if period != DAY or cycles >= 12.0 or (whole >= 5 and count / cycles < 8):
         day_hours, day_low, _level = windows(samples, min(whole, FLOOR_WINDOWS), LOWEST)
@@ -189,15 +200,16 @@ def _growth(course: Course, samples: Samples, floor: Floor, least: float, jumps_
             return stepped
     if back > FLOOR_FALL:
         return without_growth(course, samples, floor, least)
-    freedom = max(3.0, floor.hours.size - 2.0)
     slope = robust_slope(floor.hours, floor.low)
-    doubt = float(stats.t.sf(best.t, max(slope.freedom, min(freedom, 6.0))))
-    doubt = max(doubt, by_chance / 10.0)
+    doubt = float(stats.t.sf(best.t, min(max(slope.freedom, 6.0), floor.hours.size - 2.0)))
+    # Few floors cannot have a small chance by their order alone; all must rise, and as straight as the slope test asks.
+    doubt = max(doubt, by_chance / 10.0 if floor.low.size >= FEW_FLOORS or tau < 0.99 else 0.0)
     if best.form is Form.RAMP and best.end - best.begin < AT_ONCE:
         best = fits[Form.JUMP]
     if best.form is Form.JUMP and best.rise >= max(least, 5.0 * float(np.sqrt(best.rest / floor.low.size))):
         doubt = 0.0
-    if best.rise < least or doubt > WEAK_CHANCE:
+    clear_rise = 4.0 * float(np.sqrt(best.rest / floor.low.size))
+    if best.rise < least or (doubt > WEAK_CHANCE and (tau < 0.45 or best.rise < clear_rise)):
         return without_growth(course, samples, floor, least)
     if doubt > CLEAR_CHANCE:
         return replace(
@@ -222,8 +234,10 @@ def _growth(course: Course, samples: Samples, floor: Floor, least: float, jumps_
                 confidence=Confidence.LOW,
                 against=(*again.against, f"besides it jumped by {figure(best.rise)} at once"),
             )
+        if floor.period and (1.0 - best.begin) * floor.cycles < 1.0:
+            return without_growth(course, samples, floor, least)
         return _jump(course, samples, floor, best)
-    return _kind_of_growth(course, samples, floor, fits, best, (tau, doubt, back))
+    return _kind_of_growth(course, samples, floor, fits, best, (tau, doubt, back, least))
 
 
 def _below_peaks(floor: Floor) -> tuple[Floor, float]:
@@ -263,10 +277,10 @@ def _kind_of_growth(
     floor: Floor,
     fits: dict[Form, Fit],
     best: Fit,
-    tests: tuple[float, float, float],
+    tests: tuple[float, float, float, float],
 ) -> Course:
     """The floor rose for sure: does it still?"""
-    tau, doubt, back = tests
+    tau, doubt, back, least = tests
     span = floor.hours[-1] - floor.hours[0]
     rises = (
         f"the floor rises by {figure(best.rise)} in {duration(float(span))} "
@@ -276,21 +290,48 @@ def _kind_of_growth(
     short = samples.span < ONE_DAY and not floor.period
     if short and best.form in (Form.WAVE, Form.RAMP) and best.end > 0.75:
         return replace(course, kind=Kind.UNCLEAR, confidence=Confidence.LOW, because=(rises, _half_day(samples)))
+    after = _after_filling(floor, fits, best, least)
+    if after is not None:
+        return _leak(course, samples, floor, fits, after, back)
     stopped = _stopped(floor, best)
     if stopped is not None:
         return replace(
             course, kind=Kind.FILLED, confidence=amount_of_evidence(samples, floor.cycles), because=(rises, stopped)
         )
-    if best.form is Form.FILL and best.end < 1.0 and best.end / 3.0 > 0.4:
+    if best.form is Form.FILL and best.end < SLOW_FILL:
         return replace(
             course,
             kind=Kind.UNCLEAR,
             confidence=Confidence.LOW,
             because=(rises, "it grows slower and slower: it may fill up and stop"),
         )
-    if short and not _straight(fits):
+    if short and best.form is not Form.FASTER and not _straight(fits):
         return replace(course, kind=Kind.UNCLEAR, confidence=Confidence.LOW, because=(rises, _half_day(samples)))
     return _leak(course, samples, floor, fits, best, back)
+
+
+def _after_filling(floor: Floor, fits: dict[Form, Fit], best: Fit, least: float) -> Fit | None:
+    """The straight growth besides a cache that filled at the beginning; None when there is none.
+
+    Filling alone, without an end, leaves no line: the line must make the fit better by far.
+    """
+    if best.form not in (Form.FILL, Form.STOP, Form.JUMP, Form.RAMP):
+        return None
+    found = fill_then_line(floor.hours, floor.low)
+    if found is None:
+        return None
+    unexplained, where, rise = found
+    count = floor.low.size
+    bent = min(fits[form].rest for form in (Form.FILL, Form.STOP, Form.JUMP, Form.RAMP))
+    if rise < least or rise < 0.1 * best.rise or unexplained > bent * np.exp(-12.0 / count) or unexplained > 0.7 * bent:
+        return None
+    later = floor.hours - floor.hours[0] >= where * (floor.hours[-1] - floor.hours[0])
+    if later.sum() < FEW_FLOORS:
+        return None
+    slope = robust_slope(floor.hours[later], floor.low[later])
+    if stats.t.sf(slope.t, slope.freedom) > CLEAR_CHANCE:
+        return None
+    return Fit(Form.START, where, 1.0, rise, unexplained, slope.t, best.score)
 
 
 def _half_day(samples: Samples) -> str:
@@ -335,9 +376,12 @@ def _leak(course: Course, samples: Samples, floor: Floor, fits: dict[Form, Fit],
     """The floor rises and still does."""
     begin = 0.0
     late = best.form in (Form.START, Form.RAMP, Form.WAVE) and best.begin > 0.08
-    if late and fits[Form.FASTER].score > fits[Form.START].score:
+    filled = best.form is Form.START and best is not fits[Form.START]
+    if filled or (late and fits[Form.FASTER].score > fits[Form.START].score):
         begin = float(best.begin) * float(floor.hours[-1] - floor.hours[0])
     chosen = floor.hours >= floor.hours[0] + begin
+    if chosen.sum() < 4:
+        begin, chosen = 0.0, floor.hours >= floor.hours[0]
     hours, low = floor.hours[chosen], floor.low[chosen]
     grown = (
         samples.part(int(np.searchsorted(samples.hours, floor.hours[0] + begin)), samples.hours.size)
@@ -357,11 +401,18 @@ def _leak(course: Course, samples: Samples, floor: Floor, fits: dict[Form, Fit],
     because = [*course.because, _how_fast(slope, last - first)]
     against = list(course.against)
     if begin:
-        because.append(f"it grows since {moment(ends[0][0])}; before it was flat (a line with a corner fits best)")
+        before = "before that it filled up fast" if filled else "before it was flat (a line with a corner fits best)"
+        because.append(f"it grows straight since {moment(ends[0][0])}; {before}")
         if floor.hours.size * (1 - best.begin) < 8:
             confidence = lower(confidence, Confidence.MEDIUM)
     if best.form is Form.FASTER:
         because.append("it grows faster and faster")
+        if samples.span < ONE_DAY and not floor.period:
+            confidence = Confidence.LOW
+            against.append(f"{_half_day(samples)}")
+    if best.form in (Form.STOP, Form.FILL):
+        confidence = lower(confidence, Confidence.MEDIUM)
+        against.append("it grows more slowly at the end")
     if floor.period:
         because.append(f"the same hours of a {duration(floor.period)} rhythm were compared")
     if course.given_back is not None and course.given_back > 0.2:

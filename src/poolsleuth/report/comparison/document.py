@@ -25,6 +25,8 @@ from poolsleuth.report.wording import clean
 Json = dict[str, object]
 TagFilter = Callable[[TagChange], bool]
 
+_MAX_BITS = 14_000  # Python writes no number of more than 4,300 digits: a file may bring one that a sum makes longer
+
 
 def to_json(comparison: Comparison, keep: TagFilter = lambda _: True) -> str:
     """The document as text, ending in a line feed. ``keep`` chooses the tags."""
@@ -92,8 +94,12 @@ def _time(moment: datetime | None) -> str | None:
         return moment.isoformat(timespec="seconds")
 
 
+def _writable(number: int | None) -> int | None:
+    return None if number is None or number.bit_length() > _MAX_BITS else number
+
+
 def _amount(amount: Amount) -> Json:
-    return {"before": amount.before, "after": amount.after, "change": amount.change}
+    return {"before": amount.before, "after": amount.after, "change": _writable(amount.change)}
 
 
 def _pool(pool: PoolChange) -> Json:
@@ -108,8 +114,8 @@ def _pool(pool: PoolChange) -> Json:
         "tagged_bytes": _amount(pool.tagged),
         "failures": _amount(pool.failures),
         "bytes_per_hour": pool.bytes_per_hour,
-        "explained_by": [{"tag": e.tag, "bytes": e.bytes, "share": e.share} for e in pool.explained_by],
-        "unexplained_bytes": pool.unexplained_bytes,
+        "explained_by": [{"tag": e.tag, "bytes": _writable(e.bytes), "share": e.share} for e in pool.explained_by],
+        "unexplained_bytes": _writable(pool.unexplained_bytes),
         "unexplained_exact": pool.unexplained_exact,
     }
 
@@ -123,7 +129,7 @@ def _tag(tag: TagChange) -> Json:
         "notable": tag.notable,
         "bytes": _amount(tag.bytes),
         "outstanding": _amount(tag.outstanding),
-        "allocations_between": tag.allocations,
+        "allocations_between": _writable(tag.allocations),
         "share_of_pool_change": tag.share,
         "bytes_per_hour": tag.bytes_per_hour,
         "outstanding_per_hour": tag.outstanding_per_hour,

@@ -58,7 +58,7 @@ _SYSTEM_NAMES = {
     "physical_bytes": "Memory",
     "bugcheck": "Bug check",
 }
-_LARGEST_SHARE = 10.0  # more than ten times the pool's change says nothing
+_LARGEST_SHARE = 10  # more than ten times the pool's change says nothing
 
 
 # ---- figures ---------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@
       return (value < 0 ? "-" : "") + size.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits })
         + " " + BYTE_UNITS[power];
     }
+    if (Math.abs(value) >= 1e15) return withUnit(Number(value.toPrecision(3)).toExponential(), unit);
     if (Number.isInteger(value)) return withUnit(grouped(value, 0), unit);
     return withUnit(Math.abs(value) >= 10 ? grouped(value, 1) : value.toLocaleString("en", { maximumSignificantDigits: 3 }), unit);
   };

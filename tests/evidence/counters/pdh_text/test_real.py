@@ -1,7 +1,9 @@
 """Real logs that Windows wrote: they lie beside the project and are skipped where they are absent."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,8 @@ from poolsleuth.model.report import InputKind
 from poolsleuth.model.series import CounterSeries, LogSpan
 from poolsleuth.reading import Selection, read_all
 
+Read = Callable[..., Any]
+
 HERE = Path(__file__).parents[4]
 DATA = HERE.parent / "shared" / "data"
 COUNTERS = DATA / "counters"
@@ -20,14 +24,14 @@ SAMPLES = [COUNTERS / f"PowerShell_CounterSamples.{ending}" for ending in ("csv"
 RENAMED = COUNTERS / "PowerShell_CorruptBlg.blg"
 
 
-def data_of(path):
+def data_of(path: Path) -> bytes:
     if not path.is_file():
         pytest.skip(f"{path.name} is not there")
     return path.read_bytes()
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.suffix)
-def test_samples_of_powershell(path, read):
+def test_samples_of_powershell(path: Path, read: Read) -> None:
     outcome = read(data_of(path))
     assert outcome.error is None
     assert outcome.problems == []
@@ -39,7 +43,7 @@ def test_samples_of_powershell(path, read):
     assert outcome.utc
     assert outcome.times[0] == 1480196790.874
     assert outcome.rows[0].cells == {6: 86.93735103284412, 9: 0.0}
-    # "11/26/2016 13:46:36.879","0","3505.2011748142254",...
+    # The third row: 13:46:36.879, then "0" and "3505.2011748142254"
     assert outcome.times[2] == 1480196796.879
     assert outcome.rows[2].cells[1] == 3505.2011748142254
     assert outcome.columns[1].text == (
@@ -47,32 +51,32 @@ def test_samples_of_powershell(path, read):
     )
 
 
-def test_csv_and_tsv_are_the_same(read):
+def test_csv_and_tsv_are_the_same(read: Read) -> None:
     csv, tsv = (read(data_of(path)) for path in SAMPLES)
     assert csv.rows == tsv.rows
     assert csv.columns == tsv.columns
 
 
-def test_a_csv_under_the_name_of_a_blg(read):
+def test_a_csv_under_the_name_of_a_blg(read: Read) -> None:
     outcome = read(data_of(RENAMED))
     assert outcome.error is None
     assert outcome.problems == []
     assert len(outcome.rows) == 500
     # Nine columns, of which \Processor(_Total)\% Processor Time is listed twice with the same values
     assert outcome.series == len(outcome.columns) == 8
-    # "(Pacific Daylight Time)(420)" and "05/29/2008 11:36:52.826",...,"11980.986682813664",...
+    # A bias of 420 minutes; the second row is of 05/29/2008 11:36:52.826 and holds "11980.986682813664"
     assert outcome.times[1] == 1212086212.826
     assert outcome.rows[1].cells[3] == 11980.986682813664
     # The last line, "05/29/2008 11:45:20.279", has no line end
     assert outcome.times[-1] == 1212086720.279
 
 
-def test_recognised_by_content():
+def test_recognised_by_content() -> None:
     for path in (*SAMPLES, RENAMED):
         assert content_of(data_of(path)) is Content.COUNTER_LOG
 
 
-def test_becomes_series(tmp_path):
+def test_becomes_series(tmp_path: Path) -> None:
     source = tmp_path / "log.csv"
     source.write_bytes(data_of(SAMPLES[0]))
     result = read_all([str(source)], None, Selection(counters=("*memory*",)))
@@ -87,7 +91,7 @@ def test_becomes_series(tmp_path):
     }
 
 
-def other_texts():
+def other_texts() -> list[Path]:
     return [
         *sorted((DATA / "transcripts").glob("*.txt")),
         *sorted((DATA.parent / "seeds").glob("*.txt")),
@@ -99,7 +103,7 @@ def other_texts():
 
 
 @pytest.mark.parametrize("path", other_texts(), ids=lambda path: path.name)
-def test_other_evidence_is_no_counter_log(path):
+def test_other_evidence_is_no_counter_log(path: Path) -> None:
     sample = path.read_bytes()[: 64 << 10]
     if path.name.endswith(".csv") and b"\\Memory\\" in sample:
         pytest.skip(f"{path.name} is an example of a counter log")
@@ -111,9 +115,9 @@ def test_other_evidence_is_no_counter_log(path):
 
 
 @pytest.mark.parametrize("path", [*SAMPLES, RENAMED], ids=lambda path: path.name)
-def test_damage_gives_rows_or_an_input_error(path, read):
+def test_damage_gives_rows_or_an_input_error(path: Path, read: Read) -> None:
     data = data_of(path)[:6000]
-    generator = random.Random(path.name)  # noqa: S311
+    generator = random.Random(path.name)
     for _ in range(150):
         damaged = bytearray(data)
         for _ in range(generator.randint(1, 8)):

@@ -69,7 +69,7 @@ def under_days(draw: Draw) -> Scenario:
 
 @recipe("leak that starts late", GUILTY, LEAK)
 def late(draw: Draw) -> Scenario:
-    times = draw.times(3 * HOUR, 30 * DAY, fewest=120)
+    times = draw.times(12 * HOUR, 30 * DAY, fewest=120)
     size = scale(draw)
     noise = quiet(draw, times, size)
     start = float(times[0]) + draw.between(0.2, 0.72 if draw.wide else 0.6) * float(times[-1] - times[0])
@@ -91,7 +91,7 @@ def late_under_days(draw: Draw) -> Scenario:
 
 @recipe("accelerating leak", GUILTY, LEAK)
 def accelerating(draw: Draw) -> Scenario:
-    times = draw.times(3 * HOUR, 40 * DAY)
+    times = draw.times(DAY, 40 * DAY)
     size = scale(draw)
     noise = quiet(draw, times, size)
     grown = taken(draw, size, noise, clear=3)
@@ -107,7 +107,7 @@ def accelerating(draw: Draw) -> Scenario:
 
 @recipe("leak that speeds up", GUILTY, LEAK, parts=ONLY_HELD_OUT)
 def two_rates(draw: Draw) -> Scenario:
-    times = draw.times(6 * HOUR, 40 * DAY, fewest=120)
+    times = draw.times(DAY, 40 * DAY, fewest=120)
     size = scale(draw)
     noise = quiet(draw, times, size)
     turn = draw.between(0.3, 0.7)
@@ -123,9 +123,11 @@ def two_rates(draw: Draw) -> Scenario:
 
 @recipe("leak per operation", GUILTY, LEAK, STEPS)
 def per_operation(draw: Draw) -> Scenario:
-    times = draw.times(4 * DAY, 30 * DAY, fewest=150)
+    times = draw.times(6 * DAY, 30 * DAY, fewest=150)
     size = scale(draw)
     work = office(draw, times, night=draw.one_of((0.0, 0.02, 0.1)))
+    kept = times <= times[work > 0.4][-1] + 14 * HOUR  # a log that ends with a weekend may as well show a cache
+    times, work = times[kept], work[kept]
     done = np.concatenate(([0.0], np.cumsum(work[1:] * np.diff(times))))
     noise = draw.noise(len(times), size.base * draw.over(0.0005, 0.01))
     beside = size.base * draw.one_of((0.0, 0.02, 0.1)) * work + noise

@@ -19,7 +19,7 @@ MAX_BIAS = 24 * 60  # minutes
 
 _QUARTER = 15  # minutes: the offsets of all zones are multiples of it
 _SKEW = 10 * MINUTE  # a hint may differ so much from an offset of the zone: clocks of machines are not equal
-_QUARTER_SKEW = 3 * MINUTE
+_QUARTER_SKEW = MINUTE // 2  # but far from every offset of the zone only the machine's own clock counts
 _FIRST_YEAR, _LAST_YEAR = 1601, 3000
 
 

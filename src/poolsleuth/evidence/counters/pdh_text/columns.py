@@ -47,7 +47,7 @@ class Columns:
     def layout(self, paths: tuple[CounterPath | None, ...]) -> Layout:
         """The places of a header's counters; those not seen before become columns."""
         layout = Layout()
-        seen: dict[_Key, int] = {}
+        seen: dict[_Key, int] = {}  # the number that the next instance of this name gets
         for cell, path in enumerate(paths, 1):
             if path is None:
                 continue
@@ -59,14 +59,17 @@ class Columns:
                     if number is not None:
                         layout.twins[cell] = number
                     continue
-                number = seen[key]
-                path, key = _numbered(path, number, seen)
-                seen[_key(paths[cell - 1] or path)] = number + 1
-            seen[key] = seen.get(key, 0) + 1
-            self._place(path, key, cell, layout)
+                numbered, number = _numbered(path, seen[key], seen)
+                seen[key] = number + 1
+                seen[_key(numbered)] = 1
+                self._place(numbered, cell, layout)
+                continue
+            seen[key] = 1
+            self._place(path, cell, layout)
         return layout
 
-    def _place(self, path: CounterPath, key: _Key, cell: int, layout: Layout) -> None:
+    def _place(self, path: CounterPath, cell: int, layout: Layout) -> None:
+        key = _key(path)
         if key not in self._numbers:
             if len(self._numbers) >= MAX_COLUMNS:
                 self.cut += 1
@@ -88,11 +91,10 @@ def _key(path: CounterPath) -> _Key:
     return (path.host or "").casefold(), path.object.casefold(), instance, path.counter.casefold()
 
 
-def _numbered(path: CounterPath, number: int, seen: dict[_Key, int]) -> tuple[CounterPath, _Key]:
-    """The path of the next instance of the same name that is not taken."""
+def _numbered(path: CounterPath, number: int, seen: dict[_Key, int]) -> tuple[CounterPath, int]:
+    """The next instance of the same name whose number is not taken, from ``number`` on; and its number."""
     while True:
         candidate = replace(path, instance=f"{path.instance}#{number}")
-        key = _key(candidate)
-        if key not in seen:
-            return candidate, key
+        if _key(candidate) not in seen:
+            return candidate, number
         number += 1

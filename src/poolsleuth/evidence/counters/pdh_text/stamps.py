@@ -69,7 +69,7 @@ def parse_stamp(cell: bytes) -> Stamp | None:
     found = _STAMP.fullmatch(cell.strip())
     if found is None:
         return None
-    one, separator, two, three, hour, minute, second, fraction, half, zulu, sign, off_hours, off_minutes = (
+    one, separator, two, three, hour, minute, second, fraction, half, zulu, sign, east_hours, east_minutes = (
         found.groups()
     )
     hours, minutes, seconds = int(hour), int(minute), int(second or 0)
@@ -90,7 +90,7 @@ def parse_stamp(cell: bytes) -> Stamp | None:
         return None
     offset = 0 if zulu else None
     if sign is not None:
-        offset = (int(off_hours) * 60 + int(off_minutes)) * (-1 if sign == b"-" else 1)
+        offset = (int(east_hours) * 60 + int(east_minutes)) * (-1 if sign == b"-" else 1)
     return Stamp(
         first,
         last,

@@ -1,0 +1,68 @@
+"""Header lines: the zone, the paths, the delimiter."""
+
+import pytest
+
+from poolsleuth.evidence.counters.pdh_text import header as module
+from poolsleuth.evidence.counters.pdh_text.header import parse_header
+from poolsleuth.model.series import CounterPath
+
+PATH = r"\\H\Memory\Pool Paged Bytes"
+
+
+@pytest.mark.parametrize(
+    ("first", "bias", "utc"),
+    [
+        ("(PDH-CSV 4.0) (Pacific Standard Time)(480)", 480, False),
+        ("(PDH-CSV 4.0) (W. Europe Standard Time)(-60)", -60, False),
+        ("(PDH-CSV 4.0)", None, False),
+        ("(PDH-CSV 4.0) (UTC)(0)", 0, True),
+        ("(PDH-CSV 4.0) (GMT Standard Time)(0)", 0, False),
+        ("(PDH-CSV 4.0) (a (2), b (heure d)(-120)", -120, False),
+        ("(PDH-CSV 4.0) (Paris, Madrid (heure d", None, False),
+        ("(PDH-CSV 4.0) (x)(99999)", None, False),
+        ("(Pacific Daylight Time)(420)", 420, False),
+        ("Zeitstempel", None, False),
+        ("time", None, False),
+    ],
+)
+def test_first_cell(first: str, bias: int | None, utc: bool) -> None:
+    header = parse_header(f'"{first}","{PATH}"'.encode())
+    assert header is not None
+    assert (header.bias, header.utc) == (bias, utc)
+    assert header.paths == (CounterPath("H", "Memory", None, "Pool Paged Bytes"),)
+    assert header.width == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b'"time","value"', b'"(x)(1)","y"', b'"11/26/2016 13:46:30.874","1"', b"time,\\\\server", b"(1)(2)(3)"],
+)
+def test_no_header(line: bytes) -> None:
+    assert parse_header(line) is None
+
+
+def test_captions_and_empty_cells_are_no_counters() -> None:
+    header = parse_header(f'"(PDH-CSV 4.0)","{PATH}","night run, see (1)",""'.encode())
+    assert header is not None
+    assert header.paths[1:] == (None, None)
+    assert header.width == 2
+
+
+def test_delimiters_in_names() -> None:
+    header = parse_header('"(PDH-CSV 4.0)","\\\\H\\Process(a,b;c\td)\\Handle Count","\\\\H\\X(q"r)\\Y"'.encode())
+    assert header is not None
+    assert header.delimiter == ","
+    assert [path and path.instance for path in header.paths] == ["a,b;c\td", 'q"r']
+
+
+def test_quotes_that_a_spreadsheet_doubled() -> None:
+    header = parse_header(b'(PDH-CSV 4.0),"\\\\H\\Process(a,""b"")\\Handle Count",\\\\H\\System\\Threads')
+    assert header is not None
+    assert [path and path.instance for path in header.paths] == ['a,"b"', None]
+
+
+def test_columns_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_COLUMNS", 3)
+    header = parse_header(('"(PDH-CSV 4.0)"' + f',"{PATH}"' * 5).encode())
+    assert header is not None
+    assert (len(header.paths), header.cut) == (3, 2)
