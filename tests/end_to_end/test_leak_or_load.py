@@ -301,6 +301,17 @@ def test_tags_that_only_work_are_no_leak(lab: "Lab", count: int) -> None:
     assert Verdict.FOUND not in {f.verdict for f in of(machine, "handle-leak")}
 
 
+@pytest.mark.parametrize("samples", [47, 49])
+def test_a_morning_is_not_found_to_be_a_leak(lab: "Lab", samples: int) -> None:
+    """From Sunday noon to Monday noon: all that follows the work has risen, and had no time to come down."""
+    tags = busy_tags(lab, lab.clock(samples, 30 * MINUTE))
+
+    machine = machine_of(diagnose([lab.write_poolmon(tags)]))
+
+    assert found(machine, "pool-leak") == set()
+    assert all(f.trend is None or f.trend.low > 0 for f in of(machine, "pool-leak") if f.verdict is Verdict.FOUND)
+
+
 def test_three_tables_of_a_growing_tag_are_a_suspicion_at_most(lab: "Lab") -> None:
     clock = half_hours(lab)
     tags = busy_tags(lab, clock)

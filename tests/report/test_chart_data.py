@@ -24,7 +24,9 @@ EPOCH = START.timestamp()
 HOUR = 3600.0
 
 
-def series(values: tuple[float | None, ...], step: float = HOUR, kind: str = "pool", unit: str = "bytes") -> ReportSeries:
+def series(
+    values: tuple[float | None, ...], step: float = HOUR, kind: str = "pool", unit: str = "bytes"
+) -> ReportSeries:
     return ReportSeries(
         name="x",
         kind=kind,
@@ -243,7 +245,17 @@ def test_100_000_samples_become_at_most_400(long_series_report: Report) -> None:
 def test_every_absurd_series_is_a_line_or_none(evil_chart_report: Report) -> None:
     made = [line_of(one) for one in evil_chart_report.machines[0].series]
     drawn = [one for one in made if one is not None]
-    assert [one is not None for one in made] == [True] * 2 + [False, True, False, True, False, False, False, False, True]
+    assert [one is not None for one in made] == [True] * 2 + [
+        False,
+        True,
+        False,
+        True,
+        False,
+        False,
+        False,
+        False,
+        True,
+    ]
     assert all(math.isfinite(value) for one in drawn for value in one.known)
     charts, _ = charts_of(drawn, 99, 400)
     assert all(chart.x[0] < chart.x[1] and chart.y[0] < chart.y[1] for chart in charts)

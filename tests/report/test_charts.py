@@ -98,7 +98,9 @@ def test_the_date_of_the_limit_is_said_once(charted_report: Report) -> None:
     assert says(replace(machine.series[0], says=said)) == said
     assert machine.series[0].trend is not None
     later = replace(machine.series[0].trend, limit_reached_at=datetime(2009, 3, 27, tzinfo=UTC))
-    assert says(replace(machine.series[0], trend=later)).endswith("2009-03-27 00:00:00 UTC, later than this chart reaches.")
+    assert says(replace(machine.series[0], trend=later)).endswith(
+        "2009-03-27 00:00:00 UTC, later than this chart reaches."
+    )
     far = replace(machine.series[1], limit=2.0**37)
     assert says(far).endswith("The limit of 128.0 GB lies far above this chart.")
 

@@ -10,12 +10,16 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+
+import numpy as np
 
 from poolsleuth.evidence.dates import DateText, find_date
 from poolsleuth.evidence.debugger_log.decode import SAMPLE_BYTES, decoded_chunks, encoding_of
 from poolsleuth.evidence.source import Readable
+from poolsleuth.evidence.tag_frame import frame_of
 from poolsleuth.evidence.tag_history import MAX_COLUMNS, pool_of
-from poolsleuth.evidence.tag_store import RawRow, TagStore
+from poolsleuth.evidence.tag_store import Codes, RawRow, TagStore
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.facts import Fact, Problem, Where
 from poolsleuth.model.series import TagKey
@@ -25,6 +29,8 @@ from poolsleuth.model.tags import TagRow
 MAX_MACHINES = 50  # of one file, told apart by a column
 MAX_TIMES = 200_000  # different dates of one machine: beyond, tables are left out
 _MAX_NUMBER = 20  # digits
+_AT_ONCE = 20_000  # lines that are read at once
+_FEW = 200  # lines below which that is not worth it
 _SEARCHED = 40  # lines in which the first header is looked for
 _DELIMITERS = (",", ";", "\t")
 _NAMES = {
@@ -86,6 +92,7 @@ class _Header:
 
     delimiter: str
     places: dict[str, int]
+    width: int  # cells
     last: int  # the place of the last cell that a row must have
 
 
@@ -98,7 +105,7 @@ def _header(line: str) -> _Header | None:
             if column is not None and (column not in places or _PREFERRED[name] < _PREFERRED[names[places[column]]]):
                 places[column] = place
         if {"tag", "pool"} <= places.keys() and places.keys() & {"bytes", "outstanding", "allocs"}:
-            return _Header(delimiter, places, max(places["tag"], places["pool"]))
+            return _Header(delimiter, places, len(names), max(places["tag"], places["pool"]))
     return None
 
 
@@ -127,10 +134,40 @@ class _Reader:
 
     def take(self, text: str) -> None:
         """The next lines."""
-        for line in _lines(text):
-            self._line += 1
-            if line.strip():
-                self._take_line(line)
+        lines = list(_lines(text))
+        start = 0
+        while start < len(lines):
+            piece = lines[start : start + _AT_ONCE]
+            start += len(piece)
+            if self._header is None or len(piece) < _FEW or not self._take_frame(piece, self._header):
+                for line in piece:
+                    self._line += 1
+                    if line.strip():
+                        self._take_line(line)
+
+    def _take_frame(self, lines: list[str], header: _Header) -> bool:
+        """Many lines at once. False when there is anything but rows among them: then nothing is taken."""
+        frame = frame_of(lines, header.delimiter, header.places, header.width)
+        if frame is None:
+            return False
+        keys = [self._known_key((tag, pool, session)) for tag, pool, session, _ in frame.keys]
+        if None in keys or len(self._dates) + len(frame.times) > MAX_TIMES:
+            return False
+        hosts = [host.strip().lstrip("\\") for *_, host in frame.keys]
+        host_of = np.array([list(dict.fromkeys(hosts)).index(host) for host in hosts], np.int64)[frame.key_of]
+        times = [self._known_time(date.strip(), time.strip()) for date, time in frame.times]
+        known = [key for key in keys if key is not None]
+        for number, host in enumerate(dict.fromkeys(hosts)):
+            mine = np.flatnonzero(host_of == number)
+            raw = partial(self._raw, header, lines, frame.lines[mine])
+            figures = (frame.bytes[mine], frame.outstanding[mine], frame.allocs[mine])
+            self._store(host).add_many(frame.time_of[mine], times, known, frame.key_of[mine], figures, raw)
+        self._line += len(lines)
+        return True
+
+    def _raw(self, header: _Header, lines: list[str], numbers: Codes, row: int) -> RawRow:
+        number = int(numbers[row])
+        return self._line + number + 1, _cells(lines[number], header.delimiter), header.places
 
     def _take_line(self, line: str) -> None:
         header = self._header
@@ -141,7 +178,9 @@ class _Reader:
                 if key is not None:
                     places = header.places
                     raw = (self._line, cells, places)
-                    if not self._store(header, cells).add(self._time(header, cells), key, _figures(raw), raw):
+                    if not self._store(_cell(cells, header.places.get("host")).lstrip("\\")).add(
+                        self._time(header, cells), key, _figures(raw), raw
+                    ):
                         self._skip()
                     return
         found = _header(line)
@@ -156,7 +195,11 @@ class _Reader:
         """The tag and pool of a row; None when the cells are no row."""
         places = header.places
         session = places.get("session", -1)
-        printed = (cells[places["tag"]], cells[places["pool"]], cells[session] if 0 <= session < len(cells) else "")
+        return self._known_key(
+            (cells[places["tag"]], cells[places["pool"]], cells[session] if 0 <= session < len(cells) else "")
+        )
+
+    def _known_key(self, printed: tuple[str, str, str]) -> TagKey | None:
         if printed not in self._keys:
             if len(self._keys) > 2 * MAX_COLUMNS:
                 self._keys.clear()
@@ -170,8 +213,7 @@ class _Reader:
         if self._first_skipped is None:
             self._first_skipped = self._line
 
-    def _store(self, header: _Header, cells: list[str]) -> TagStore:
-        host = _cell(cells, header.places.get("host")).lstrip("\\")
+    def _store(self, host: str) -> TagStore:
         store = self._stores.get(host)
         if store is None:
             if len(self._stores) >= MAX_MACHINES:
@@ -184,7 +226,9 @@ class _Reader:
         return store
 
     def _time(self, header: _Header, cells: list[str]) -> str:
-        date, time = (_cell(cells, header.places.get(name)) for name in ("date", "time"))
+        return self._known_time(_cell(cells, header.places.get("date")), _cell(cells, header.places.get("time")))
+
+    def _known_time(self, date: str, time: str) -> str:
         text = f"{date} {time}".strip() or self._above
         if text not in self._dates and len(self._dates) <= MAX_TIMES:
             self._dates[text] = _date(text)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
+import numpy.typing as npt
 
 from poolsleuth.evidence.dates import DateText, understand
 from poolsleuth.evidence.tag_history import Cells, TagCollector
@@ -17,7 +18,10 @@ MAX_ROWS = 1_000_000  # kept of one input, 40 bytes each
 MAX_TABLE = 100_000  # rows of the first and of the last table
 
 
+Codes = npt.NDArray[np.int64]
+Figures = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]
 RawRow = tuple[int, Sequence[str], Mapping[str, int]]
+Raws = Callable[[int], "RawRow"]
 """A row as read: its line (from 1), its cells, and the places of the columns among them."""
 
 
@@ -75,6 +79,39 @@ class TagStore:
                 values.append(value)
             if len(self._times) > self._limit and self._stride < len(self._numbers):
                 self._thin()
+        return True
+
+    def add_many(
+        self, times: Codes, texts: Sequence[str], keys: Sequence[TagKey], key_of: Codes, figures: Figures, raw: Raws
+    ) -> bool:
+        """Keep many rows: of each the number of its time among ``texts`` and of its key among ``keys``.
+
+        ``raw`` gives a row as it was read. False when there are too many times: then nothing is kept.
+        """
+        fresh = [texts[code] for code in dict.fromkeys(times.tolist()) if texts[code] not in self._numbers]
+        if len(self._numbers) + len(fresh) > self._max_times:
+            return False
+        for text in fresh:
+            self._numbers[text] = len(self._numbers)
+        if fresh:
+            self._last = []
+        if not self.first_line:
+            self.first_line = raw(0)[0]
+        latest = len(self._numbers) - 1
+        numbers = np.array([self._numbers.get(text, -1) for text in texts], np.int64)[times]
+        for number, table in ((0, self._first), (latest, self._last)):
+            if number or table is self._first:
+                for row in np.flatnonzero(numbers == number)[: MAX_TABLE - len(table)].tolist():
+                    table.append((keys[key_of[row]], raw(row)))
+        kept = (numbers % self._stride == 0) | (numbers == latest)
+        columns = np.array([self._tags.column(key) for key in keys], np.int64)[key_of]
+        kept &= columns >= 0
+        self._times.frombytes(numbers[kept].tobytes())
+        self._ids.frombytes(columns[kept].tobytes())
+        for values, column in zip(self._figures, figures, strict=True):
+            values.frombytes(column[kept].tobytes())
+        while len(self._times) > self._limit and self._stride < len(self._numbers):
+            self._thin()
         return True
 
     def _thin(self) -> None:

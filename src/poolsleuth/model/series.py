@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from poolsleuth.model.facts import Fact
 from poolsleuth.model.tags import PoolKind
 
+FILE_TIME = "the file's own time"  # ``dated_by`` of a table that prints no time
 _LAST_TIME = 32_503_680_000.0  # the year 3000: later is damage, not a date
 
 

@@ -8,7 +8,7 @@ from poolsleuth.patterns.course.course import Course, Kind
 from poolsleuth.patterns.courses import Courses, ProcessCourse, TagCourse
 from poolsleuth.patterns.lines import Line
 from poolsleuth.patterns.lockstep_groups import row_of
-from poolsleuth.patterns.over_time import amount, course_reasons, rate
+from poolsleuth.patterns.over_time import amount, course_reasons, doubts, rate
 from poolsleuth.patterns.pattern import ruled_out
 from poolsleuth.patterns.tag_knowledge import sure_note
 from poolsleuth.patterns.thresholds import HANDLES_CRITICAL, PROCESS_EXPLAINS
@@ -84,7 +84,7 @@ def _of_process(process: ProcessCourse, objects: Sequence[TagCourse], courses: C
         f" {rate(course, Unit.COUNT)}",
         subject=Subject(process=name, tag=_only_tag(objects, course, courses)),
         because=tuple(because),
-        against=tuple(Reason(text) for text in course.against),
+        against=doubts(course),
         explains=tuple(explains),
         next_steps=(
             "`!handle 0 0 <pid>` counts its handles by type (or Sysinternals handle -s -p <pid> on the server)",

@@ -12,7 +12,7 @@ from poolsleuth.patterns.courses import Courses, ProcessCourse, TagCourse
 from poolsleuth.patterns.leak_suspicion import FOLLOWS_LOAD, culprit, find_driver
 from poolsleuth.patterns.lines import Line
 from poolsleuth.patterns.lockstep_groups import Group, groups_of, row_of
-from poolsleuth.patterns.over_time import WORDS, amount, course_reasons, date, hours_until, rate, trend_of
+from poolsleuth.patterns.over_time import WORDS, amount, course_reasons, date, doubts, hours_until, rate, trend_of
 from poolsleuth.patterns.tag_knowledge import family_hint, sure_note
 from poolsleuth.patterns.thresholds import (
     FOLLOWS_THE_LOAD,
@@ -105,7 +105,7 @@ def _of_tag(tag: TagCourse, seen: Seen, groups: Sequence[Group]) -> Finding:
         headline=f"tag {key.tag} of the {_pool_words(tag)} pool {_growth_words(course, line)}",
         subject=Subject(pool=str(key.pool), tag=key.tag, driver=culprit(row, owner), session=key.session),
         because=tuple(because),
-        against=_against(course, row),
+        against=(*_against(course, row), *_dating(seen)),
         explains=tuple(explains),
         next_steps=(*_limit_step(trend, seen, key.pool), *find_driver(row)),
         trend=trend,
@@ -128,6 +128,12 @@ def _growth_words(course: Course, line: Line) -> str:
     return f"grew by {grown}{since} and does not come down{pace}: {what}"
 
 
+def _dating(seen: Seen) -> tuple[Reason, ...]:
+    """A doubt about the times themselves, where they are those of the files."""
+    files = seen.courses.lines.dated_by_files
+    return (Reason("the times are the files' own, which copying may have changed"),) if files else ()
+
+
 def _late(course: Course, line: Line) -> bool:
     """Whether the growth began clearly after the log did."""
     return course.starts is not None and course.starts > line.times[0] + 0.1 * (line.times[-1] - line.times[0])
@@ -145,7 +151,7 @@ def _severity(trend: Trend | None, state: PoolState | None, line: Line) -> Sever
 
 
 def _against(course: Course, row: TagRow | None) -> tuple[Reason, ...]:
-    reasons = [Reason(text) for text in course.against]
+    reasons = list(doubts(course))
     note = sure_note(row) if row is not None else None
     if note is not None and note.role in FOLLOWS_LOAD:
         reasons.append(

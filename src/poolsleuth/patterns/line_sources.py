@@ -9,7 +9,7 @@ import numpy as np
 from poolsleuth.model.facts import Where
 from poolsleuth.model.machine import Machine
 from poolsleuth.model.memory import MemoryCounters
-from poolsleuth.model.series import CounterPath, CounterSeries, MemoryHistory, TagColumn, TagHistory, TagKey
+from poolsleuth.model.series import FILE_TIME, CounterPath, CounterSeries, MemoryHistory, TagColumn, TagHistory, TagKey
 from poolsleuth.model.tags import PoolKind, PoolmonMemory, TagTable
 from poolsleuth.patterns.lines import Line, Lines, Numbers, ProcessLine, TagLine
 from poolsleuth.windows.counters import Unit, Use, english, known, unit_of
@@ -40,6 +40,7 @@ def lines_of(machine: Machine) -> Lines | None:
         counters=tuple(counters),
         reboots=_reboots(machine, counters, tags),
         undated=undated,
+        dated_by_files=any(history.dated_by == FILE_TIME for history in histories),
     )
 
 

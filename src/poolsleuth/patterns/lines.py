@@ -64,7 +64,7 @@ class Lines:
 
     ``reboots`` are times (seconds) between whose sides nothing is compared. ``counters`` are all counters of the logs,
     also those that stand elsewhere. ``undated`` is True when tag tables came in order but without times: then nothing
-    can be said per hour.
+    can be said per hour. ``dated_by_files`` is True when a table's only time is that of its file.
     """
 
     pools: dict[PoolKind, Line] = field(default_factory=dict)
@@ -75,3 +75,4 @@ class Lines:
     counters: tuple[Line, ...] = ()
     reboots: tuple[float, ...] = ()
     undated: bool = False
+    dated_by_files: bool = False

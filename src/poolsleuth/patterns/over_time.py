@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from poolsleuth.model.facts import Reason
-from poolsleuth.model.finding import Trend
+from poolsleuth.model.finding import Confidence, Trend
 from poolsleuth.model.series import moment
 from poolsleuth.patterns.course.course import Course, Kind
 from poolsleuth.patterns.lines import Line
@@ -50,6 +50,14 @@ def course_reasons(course: Course, line: Line) -> tuple[Reason, ...]:
     reasons = [Reason(seen(course, line), line.where)]
     reasons += [Reason(text, line.where) for text in course.because]
     return tuple(reasons)
+
+
+def doubts(course: Course) -> tuple[Reason, ...]:
+    """What speaks against the course; a course of low confidence always has something against it."""
+    reasons = tuple(Reason(text) for text in course.against)
+    if not reasons and course.confidence is Confidence.LOW:
+        reasons = (Reason(f"{span(course.hours)} and {course.samples:,} samples are too little to be sure"),)
+    return reasons
 
 
 def seen(course: Course, line: Line) -> str:

@@ -12,7 +12,7 @@ from poolsleuth.patterns.courses import Courses
 from poolsleuth.patterns.growth import growing_tags
 from poolsleuth.patterns.leak_over_time import Seen, at_rest, leaks_over_time, still_sentence
 from poolsleuth.patterns.leak_suspicion import TWICE, caught_by_the_kernel, cut_tables, suspicions
-from poolsleuth.patterns.over_time import course_reasons
+from poolsleuth.patterns.over_time import course_reasons, doubts
 from poolsleuth.patterns.over_time import seen as seen_text
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.views import PoolStates, TagView
@@ -93,7 +93,7 @@ def _other_pools(seen: Seen, holding: list[Finding]) -> Iterator[Finding]:
                 headline=f"the {kind} pool rises, but whether it comes down again was not seen: a leak is possible",
                 subject=Subject(pool=str(kind)),
                 because=course_reasons(course, line),
-                against=tuple(Reason(text) for text in course.against),
+                against=doubts(course),
                 next_steps=(_LONGER,),
             )
         else:

@@ -8,7 +8,7 @@ from poolsleuth.model.tags import PoolKind
 from poolsleuth.patterns.course.course import Course, Kind
 from poolsleuth.patterns.courses import Courses, TagCourse
 from poolsleuth.patterns.lines import Line
-from poolsleuth.patterns.over_time import WORDS, amount, course_reasons, span
+from poolsleuth.patterns.over_time import WORDS, amount, course_reasons, doubts, span
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.thresholds import FOLLOWS_THE_LOAD, LOAD_SWING_BYTES
 from poolsleuth.patterns.views import PoolStates
@@ -71,7 +71,7 @@ def _of_pool(kind: PoolKind, course: Course, courses: Courses) -> Finding | None
         headline=headline,
         subject=Subject(pool=str(kind)),
         because=tuple(because),
-        against=tuple(Reason(text) for text in course.against),
+        against=doubts(course),
         next_steps=("if it is high at its peaks, look at what works then: size the server for it, or spread it",),
     )
 
@@ -117,6 +117,6 @@ def _of_tag(tag: TagCourse) -> Finding:
         headline=f"tag {key.tag} of the {key.pool} pool {WORDS[Kind.LOAD]}{_swing(course, line)}: load, not a leak",
         subject=Subject(pool=str(key.pool), tag=key.tag, session=key.session),
         because=course_reasons(course, line),
-        against=tuple(Reason(text) for text in course.against),
+        against=doubts(course),
         next_steps=("nothing against a leak: look at what works while it is high",),
     )

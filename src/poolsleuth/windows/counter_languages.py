@@ -56,12 +56,14 @@ PERFLIB: dict[str, int] = {
     "available kbytes": 1380,
     "available mbytes": 1382,
 }
-"""The index under which Windows keeps a name in every language (1.6 of the notes on formats; the German list below
-shows the same ones). A .blg of whole objects carries it."""
+"""The index under which Windows keeps a name in every language: the titles of an English .blg and the German list
+below agree in all of them. A .blg of whole objects carries it, a text log does not."""
 
 _Rows: TypeAlias = tuple[tuple[str, str, str], ...]  # object (a key of the language's objects), English, localised
 
-# German Windows 8 to 10: the names that the registry's Perflib\CurrentLanguage lists, printed into a public script
+# A German Windows (late enough to have NUMA counters): what the registry's Perflib\CurrentLanguage lists, printed into
+# a public script. Each name was matched with the English one by its perflib index, in the titles of a real English .blg
+# (the NUMA counters, which that is too old for, by their place in the list)
 _GERMAN_LISTED: _Rows = (
     ("memory", "available bytes", "Verfügbare Bytes"),
     ("memory", "available kbytes", "Verfügbare KB"),
@@ -102,10 +104,11 @@ _GERMAN_LISTED: _Rows = (
     ("server", "bytes total/sec", "Gesamtanzahl Bytes/s"),
     ("server", "server sessions", "Serversitzungen"),
     ("server", "files open", "Geöffnete Dateien"),
+    ("server", "work item shortages", "Nicht genügend Arbeitselemente"),
     ("network interface", "bytes total/sec", "Gesamtanzahl Bytes/s"),
     ("network interface", "packets/sec", "Pakete/s"),
 )
-# French Windows 10: the output of Get-Counter -ListSet, kept in a public script
+# A French Windows: the list of all its counters as calls of Get-Counter, kept in a public script
 _FRENCH_LISTED: _Rows = (
     ("memory", "available bytes", "Octets disponibles"),
     ("memory", "available kbytes", "Kilo-octets disponibles"),
@@ -126,7 +129,7 @@ _FRENCH_LISTED: _Rows = (
     ("processor", "% processor time", "% temps processeur"),
     ("tcpv4", "connections established", "Connexions établies"),
 )
-# The same two names are shared by Memory and Process in perflib, so that the list above is their source too
+# Memory and Process share these two names (one perflib index each); translated documentation has them for Process too
 _FRENCH_USED: _Rows = (
     ("process", "pool paged bytes", "Octets de réserve paginée"),
     ("process", "pool nonpaged bytes", "Octets de réserve non paginée"),
@@ -149,7 +152,7 @@ _PORTUGUESE_DOCUMENTED: _Rows = (
     ("memory", "commit limit", "Limite de confirmação"),
     ("memory", "pool paged bytes", "Bytes de pool pagináveis"),
     ("memory", "pool nonpaged bytes", "Bytes de pool não pagináveis"),
-    # The wording of the tables for StorSimple and Azure's gateways
+    # The wording of other translated pages
     ("memory", "pool paged bytes", "Bytes de pool paginável"),
     ("memory", "pool nonpaged bytes", "Bytes de pool não paginável"),
 )
@@ -165,7 +168,7 @@ _ITALIAN_DOCUMENTED: _Rows = (
     ("memory", "pool paged bytes", "Byte del pool di paging"),
     ("memory", "pool nonpaged bytes", "Byte del pool non di paging"),
 )
-# Templates of Zabbix beside the perflib index, scripts, and a log that Windows wrote
+# Templates of Zabbix, scripts, and the header of a log that Windows wrote
 _RUSSIAN_USED: _Rows = (
     ("memory", "available bytes", "Доступно байт"),
     ("memory", "available mbytes", "Доступно МБ"),
@@ -181,7 +184,7 @@ _POLISH_USED: _Rows = (
     ("memory", "committed bytes", "Zadeklarowane bajty"),
 )
 
-# The names of the objects, by language; German Windows up to Server 2003 says "Speicher" for Memory
+# The names of the objects, by language; an article on German Windows XP and Server 2003 has "Speicher" for Memory
 _OBJECTS: dict[str, dict[str, tuple[str, ...]]] = {
     "de": {
         "memory": ("Arbeitsspeicher", "Speicher"),

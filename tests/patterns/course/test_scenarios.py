@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from poolsleuth.model.finding import Confidence
 from poolsleuth.patterns.course.shape import judge_course
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ PER_LABEL = int(os.environ.get("POOLSLEUTH_SCENARIOS", "6"))
 FIRST_SEED = 1000
 AIM = 0.95  # for recall and for precision
 RATE_SHARE = 0.90  # of the leaks called so have a rate within 25 % of the truth
+MORNING = "a log that ends before noon"
 MODEST_SHARE = 0.90  # of the unclear and the short ones are not called a leak with high confidence
 
 
@@ -103,6 +105,22 @@ def test_a_handful_of_samples_is_never_judged(course_scenarios: ModuleType, held
     short = [each for each in held_out if each.scenario.truth is course_scenarios.Truth.SHORT]
 
     assert [f"{each.scenario.label} {each.scenario.seed}" for each in short if each.course.grows] == []
+
+
+def test_one_morning_is_no_proof(held_out: "list[Judged]") -> None:
+    """Flat at night and rising until the log ends before noon: every busy server does that. A suspicion at most."""
+    mornings = [each for each in held_out if each.scenario.label == MORNING]
+    proven = [each for each in mornings if each.course.grows and each.course.confidence is not Confidence.LOW]
+
+    assert len(mornings) > 0
+    assert len(proven) <= len(mornings) * (1 - MODEST_SHARE), f"{len(proven)} of {len(mornings)}"
+
+
+def test_a_leak_has_a_rate_above_nothing(held_out: "list[Judged]") -> None:
+    """Where the interval of the growth holds 0, or there is none, nobody may be told more than a suspicion."""
+    proven = [each for each in held_out if each.course.grows and each.course.confidence is not Confidence.LOW]
+
+    assert [each.scenario.label for each in proven if each.course.low is None or each.course.low <= 0] == []
 
 
 def test_scenarios_are_what_a_log_can_hold(course_scenarios: ModuleType) -> None:

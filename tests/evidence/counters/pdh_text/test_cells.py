@@ -58,7 +58,8 @@ def cells(line: bytes, width: int = 3, ended: bool = True) -> tuple[list[bytes],
 def test_quoted_lines_are_used_as_far_as_they_are_whole() -> None:
     assert cells(b'"t","1"') == ([b"t", b"1"], False)
     assert cells(b'"t","1","2') == ([b"t", b"1"], False)
-    assert cells(b'"t","1"x"2"') == ([b"t"], False)
+    assert cells(b'"t","1"x"2"') is None
+    assert cells(b'"t","1","2"x"3"', width=4) == ([b"t", b"1"], False)
     assert cells(b'"t","1","2","3"') == ([b"t", b"1", b"2", b"3"], True)
     assert cells(b'"t","1","2"05/29/2008') == ([b"t", b"1"], False)
 

@@ -23,10 +23,12 @@ def test_rows_in_order_pass() -> None:
     assert course.backward == 0
 
 
-@pytest.mark.parametrize(("jump", "interval"), [(-HOUR, 15.0), (HOUR, 15.0), (-HOUR, 60.0), (HOUR, 1.0)])
+@pytest.mark.parametrize(
+    ("jump", "interval"), [(-HOUR, 15.0), (HOUR, 15.0), (-HOUR, 60.0), (HOUR, 1.0), (-HOUR, 1800.0)]
+)
 def test_the_clock_changes_on_the_hour(jump: float, interval: float) -> None:
     course = TimeCourse(bias=-7200)
-    true = [BACK + 5 + interval * n for n in range(-4, 4)]
+    true = [BACK + interval * (n + 0.25) for n in range(-4, 4)]
     written = [time if time < BACK else time + jump for time in true]
     assert run(written, course) == true
     assert len(course.changes) == 1
@@ -36,6 +38,14 @@ def test_the_clock_changes_on_the_hour(jump: float, interval: float) -> None:
 def test_an_hour_at_another_minute_is_a_gap(offset: float) -> None:
     course = TimeCourse(bias=-7200)
     times = [BACK + offset + 15 * n for n in range(4)] + [BACK + offset + HOUR + 15 * n for n in range(4, 8)]
+    assert run(times, course) == times
+    assert course.changes == []
+
+
+def test_an_hour_without_samples_on_a_weekday_is_a_gap() -> None:
+    course = TimeCourse(bias=-7200)
+    monday = BACK + 86400 + HOUR  # clocks were changed the night before: now the hour begins here too
+    times = [monday + 15 * n - 45 for n in range(4)] + [monday + HOUR + 15 * n for n in range(1, 4)]
     assert run(times, course) == times
     assert course.changes == []
 

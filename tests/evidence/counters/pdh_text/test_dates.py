@@ -7,7 +7,6 @@ import pytest
 
 Read = Callable[..., Any]
 
-HEADER = '"(PDH-CSV 4.0) (UTC)(5)",{},"\\\\H\\Memory\\Available Bytes"\n'
 PLAIN, OTHER = "{} 10:00:{:02}.000", "{} 10:00:{:02}"
 
 

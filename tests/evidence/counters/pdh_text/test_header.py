@@ -49,7 +49,7 @@ def test_captions_and_empty_cells_are_no_counters() -> None:
 
 
 def test_delimiters_in_names() -> None:
-    header = parse_header('"(PDH-CSV 4.0)","\\\\H\\Process(a,b;c\td)\\Handle Count","\\\\H\\X(q"r)\\Y"'.encode())
+    header = parse_header(b'"(PDH-CSV 4.0)","\\\\H\\Process(a,b;c\td)\\Handle Count","\\\\H\\X(q"r)\\Y"')
     assert header is not None
     assert header.delimiter == ","
     assert [path and path.instance for path in header.paths] == ["a,b;c\td", 'q"r']

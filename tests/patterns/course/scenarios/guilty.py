@@ -126,9 +126,10 @@ def per_operation(draw: Draw) -> Scenario:
     times = draw.times(6 * DAY, 30 * DAY, fewest=150)
     size = scale(draw)
     work = office(draw, times, night=draw.one_of((0.0, 0.02, 0.1)))
-    kept = times <= times[work > 0.4][-1] + 14 * HOUR  # a log that ends with a weekend may as well show a cache
-    times, work = times[kept], work[kept]
     done = np.concatenate(([0.0], np.cumsum(work[1:] * np.diff(times))))
+    lately = done - np.interp(times - 12 * HOUR, times, done)
+    kept = times <= times[lately > 0.5 * lately.max()][-1]  # a log that ends with a weekend may as well show a cache
+    times, work, done = times[kept], work[kept], done[kept]
     noise = draw.noise(len(times), size.base * draw.over(0.0005, 0.01))
     beside = size.base * draw.one_of((0.0, 0.02, 0.1)) * work + noise
     grown = max(taken(draw, size, noise), 2 * float(beside.max() - beside.min()))

@@ -3,9 +3,15 @@
 from dataclasses import dataclass, field
 
 from poolsleuth.evidence.counters.log import CounterRow
+from poolsleuth.model.series import moment
 
 _HOUR = 3600.0
-_MAX_INTERVAL = 900.0  # seconds between samples for which a jump of an hour can be told from a gap
+# Seconds between samples for which a jump of an hour can be told: back, nothing else looks like it; ahead, an hour
+# without samples does, so that the night of a weekend in the season of such changes is asked for too
+_MAX_INTERVAL = {-1: 1800.0, 1: 300.0}
+_MONTHS = frozenset({3, 4, 9, 10, 11})
+_WEEKDAYS = frozenset({4, 5, 6})  # Friday to Sunday
+_HOURS = frozenset({23, 0, 1, 2, 3})
 _TOLERANCE = (2.0, 0.25)  # seconds, and share of the interval, that a sample may be early or late
 
 
@@ -65,12 +71,19 @@ class TimeCourse:
         if not self.local or self._last is None:
             return 0.0
         interval = before - self._last
-        if not 0 < interval <= _MAX_INTERVAL:
+        sign = 1 if step > 0 else -1
+        if not 0 < interval <= _MAX_INTERVAL[sign]:
             return 0.0
         room = max(_TOLERANCE[0], _TOLERANCE[1] * interval)
-        jump = _HOUR if step > 0 else -_HOUR
-        if abs(step - jump - interval) > room:
+        jump = sign * _HOUR
+        if abs(step - jump - interval) > room or (sign > 0 and not self._in_season(before)):
             return 0.0
         # The clock is changed on the hour: the sample before lies less than one interval before it
         to_the_hour = -(before - self.bias) % _HOUR
         return jump if to_the_hour <= interval + room else 0.0
+
+    def _in_season(self, time: float) -> bool:
+        local = moment(time - self.bias)
+        if local is None:
+            return False
+        return local.month in _MONTHS and local.weekday() in _WEEKDAYS and local.hour in _HOURS
