@@ -1,20 +1,50 @@
 """The whole road: bytes -> facts -> machines -> findings -> report. One broken part never ends the run."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
+from typing import Any
 
 from poolsleuth import __version__
 from poolsleuth.compose import compose_machine
 from poolsleuth.fusion.machines import MAX_MACHINES, assemble
 from poolsleuth.fusion.reported import ReportedMachine, facts_of_report
-from poolsleuth.model.facts import Problem
+from poolsleuth.model.facts import Problem, Reason
 from poolsleuth.model.finding import Finding, Verdict
-from poolsleuth.model.machine import Machine
+from poolsleuth.model.machine import Machine, System
 from poolsleuth.model.report import Report, ReportFinding, ReportMachine, ReportProblem, ReportReason
 from poolsleuth.model.tags import TagDescription, TagDescriptions
 from poolsleuth.patterns.pattern import Evidence, Pattern, all_patterns, not_assessed, run
 from poolsleuth.reading import EVERYTHING, Progress, Selection, read_all
+from poolsleuth.windows.builds import Era, WindowsVersionMatch
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """What the user knows of the machine and the evidence may not say. ``physical_bytes`` is its memory."""
+
+    windows: WindowsVersionMatch | None = None
+    physical_bytes: int | None = None
+
+    def completed(self, system: System) -> System:
+        """The system with what was not known of it filled in; what the evidence says stands."""
+        known: dict[str, Any] = {}
+        basis = list(system.basis)
+        if self.windows is not None and system.era is None:
+            version, bits = self.windows.version, self.windows.bits
+            known = {"os": version.name, "era": int(version.era)}
+            basis.append(Reason(f"{version.name}: you said so"))
+            if system.architecture is None:
+                usual = bits or (64 if version.era >= Era.VISTA_7 else 32)
+                known["architecture"] = "x86" if usual == 32 else "x64"
+                basis.append(Reason(f"{known['architecture']}: {'you said so' if bits else 'as usual for it'}"))
+        if self.physical_bytes is not None and system.physical_bytes is None:
+            known["physical_bytes"] = self.physical_bytes
+            basis.append(Reason("physical memory: you said so"))
+        return replace(system, **known, basis=tuple(basis))
+
+
+NOTHING_ASSUMED = Assumed()
 
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 """One path, or several."""
@@ -32,11 +62,13 @@ def diagnose(
     pooltags: str | PathLike[str] | None = None,
     progress: Progress | None = None,
     selection: Selection = EVERYTHING,
+    assumed: Assumed = NOTHING_ASSUMED,
 ) -> Report:
     """Diagnose some inputs together. Bad input never raises: it stands in the report's ``problems``.
 
     ``pooltags`` is the path of a pooltag.txt (also recognised among ``paths``). ``Report.machines`` is empty when no
     input could be used. ``selection`` bounds the time that is looked at, and asks for series to be shown.
+    ``assumed`` fills in what no input says of a machine.
     """
     result = read_all([*_names(paths), *(_names(pooltags) if pooltags is not None else [])], progress, selection)
     if len(result.inputs) == 1 and result.reports:
@@ -45,6 +77,7 @@ def diagnose(
     reported = {index: facts_of_report(report, index) for index, report in result.reports}
     lists = [part for index, facts in enumerate(result.facts) for part in reported.get(index, [list(facts)])]
     found = assemble(lists, one_each=all(len(parts) <= 1 for parts in reported.values()))
+    found = tuple(replace(machine, system=assumed.completed(machine.system)) for machine in found)
     if len(found) >= MAX_MACHINES:
         result.problems.append(
             Problem(f"more than {MAX_MACHINES} machines seem to speak here: the others are left out")

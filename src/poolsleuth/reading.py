@@ -21,6 +21,7 @@ from poolsleuth.evidence.report import read_report
 from poolsleuth.evidence.source import SAMPLE_BYTES, EvidenceStream, Source, open_source, random_access, sources
 from poolsleuth.evidence.tag_csv import read_tag_csv
 from poolsleuth.evidence.time_window import within
+from poolsleuth.fusion.times import dated
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.facts import Fact, Problem, Where
 from poolsleuth.model.report import InputKind, Report, ReportInput
@@ -61,6 +62,11 @@ class Selection:
     def wants(self, path: CounterPath) -> bool:
         """Whether a counter's values are needed, for the diagnosis or because they were asked for."""
         return is_wanted(path.object, path.instance, path.counter) or self.asks_for(path)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether only a part of the time is looked at."""
+        return self.since is not None or self.until is not None
 
     def covers(self, time: float) -> bool:
         """Whether a time lies within the bounds. A time that is not known (NaN) does not when there is a bound."""
@@ -184,12 +190,14 @@ class _Input:
         if content in (Content.COUNTER_LOG, Content.TRACE_OR_BLG):
             return self._counter_log(stream, content)
         if content in _TAG_TABLES:
-            facts = _TAG_TABLES[content](
+            tables = _TAG_TABLES[content](
                 stream, self._index, self._source.modified, self._problems, lambda: self._advance(stream)
             )
             self._kind = InputKind.POOLMON_LOG
-            return within(facts, self._selection.covers)
-        return within(self._debugger_log(stream), self._selection.covers)
+            return within(tables, self._selection.covers)
+        facts = self._debugger_log(stream)
+        # The banners of the log say when its outputs were printed
+        return within(dated(facts), self._selection.covers) if self._selection.bounded else facts
 
     def _advance(self, stream: EvidenceStream) -> None:
         if self._progress is not None:
@@ -218,6 +226,9 @@ class _Input:
             first=collector.first,
             last=collector.last,
         )
+        if not collector.rows and self._selection.bounded:
+            self._problem("it holds no sample in the time that was asked for")
+            return ()
         if not series:
             self._problem(
                 "it is a counter log, but holds none of the counters that the diagnosis needs"

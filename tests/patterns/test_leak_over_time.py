@@ -111,8 +111,8 @@ def test_load_that_comes_down_is_no_leak(findings: Findings) -> None:
 
 @pytest.mark.parametrize(("samples", "every"), [(3, 3600.0), (11, 60.0), (5, 86_400.0)])
 def test_too_little_is_never_found_and_never_ruled_out(findings: Findings, samples: int, every: float) -> None:
-    times = START + np.arange(samples) * every
-    rising = counter("\\Memory\\Pool Nonpaged Bytes", times, 100 * MB + 40 * MB * np.arange(samples))
+    times = START + np.arange(samples, dtype=np.float64) * every
+    rising = counter("\\Memory\\Pool Nonpaged Bytes", times, 100 * MB + 40 * MB * np.arange(samples, dtype=np.float64))
 
     for finding in findings("pool-leak", rising):
         assert finding.verdict in (Verdict.NOT_ASSESSED, Verdict.SUSPECTED)
@@ -314,7 +314,7 @@ def test_a_worker_that_is_restarted_is_cut_by_its_id(findings: Findings) -> None
 
 
 def test_low_confidence_is_only_suspected(findings: Findings) -> None:
-    times = START + np.arange(8) * 1800.0
+    times = START + np.arange(8, dtype=np.float64) * 1800.0
     short = counter("\\Memory\\Pool Nonpaged Bytes", times, 100 * MB + 30 * MB * np.arange(8.0))
 
     for finding in findings("pool-leak", short):

@@ -84,6 +84,8 @@ def test_pools_and_what_grows_stand_open(charted_report: Report) -> None:
     assert [chart.title for chart in views.more] == ["Load: per second", "Load: percent"]
     assert [entry.name for entry in views.lead[0].legend] == ["Nonpaged pool", "Paged pool"]
     assert views.left == ""
+    assert views.lead[0].key == "Long dashes: limit, short dashes: fitted growth, dots: where it leads."
+    assert views.lead[1].key == ""
 
 
 def test_the_date_of_the_limit_is_said_once(charted_report: Report) -> None:

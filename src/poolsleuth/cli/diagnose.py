@@ -6,13 +6,16 @@ from collections.abc import Callable
 import click
 from rich.console import Console
 
+from poolsleuth.cli.machine_options import machine_options
 from poolsleuth.cli.output import UNUSABLE, check_target, progress_on_terminal, say_problems, write_target
 from poolsleuth.model.document import to_json
 from poolsleuth.model.report import Report
+from poolsleuth.pipeline import Assumed
 from poolsleuth.pipeline import diagnose as run_diagnosis
 from poolsleuth.report.html import render_html
 from poolsleuth.report.markdown import render_markdown
 from poolsleuth.report.terminal import render
+from poolsleuth.windows.builds import WindowsVersionMatch
 
 
 @click.command()
@@ -22,6 +25,7 @@ from poolsleuth.report.terminal import render
 @click.option("--html", "html_file", metavar="FILE|-", help="Write the report as one HTML file.")
 @click.option("--markdown", "markdown_file", metavar="FILE|-", help="Write the report as Markdown, for a ticket.")
 @click.option("-v", "--verbose", count=True, help="-v shows the evidence, -vv everything.")
+@machine_options
 @click.option("--force", is_flag=True, help="Overwrite output files that exist.")
 @click.pass_context
 def diagnose(
@@ -32,9 +36,11 @@ def diagnose(
     html_file: str | None,
     markdown_file: str | None,
     verbose: int,
+    windows: WindowsVersionMatch | None,
+    ram_bytes: int | None,
     force: bool,
 ) -> int:
-    """Diagnose the kernel pools of a machine from debugger logs, poolmon snapshots, or a JSON report.
+    """Diagnose the kernel pools of a machine from debugger logs, counter logs, poolmon snapshots, or JSON reports.
 
     Several FILES are fused: outputs of one machine are judged together, different machines are kept apart. Packed files
     (gz, zip, zstd) are opened.
@@ -53,7 +59,7 @@ def diagnose(
     for option, target in targets.items():
         check_target(target, inputs, force=force, option=option)
     with progress_on_terminal() as progress:
-        report = run_diagnosis(files, pooltags=pooltags, progress=progress)
+        report = run_diagnosis(files, pooltags=pooltags, progress=progress, assumed=Assumed(windows, ram_bytes))
     say_problems(report)
     writers: dict[str, Callable[[Report], str]] = {
         "--json": to_json,

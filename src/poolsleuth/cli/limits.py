@@ -8,42 +8,26 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from poolsleuth.cli.sizes import format_size, parse_size
-from poolsleuth.windows.builds import Era, WindowsVersionMatch, parse_os_name
+from poolsleuth.cli.machine_options import read_size, read_windows
+from poolsleuth.cli.sizes import format_size
+from poolsleuth.windows.builds import Era, WindowsVersionMatch
 from poolsleuth.windows.pool_limits import PoolLimit, PoolLimits, pool_limits
 
 _FOUR_GB = 4 << 30
-
-
-def _read_size(_ctx: click.Context, _param: click.Parameter, value: str | None) -> int | None:
-    try:
-        return None if value is None else parse_size(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
-def _read_windows(_ctx: click.Context, _param: click.Parameter, value: str) -> WindowsVersionMatch:
-    match = parse_os_name(value)
-    if match is None:
-        raise click.BadParameter(
-            f"{value!r} names no Windows known here: give a name such as 2003, 2008R2, 7, 2012, 8.1, 10, 11, "
-            "2016, 2019, 2022 or 2025, or a build number such as 19045."
-        )
-    return match
 
 
 @click.command("limits")
 @click.option(
     "--os",
     "windows",
-    callback=_read_windows,
+    callback=read_windows,
     required=True,
     help="Windows version: 2003, 7, 2008R2, 10, 2019 ...",
 )
-@click.option("--ram", "ram_bytes", callback=_read_size, help="Physical memory, such as 4GB or 512MB.")
+@click.option("--ram", "ram_bytes", callback=read_size, help="Physical memory, such as 4GB or 512MB.")
 @click.option("--bits", type=click.Choice(["32", "64"]), help="Address width; assumed, and said so, if left out.")
 @click.option("--3gb/--no-3gb", "three_gb", default=None, help="Whether 32-bit Windows was booted with /3GB.")
-@click.option("--commit", "commit_bytes", callback=_read_size, help="System commit limit: RAM plus paging files.")
+@click.option("--commit", "commit_bytes", callback=read_size, help="System commit limit: RAM plus paging files.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def limits(
     *,

@@ -8,6 +8,7 @@ from tempfile import TemporaryFile
 import click
 from rich.console import Console
 
+from poolsleuth.cli.machine_options import machine_options
 from poolsleuth.cli.output import (
     UNUSABLE,
     check_target,
@@ -20,11 +21,13 @@ from poolsleuth.export.parquet import write_parquet
 from poolsleuth.export.table import Table, write_csv
 from poolsleuth.model.document import to_json
 from poolsleuth.model.report import Report
+from poolsleuth.pipeline import Assumed
 from poolsleuth.pipeline import diagnose as run_diagnosis
 from poolsleuth.reading import Selection
 from poolsleuth.report.picture import render_picture
 from poolsleuth.report.trend_terminal import render_trend
 from poolsleuth.report.wording import clean
+from poolsleuth.windows.builds import WindowsVersionMatch
 
 _COPY = 1 << 20
 
@@ -40,6 +43,7 @@ _COPY = 1 << 20
 @click.option("--svg", "svg_file", metavar="FILE", help="Draw the series (needs the extra [plot]).")
 @click.option("--png", "png_file", metavar="FILE", help="Draw the series (needs the extra [plot]).")
 @click.option("--json", "json_file", metavar="FILE|-", help="Write the whole report as JSON, its series included.")
+@machine_options
 @click.option("--force", is_flag=True, help="Overwrite output files that exist.")
 @click.pass_context
 def trend(
@@ -54,6 +58,8 @@ def trend(
     svg_file: str | None,
     png_file: str | None,
     json_file: str | None,
+    windows: WindowsVersionMatch | None,
+    ram_bytes: int | None,
     force: bool,
 ) -> int:
     """Show what counter logs, poolmon snapshots and captures say over time.
@@ -83,13 +89,13 @@ def trend(
         status = max(status, _parquet(files, Path(parquet_file), selection, told))
     wants_report = svg_file or png_file or json_file or not (csv_file or parquet_file)
     if wants_report:
-        status = max(status, _report(files, targets, selection))
+        status = max(status, _report(files, targets, selection, Assumed(windows, ram_bytes)))
     context.exit(status)
 
 
 def _check(targets: dict[str, str | None], files: tuple[str, ...], *, force: bool) -> None:
     written = [target for target in targets.values() if target is not None and target != "-"]
-    if len(set(written)) < len(written):
+    if len({Path(target).resolve() for target in written}) < len(written):
         raise click.UsageError("two outputs have the same file name")
     to_stdout = [option for option, target in targets.items() if target == "-"]
     if len(to_stdout) > 1:
@@ -152,9 +158,9 @@ def _told(table: Table, told: set[str]) -> int:
     return UNUSABLE
 
 
-def _report(files: tuple[str, ...], targets: dict[str, str | None], selection: Selection) -> int:
+def _report(files: tuple[str, ...], targets: dict[str, str | None], selection: Selection, assumed: Assumed) -> int:
     with progress_on_terminal() as progress:
-        report = run_diagnosis(files, progress=progress, selection=selection)
+        report = run_diagnosis(files, progress=progress, selection=selection, assumed=assumed)
     say_problems(report)
     if targets["--json"] is not None:
         write_target(targets["--json"], to_json(report))

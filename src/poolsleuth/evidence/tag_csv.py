@@ -154,10 +154,11 @@ class _Reader:
         if None in keys or len(self._dates) + len(frame.times) > MAX_TIMES:
             return False
         hosts = [host.strip().lstrip("\\") for *_, host in frame.keys]
-        host_of = np.array([list(dict.fromkeys(hosts)).index(host) for host in hosts], np.int64)[frame.key_of]
+        number_of = {host: number for number, host in enumerate(dict.fromkeys(hosts))}
+        host_of = np.array([number_of[host] for host in hosts], np.int64)[frame.key_of]
         times = [self._known_time(date.strip(), time.strip()) for date, time in frame.times]
         known = [key for key in keys if key is not None]
-        for number, host in enumerate(dict.fromkeys(hosts)):
+        for host, number in number_of.items():
             mine = np.flatnonzero(host_of == number)
             raw = partial(self._raw, header, lines, frame.lines[mine])
             figures = (frame.bytes[mine], frame.outstanding[mine], frame.allocs[mine])

@@ -16,6 +16,8 @@ def write_parquet(
 
     Nothing is written when no input holds a series. Raises OSError when a file cannot be written.
     """
+    if target.exists() and not target.is_file():  # a device would be replaced by a file of its name
+        raise OSError(f"{target} is not a file")
     import polars as pl  # noqa: PLC0415 - takes a tenth of a second, which the other commands need not wait for
 
     with TemporaryDirectory(prefix=".poolsleuth-", dir=target.parent) as folder:

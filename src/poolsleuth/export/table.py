@@ -191,7 +191,12 @@ def _counter_part(
         ):
             yield from reader.rows()
 
-    return _Part(source.name, [path.text for path in columns], rows)
+    return _Part(source.name, [_one_line(path.text) for path in columns], rows)
+
+
+def _one_line(name: str) -> str:
+    """A column's name as one line: line breaks in it come from damage, and readers of CSV disagree about them."""
+    return "".join(c if c.isprintable() or c > "\x9f" else " " for c in name)
 
 
 def _tag_parts(paths: Sequence[str], selection: Selection, table: Table, progress: Progress | None) -> Iterator[_Part]:
@@ -216,7 +221,7 @@ def _history_part(name: str, history: TagHistory, selection: Selection) -> _Part
         session = "" if key.session is None else " all sessions" if key.session == -1 else f" session {key.session}"
         instance = f"{key.tag} {key.pool}{session}"
         for counter, values in (("Bytes", column.bytes), ("Outstanding", column.outstanding)):
-            names.append(CounterPath(None, TAG_OBJECT, instance, counter).text)
+            names.append(_one_line(CounterPath(None, TAG_OBJECT, instance, counter).text))
             columns.append(values)
     if not names:
         return None

@@ -190,7 +190,11 @@ class _Node:
     def number(self) -> float:
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
             raise self.fail("a number")
-        if not math.isfinite(self.value):
+        try:
+            finite = math.isfinite(self.value)
+        except OverflowError:  # a whole number that no float can hold
+            finite = False
+        if not finite:
             raise self.fail("a finite number")
         return self.value
 
@@ -202,9 +206,9 @@ class _Node:
     def time(self) -> datetime:
         try:
             value = datetime.fromisoformat(self.text())
-        except ValueError as error:
+            return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+        except (ValueError, OverflowError) as error:  # at both ends of time a zone leads beyond it
             raise self.fail("an ISO 8601 time") from error
-        return value if value.tzinfo else value.replace(tzinfo=UTC)
 
     def one_of(self, kind: Callable[[str], T]) -> T:
         try:

@@ -10,6 +10,7 @@ from poolsleuth.model.facts import Where
 from poolsleuth.model.machine import Machine
 from poolsleuth.model.memory import MemoryCounters
 from poolsleuth.model.series import FILE_TIME, CounterPath, CounterSeries, MemoryHistory, TagColumn, TagHistory, TagKey
+from poolsleuth.model.system import TargetInfo
 from poolsleuth.model.tags import PoolKind, PoolmonMemory, TagTable
 from poolsleuth.patterns.lines import Line, Lines, Numbers, ProcessLine, TagLine
 from poolsleuth.windows.counters import Unit, Use, english, known, unit_of
@@ -19,7 +20,7 @@ _ENOUGH = 6  # samples of one source: then other sources, whose figures may be c
 
 def lines_of(machine: Machine) -> Lines | None:
     """The lines of a machine; None when nothing was captured at two times."""
-    counters = [_counter_line(series) for series in machine.all(CounterSeries)]
+    counters = _counter_lines(machine.all(CounterSeries))
     processes: dict[str, ProcessLine] = {}
     objects: list[Line] = []
     loads: list[Line] = []
@@ -46,6 +47,14 @@ def lines_of(machine: Machine) -> Lines | None:
 
 def _moves(tags: Iterable[TagLine]) -> bool:
     return any(len(tag.bytes.times) > 1 for tag in tags)
+
+
+def _counter_lines(series: Iterable[CounterSeries]) -> list[Line]:
+    """One line per counter: several logs of a machine continue each other. Local times and UTC are never joined."""
+    groups: dict[tuple[str, bool], list[Line]] = {}
+    for one in series:
+        groups.setdefault((_short(one.path).casefold(), one.utc), []).append(_counter_line(one))
+    return [_merged([line for line in group if len(line.times)] or group[:1]) for group in groups.values()]
 
 
 def _counter_line(series: CounterSeries) -> Line:
@@ -108,23 +117,24 @@ _POOL_FIELDS = {PoolKind.NONPAGED: "nonpaged_used", PoolKind.PAGED: "paged_used"
 def _pool_lines(machine: Machine, counters: Sequence[Line]) -> dict[PoolKind, Line]:
     lines: dict[PoolKind, Line] = {}
     for kind, name in _POOL_FIELDS.items():
-        parts = [
-            line
-            for line in counters
-            if line.path is not None and _POOL_COUNTERS.get(english(line.path.object, line.path.counter)) is kind
-        ]
+        parts = [line for line in counters if line.path is not None and _pool_of(line.path) is kind]
         parts += [
             _plain_line(h.times, h.figures[name], "the header of poolmon", h.where, utc=h.utc, samples=h.snapshots)
             for h in machine.all(MemoryHistory)
             if name in h.figures
         ]
         captured = [p for p in (_captured(fact, kind) for fact in machine.facts) if p is not None]
-        counted = {p.where.input for p in parts}
+        counted = {s.where.input for s in machine.all(CounterSeries) if _pool_of(s.path) is kind}
+        counted |= {h.where.input for h in machine.all(MemoryHistory) if name in h.figures}
         parts += [p for p in captured if p.where.input not in counted]
         joined = _joined(parts) or _sum_of_tags(machine, kind)
         if joined is not None:
             lines[kind] = joined
     return lines
+
+
+def _pool_of(path: CounterPath) -> PoolKind | None:
+    return _POOL_COUNTERS.get(english(path.object, path.counter))
 
 
 def _sum_of_tags(machine: Machine, kind: PoolKind) -> Line | None:
@@ -150,7 +160,7 @@ def _captured(fact: object, kind: PoolKind) -> Line | None:
     value = figure.value
     if isinstance(fact, MemoryCounters) and kind is PoolKind.NONPAGED and fact.nonpaged_nx_used is not None:
         value += fact.nonpaged_nx_used.value
-    source = "the header of poolmon" if isinstance(fact, PoolmonMemory) else "!vm"
+    source = "the header of poolmon" if isinstance(fact, PoolmonMemory) else fact.source
     return _plain_line([fact.at.timestamp()], [float(value)], source, figure.where)
 
 
@@ -187,15 +197,21 @@ def _joined(parts: Sequence[Line]) -> Line | None:
         return None
     best = max(parts, key=lambda part: len(part.times))
     same = [p for p in parts if p.utc == best.utc and (len(best.times) < _ENOUGH or p.source == best.source)]
-    if len(same) == 1:
-        return best
-    times = np.concatenate([part.times for part in same])
-    values = np.concatenate([part.values for part in same])
-    order = np.argsort(times, kind="stable")
+    return _merged(same, best)
+
+
+def _merged(parts: Sequence[Line], best: Line | None = None) -> Line:
+    """All samples of some lines, named after ``best``: the longest when None. One line stays as it is."""
+    if len(parts) == 1:
+        return parts[0]
+    best = best or max(parts, key=lambda part: len(part.times))
+    times = np.concatenate([part.times for part in parts])
+    values = np.concatenate([part.values for part in parts])
+    # Two logs that overlap hold the same sample twice; of those, one whose value is known
+    order = np.lexsort((np.isfinite(values), times))
     times, values = times[order], values[order]
-    # Two logs that overlap hold the same sample twice
     keep = np.append(np.diff(times) > 0, True)
-    latest = max(same, key=lambda part: part.times[-1])
+    latest = max(parts, key=lambda part: part.times[-1])
     return Line(
         times[keep],
         values[keep],
@@ -203,13 +219,16 @@ def _joined(parts: Sequence[Line]) -> Line | None:
         best.source,
         latest.where,
         best.utc,
-        sum(part.samples for part in same),
+        sum(part.samples for part in parts),
         best.path,
     )
 
 
 def _tag_lines(histories: Sequence[TagHistory], tables: Sequence[TagTable]) -> dict[TagKey, TagLine]:
-    """The tags over all histories, and over the dated tables of inputs that have no history."""
+    """The tags over all histories, and over the dated tables of inputs that have no history.
+
+    Local times and UTC are never mixed: of the two, that with more snapshots is taken.
+    """
     covered = {history.where.input for history in histories}
     dated = [t for t in tables if t.at is not None and t.where.input not in covered]
     sources: list[tuple[Numbers, dict[TagKey, TagColumn], TagHistory | TagTable]] = []
@@ -217,7 +236,9 @@ def _tag_lines(histories: Sequence[TagHistory], tables: Sequence[TagTable]) -> d
         times = _view(history.times)
         if np.isfinite(times).all():
             sources.append((times, dict(history.columns), history))
-    utc = all(history.utc for history in histories)
+    utc = _mostly_utc([h for *_, h in sources if isinstance(h, TagHistory)], dated)
+    sources = [s for s in sources if isinstance(s[2], TagTable) or s[2].utc == utc]
+    dated = dated if utc else []
     pieces: dict[TagKey, list[tuple[Numbers, TagColumn | tuple[float, float, float]]]] = {}
     wheres: dict[TagKey, Where] = {}
     samples: dict[TagKey, int] = {}
@@ -234,6 +255,11 @@ def _tag_lines(histories: Sequence[TagHistory], tables: Sequence[TagTable]) -> d
             wheres[key] = row.where
             samples[key] = samples.get(key, 0) + 1
     return {key: _tag_line(key, parts, wheres[key], samples[key], utc=utc) for key, parts in pieces.items()}
+
+
+def _mostly_utc(histories: Sequence[TagHistory], dated: Sequence[TagTable]) -> bool:
+    in_utc = len({t.at for t in dated}) + sum(len(h.times) for h in histories if h.utc)
+    return in_utc >= sum(len(h.times) for h in histories if not h.utc)
 
 
 def _tag_line(
@@ -260,7 +286,8 @@ def _tag_line(
             for i in range(3)
         ]
     if len(times) > 1 and (np.diff(times) <= 0).any():
-        order = np.argsort(times, kind="stable")
+        known = np.isfinite(columns[0]) | np.isfinite(columns[1])
+        order = np.lexsort((known, times))  # of two tables of one time, the one that shows the tag
         times = times[order]
         keep = np.append(np.diff(times) > 0, True)
         times, columns = times[keep], [c[order][keep] for c in columns]
@@ -275,12 +302,6 @@ def _tag_line(
 
 def _view(column: "array[float]") -> Numbers:
     return np.frombuffer(column) if len(column) else np.empty(0)
-
-
-def _column(column: TagColumn | tuple[float, float, float], index: int) -> Numbers:
-    if isinstance(column, TagColumn):
-        return _view((column.bytes, column.outstanding, column.allocs)[index])
-    return np.array([column[index]])
 
 
 def _seconds(at: datetime | None) -> float:
@@ -298,15 +319,26 @@ _FELL_BACK = 60.0  # seconds that an uptime must fall before it is another boot'
 
 
 def _reboots(machine: Machine, counters: Sequence[Line], tags: dict[TagKey, TagLine]) -> tuple[float, ...]:
-    del machine
     found: set[float] = set()
-    for line in counters:
-        if line.path is not None and english(line.path.object, line.path.counter)[1] == "system up time":
-            good = np.isfinite(line.values)
-            times, values = line.times[good], line.values[good]
-            for place in np.flatnonzero(np.diff(values) < -_FELL_BACK):
-                boot = times[place + 1] - values[place + 1]
-                found.add(float(min(max(boot, times[place]), times[place + 1])))
+    uptimes = [
+        line
+        for line in counters
+        if line.path is not None and english(line.path.object, line.path.counter)[1] == "system up time"
+    ]
+    told = [t for t in machine.all(TargetInfo) if t.captured_at is not None and t.uptime_seconds is not None]
+    if told:
+        banners = [_seconds(t.captured_at) for t in told], [t.uptime_seconds or 0.0 for t in told]
+        uptimes.append(_plain_line(*banners, "the banners", told[-1].where, unit=Unit.SECONDS))
+    for utc in (True, False):
+        same = [line for line in uptimes if line.utc == utc and len(line.times)]
+        if not same:
+            continue
+        line = _merged(same)
+        good = np.isfinite(line.values)
+        times, values = line.times[good], line.values[good]
+        for place in np.flatnonzero(np.diff(values) < -_FELL_BACK):
+            boot = times[place + 1] - values[place + 1]
+            found.add(float(min(max(boot, times[place]), times[place + 1])))
     found |= set(_allocs_lost(tags))
     return tuple(sorted(found))
 

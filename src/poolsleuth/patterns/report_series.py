@@ -82,7 +82,7 @@ def _tags(courses: Courses, asked: AskedTag | None) -> Iterator[ReportSeries]:
 def _reach(tag: TagCourse) -> float:
     """How far a tag's bytes moved; blocks count as one byte each, so that they come behind."""
     values = tag.shown.values[np.isfinite(tag.shown.values)]
-    return float(values.max() - values.min()) if len(values) else 0.0
+    return float(values.max()) - float(values.min()) if len(values) else 0.0
 
 
 def _tag_name(tag: TagCourse) -> str:
@@ -180,7 +180,7 @@ def down_sampled(times: Numbers, values: Numbers, most: int) -> tuple[Numbers, N
     """
     if len(times) <= most:
         return times, values
-    edges = np.linspace(0, len(times), most // 2 + 1).astype(int)
+    edges = np.linspace(0, len(times), max(1, most // 2 - 1) + 1).astype(int)  # the two ends are kept too
     kept: list[int] = []
     for first, end in pairwise(edges):
         part = values[first:end]

@@ -8,6 +8,7 @@ from poolsleuth.model.facts import Fact, Figure, Where
 from poolsleuth.model.machine import Machine, System
 from poolsleuth.model.memory import MemoryCounters, SessionMemory, SessionUsage
 from poolsleuth.model.tags import Completeness, PoolKind, PoolmonMemory, TagRow, TagTable
+from poolsleuth.patterns.limits import judged_limit
 from poolsleuth.patterns.thresholds import (
     COMMIT_SHARE_CRITICAL,
     COMMIT_SHARE_WARNING,
@@ -16,8 +17,6 @@ from poolsleuth.patterns.thresholds import (
     RAM_SHARE_CRITICAL,
     RAM_SHARE_WARNING,
 )
-from poolsleuth.windows.builds import Era
-from poolsleuth.windows.pool_limits import effective_limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,26 +209,29 @@ def _state(kind: PoolKind, counters: MemoryCounters, system: System) -> PoolStat
     impossible = next(
         (figure for name, figure in counters.impossible if name.lower().replace(" ", "") == f"{label}usage"), None
     )
-    limit, source = effective_limit(
-        "nonpaged" if kind is PoolKind.NONPAGED else "paged",
-        printed_max_bytes=printed.value if printed else None,
-        era=Era(system.era) if system.era is not None else None,
-        bits=32 if system.bits == 32 else 64 if system.bits else None,
-        ram_bytes=counters.physical.value if counters.physical else system.physical_bytes,
-        commit_limit_bytes=counters.commit_limit.value if counters.commit_limit else None,
-    )
+    limit, source = judged_limit(kind, counters, system)
     return PoolState(
         kind=kind,
         used=used,
         limit=limit,
         limit_source=source if limit is not None else None,
-        limit_is_memory=limit is not None and (printed is None or limit != printed.value),
+        limit_is_memory=limit is not None and limit in _memory_bounds(kind, counters, system, printed),
         printed_max=printed,
         warning=warning,
         impossible=impossible,
         nx_used=counters.nonpaged_nx_used if kind is PoolKind.NONPAGED else None,
         physical=counters.physical.value if counters.physical else system.physical_bytes,
     )
+
+
+def _memory_bounds(
+    kind: PoolKind, counters: MemoryCounters, system: System, printed: Figure | None
+) -> tuple[int | None, ...]:
+    """The figures of memory itself that may bound a pool; none when the printed maximum is that very figure."""
+    ram = counters.physical.value if counters.physical else system.physical_bytes
+    commit = counters.commit_limit.value if counters.commit_limit else None
+    bounds = (ram,) if kind is PoolKind.NONPAGED else (ram, commit)
+    return tuple(bound for bound in bounds if printed is None or bound != printed.value)
 
 
 def session_states(machine: Machine) -> SessionStates | None:

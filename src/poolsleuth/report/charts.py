@@ -40,10 +40,14 @@ class Saying:
 
 @dataclass(frozen=True, slots=True)
 class ChartView:
-    """One chart. ``data`` is JSON for the script, None on a page whose charts are pictures only."""
+    """One chart. ``key`` says what is drawn besides the lines themselves, empty for nothing.
+
+    ``data`` is JSON for the script, None on a page whose charts are pictures only.
+    """
 
     title: str
     clock: str
+    key: str
     picture: Markup
     legend: tuple[LegendEntry, ...]
     says: tuple[Saying, ...]
@@ -112,6 +116,7 @@ def _view(chart: Chart, text: int, *, live: bool) -> ChartView:
     return ChartView(
         title=chart.title,
         clock=clock_text(chart.utc),
+        key=_key(chart.lines),
         picture=chart_svg(chart),
         legend=tuple(
             LegendEntry(n, line.name, value_text(line.known[-1], line.unit)) for n, line in enumerate(chart.lines, 1)
@@ -123,6 +128,16 @@ def _view(chart: Chart, text: int, *, live: bool) -> ChartView:
         ),
         data=chart_json(chart) if live else None,
     )
+
+
+def _key(lines: Sequence[Line]) -> str:
+    drawn = (
+        ("long dashes: limit", any(line.limit_near for line in lines)),
+        ("short dashes: fitted growth", any(line.fit for line in lines)),
+        ("dots: where it leads", any(line.forecast for line in lines)),
+    )
+    text = ", ".join(words for words, there in drawn if there)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def _about_limit(line: Line) -> str:

@@ -95,7 +95,7 @@ def _physical(series: Iterable[CounterSeries]) -> int | None:
         if english(s.path.object, s.path.counter) == ("numa node memory", "total mbytes")
         and (s.path.instance or "").casefold() != "_total"
     ]
-    total = sum(round(s.values[-1]) for s in nodes if isfinite(s.values[-1]))
+    total = sum(round(s.values[-1]) for s in nodes if len(s.values) and isfinite(s.values[-1]))
     return total * _MB if 0 < total < _MAX_BYTES // _MB else None
 
 

@@ -35,7 +35,11 @@ class CounterReader(Protocol):
     problems: list[Problem]
     facts: list[Fact]
     utc: bool
-    series: int
+
+    @property
+    def series(self) -> int:
+        """How many counters the log holds, wanted or not."""
+        ...
 
     def rows(self) -> Iterator[CounterRow]:
         """The samples in the order of time. Raises InputError when nothing of the log can be read."""
@@ -83,7 +87,7 @@ class SeriesCollector:
             if column is None:
                 column = self._columns[index] = _Column()
             column.samples += 1
-        self._last = None if kept else row
+        self._last = row
         if kept:
             self._keep(row)
             while self._cells > self._limit and any(len(c.times) > 2 for c in self._columns.values()):
@@ -106,7 +110,13 @@ class SeriesCollector:
     def series(self, reader: CounterReader, where: Where) -> list[CounterSeries]:
         """One fact per counter that has a value. The last row is always among them."""
         if self._last is not None:
-            self._keep(self._last)
+            # It may have been passed over, or thinned out again of some columns
+            missing = {
+                index: value
+                for index, value in self._last.cells.items()
+                if not (times := self._columns[index].times) or times[-1] != self._last.time
+            }
+            self._keep(CounterRow(self._last.time, missing))
             self._last = None
         return [
             CounterSeries(

@@ -109,3 +109,32 @@ def mann_kendall(values: Numbers) -> tuple[float, float]:
     if not np.isfinite(tau):
         return 0.0, 1.0
     return float(tau), float(chance / 2 if tau > 0 else 1 - chance / 2)
+
+
+COIN_PARTS = (8, 12, 16, 24)
+"""The rise is cut into so many moves; four ways are tried, and the chance is corrected for that."""
+
+
+def coin_test(level: Numbers, noise: float) -> float:
+    """The chance that a level which wanders without aim would rise like this.
+
+    For a random walk the next move of a given size goes up or down like a fair coin. Moves are counted from the last
+    one, at most one for each point, so that a jump counts once. Moves within three times the noise are not used: 1.0
+    when none are left.
+    """
+    rise = float(level[-1] - level[0])
+    best = 1.0
+    for parts in COIN_PARTS:
+        size = rise / parts
+        if size <= 3.0 * noise or size <= 0:
+            continue
+        ups = downs = 0
+        last = float(level[0])
+        for value in level.tolist():
+            if value >= last + size:
+                ups, last = ups + 1, value
+            elif value <= last - size:
+                downs, last = downs + 1, value
+        if ups:
+            best = min(best, float(stats.binom.sf(ups - 1, ups + downs, 0.5)) * len(COIN_PARTS))
+    return best

@@ -10,11 +10,11 @@ from poolsleuth.patterns.course.samples import SECONDS_PER_HOUR, Samples
 MOST_RESETS = 3
 """More drops than this without known reboots are the load's own teeth."""
 
-DEEP = 0.5
+DEEP = 0.25
 """A reset takes away at least this share of the whole range."""
 
 NEAR = 0.25
-"""After a reset the level lies within this share of the range above the very first level."""
+"""After a reset the level lies above the very first level by at most this share of what it was before."""
 
 
 def at_cuts(samples: Samples, cuts: Sequence[float]) -> list[Samples]:
@@ -35,13 +35,14 @@ def at_drops(samples: Samples) -> list[Samples]:
     first = float(np.median(values[:few]))
     # The drop may be seen over two samples, when one fell into it.
     wide = np.append(values[:-2] - values[2:], drops[-1:])
-    here = np.flatnonzero((np.maximum(drops, wide) > DEEP * reach) & (drops > 0.3 * DEEP * reach))
+    here = np.flatnonzero((np.maximum(drops, wide) > DEEP * reach) & (drops > 0.5 * DEEP * reach))
     places = [int(p) + 1 for k, p in enumerate(here) if k == 0 or p - here[k - 1] > 2]
     if not 1 <= len(places) <= MOST_RESETS:
         return [samples]
     for place in places:
         after = float(np.median(values[place + 1 : place + 1 + few])) if place + 1 < values.size else float(values[-1])
-        if after - first > NEAR * reach:
+        before = float(np.median(values[max(place - 1 - few, 0) : place - 1])) if place > 1 else first
+        if after - first > NEAR * (before - first):
             return [samples]
     edges = [0, *places, values.size]
     parts = [samples.part(b, e) for b, e in pairwise(edges)]

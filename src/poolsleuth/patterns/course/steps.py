@@ -12,10 +12,13 @@ from poolsleuth.patterns.course.samples import Samples, windows
 
 Numbers = NDArray[np.float64]
 
-MOST_WINDOWS = 120
+MOST_WINDOWS = 100
 MIN_LENGTH = 2
 WIDTHS = (1, 3, 6, 12, 20)
 """Peaks up to so many windows are taken off before steps are looked for: a backup run peaks, then leaves its step."""
+
+PEAK = 0.1
+"""Peaks below this share of the range are noise."""
 
 FLAT = 0.3
 """Between true steps the floor rises by less than this share of a step; a straight leak rises by about a whole one."""
@@ -32,8 +35,15 @@ PEAK_SHARE = 0.25
 OFF = 0.12
 """Half of the floor's points lie nearer to their step's level than this share of a step."""
 
-MINOR = 0.06
-"""Smaller jumps than this share of the rise are not counted."""
+FEW_JUMPS = 2
+OFF_FEW = 0.2
+"""One or two jumps are no leak yet, so that a noisier floor will do."""
+
+LEAST_SHARE = 0.015
+"""A step is at least this share of the whole rise."""
+
+MINOR = 0.25
+"""Jumps below this share of the usual one are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,11 @@ def find_steps(samples: Samples) -> Staircase | None:
     for width in WIDTHS:
         if width * 4 > hours.size:
             break
-        found = _staircase(hours, low, without_peaks(low, width))
+        floor = without_peaks(low, width)
+        # Where there are no peaks, taking them off changes nothing: asked once is enough.
+        if width > 1 and float(np.max(low - floor)) < PEAK * float(np.ptp(low)):
+            continue
+        found = _staircase(hours, low, floor)
         if found is None:
             continue
         cycle = float(np.median(np.diff(found.places))) if found.places.size > 1 else np.inf
@@ -70,11 +84,11 @@ def _staircase(hours: Numbers, low: Numbers, floor: Numbers) -> Staircase | None
         return None
     noise = max(1.4826 / np.sqrt(2) * float(np.median(np.abs(np.diff(floor)))), 0.01 * rise)
     edges = partition(floor, 5.0 * noise**2 * np.log(floor.size))
-    levels = np.array([np.median(floor[b:e]) for b, e in pairwise(edges)])
+    levels = np.add.reduceat(floor, edges[:-1]) / np.diff(edges)
     if levels.size < 2:
         return None
     heights = np.diff(levels)
-    ups = heights[heights > MINOR * rise]
+    ups = heights[heights > LEAST_SHARE * rise]
     if ups.size == 0 or heights.min() < -DOWN_SHARE * float(np.median(ups)):
         return None
     fitted = np.repeat(levels, np.diff(edges))
@@ -83,13 +97,14 @@ def _staircase(hours: Numbers, low: Numbers, floor: Numbers) -> Staircase | None
     if _inner_rise(low, edges, heights) > FLAT:
         return None
     # Between the jumps the floor itself lies on its level, but for short peaks: a sawtooth does not.
-    if float(np.median(np.abs(low - fitted))) > OFF * float(np.median(heights)):
+    off = OFF if ups.size > FEW_JUMPS else OFF_FEW
+    if float(np.median(np.abs(low - fitted))) > off * float(np.median(ups)):
         return None
     if _score(float(np.sum((floor - fitted) ** 2)), total, floor.size, 2 * heights.size) > _smooth_score(hours, floor):
         return None
     cuts = np.array(edges[1:-1])
     places = 0.5 * (hours[cuts] + hours[cuts - 1])
-    keep = heights > MINOR * rise
+    keep = heights > MINOR * float(np.median(ups))
     return _merged(places[keep], heights[keep], 3.0 * (hours[-1] - hours[0]) / hours.size)
 
 

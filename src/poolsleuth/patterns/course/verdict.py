@@ -10,7 +10,7 @@ from poolsleuth.model.finding import Confidence
 from poolsleuth.patterns.course.course import Course, Kind
 from poolsleuth.patterns.course.fits import Fit, Form, fill_then_line, fit_forms
 from poolsleuth.patterns.course.floors import given_back, largest_fall, longest_pause, smooth, without_peaks
-from poolsleuth.patterns.course.noise import Slope, mann_kendall, robust_slope
+from poolsleuth.patterns.course.noise import Slope, coin_test, mann_kendall, robust_slope
 from poolsleuth.patterns.course.rhythm import DAY, find_period, quiet_levels
 from poolsleuth.patterns.course.samples import Samples, lone_outliers, windows
 from poolsleuth.patterns.course.steps import Staircase, find_steps
@@ -31,6 +31,9 @@ FLOOR_WINDOWS = 60
 CLEAR_CHANCE = 1e-3
 """Growth counts when chance alone (for noise as correlated as this one) would show it less often."""
 
+FEWEST_FLOORS = 4
+FEWEST_NIGHTS = 6
+
 NO_RHYTHM = 0.25
 """A level that gives back less than this share of its rises is its own floor."""
 
@@ -49,8 +52,8 @@ FLOOR_FALL = 0.4
 AT_ONCE = 0.12
 """A rise that takes less than this share of the time is a jump."""
 
-TAIL = 0.15
-"""Growth that stopped in the last 15 % of the time is still called growth: a pause is no end."""
+TAIL = 0.2
+"""Growth that stopped in the last 20 % of the time is still called growth: a pause is no end."""
 
 SLOW_FILL = 3.0
 """Filling that would take up to three times as long as the log is not told from growth."""
@@ -200,10 +203,7 @@ def _growth(course: Course, samples: Samples, floor: Floor, least: float, jumps_
             return stepped
     if back > FLOOR_FALL:
         return without_growth(course, samples, floor, least)
-    slope = robust_slope(floor.hours, floor.low)
-    doubt = float(stats.t.sf(best.t, min(max(slope.freedom, 6.0), floor.hours.size - 2.0)))
-    # Few floors cannot have a small chance by their order alone; all must rise, and as straight as the slope test asks.
-    doubt = max(doubt, by_chance / 10.0 if floor.low.size >= FEW_FLOORS or tau < 0.99 else 0.0)
+    doubt = _doubt(floor, best, tau, by_chance, back)
     if best.form is Form.RAMP and best.end - best.begin < AT_ONCE:
         best = fits[Form.JUMP]
     if best.form is Form.JUMP and best.rise >= max(least, 5.0 * float(np.sqrt(best.rest / floor.low.size))):
@@ -238,6 +238,28 @@ def _growth(course: Course, samples: Samples, floor: Floor, least: float, jumps_
             return without_growth(course, samples, floor, least)
         return _jump(course, samples, floor, best)
     return _kind_of_growth(course, samples, floor, fits, best, (tau, doubt, back, least))
+
+
+def _doubt(floor: Floor, best: Fit, tau: float, by_chance: float, back: float) -> float:
+    """The chance that a floor without growth would look like this: the clearest of three tests decides.
+
+    The fitted rise against its error (noise as correlated as the residuals), the moves of the floor against a fair
+    coin, and the order of the nights: enough nights, each higher than the one before, need no straight line.
+    """
+    if floor.low.size < FEWEST_FLOORS:
+        return max(by_chance, 2.0 * CLEAR_CHANCE)
+    slope = robust_slope(floor.hours, floor.low)
+    by_slope = float(stats.t.sf(best.t, min(max(slope.freedom, 6.0), floor.hours.size - 2.0)))
+    # Few floors cannot have a small chance by their order alone; all must rise, and as straight as the slope test asks.
+    by_slope = max(by_slope, by_chance / 10.0 if floor.low.size >= FEW_FLOORS or tau < 0.99 else 0.0)
+    if back > 0.2:
+        return by_slope
+    by_coin = coin_test(floor.low, _noise(floor) if not floor.period else 0.0) if floor.low.size >= FEW_FLOORS else 1.0
+    nights = 1.0
+    if floor.period == DAY and floor.window_low.size >= FEWEST_NIGHTS:
+        order, nights = mann_kendall(floor.window_low)
+        nights = nights / 2.0 if order > 0.9 else 1.0
+    return min(by_slope, by_coin, nights)
 
 
 def _below_peaks(floor: Floor) -> tuple[Floor, float]:
@@ -330,6 +352,9 @@ def _after_filling(floor: Floor, fits: dict[Form, Fit], best: Fit, least: float)
         return None
     slope = robust_slope(floor.hours[later], floor.low[later])
     if stats.t.sf(slope.t, slope.freedom) > CLEAR_CHANCE:
+        return None
+    rest = fit_forms(floor.hours[later], floor.low[later])
+    if min(rest[Form.FILL].score, rest[Form.STOP].score) < rest[Form.LINE].score:
         return None
     return Fit(Form.START, where, 1.0, rise, unexplained, slope.t, best.score)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolsleuth.evidence.counters.pdh_text.cells import Numbers, irregular_row
+from poolsleuth.evidence.counters.pdh_text.cells import Numbers, irregular_row, picked_cells
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,40 @@ def test_mixed_quotes() -> None:
     assert cells(b't,"1,5",2') == ([b"t", b"1,5", b"2"], True)
     assert cells(b'"t",1') is None
     assert cells(b'"t",1,"2') is None
+
+
+def picked(line: bytes) -> tuple[dict[int, bytes], int] | None:
+    found = picked_cells(line, ord(","), (0, 2, 5))
+    return None if found is None else (dict(found[0]), found[1])
+
+
+def test_picked_cells() -> None:
+    assert picked(b'"t","1","2","3"') == ({0: b"t", 2: b"2"}, 4)
+    assert picked(b'"t","","","","",""') == ({0: b"t", 2: b"", 5: b""}, 6)
+    assert picked(b'"t"') == ({0: b"t"}, 1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b'"',
+        b"t,1",
+        b'"t";"1"',
+        b'"t","1',
+        b'"t","1"x"2"',
+        b'"t",1,"2"',
+        b'"t" ,"1"',
+        b' "t"',
+        b'"t","1"\r',
+        b'"""',
+    ],
+)
+def test_irregular_lines_are_not_picked_from(line: bytes) -> None:
+    assert picked(line) is None
+
+
+@given(st.lists(st.binary(max_size=3).map(lambda b: b.replace(b'"', b"'")), min_size=1, max_size=9))
+def test_picking_is_splitting(values: list[bytes]) -> None:
+    line = b",".join(b'"' + value + b'"' for value in values)
+    assert picked(line) == ({at: values[at] for at in (0, 2, 5) if at < len(values)}, len(values))

@@ -128,6 +128,22 @@ def test_only_what_is_wanted_becomes_a_column(dialect: Make, read: Read) -> None
     assert [row.cells for row in outcome.rows] == [{}, {0: 7.5e7}, {0: 1.5}]
 
 
+@pytest.mark.parametrize("damage", [None, "cut", "unquoted"])
+def test_few_of_many_columns(damage: str | None, dialect: Make, read: Read) -> None:
+    paths = [rf"\\H\Process(p{n})\Handle Count" for n in range(600)]
+    lines = dialect().write(paths, [[float(n + row) for n in range(600)] for row in range(3)]).split(b"\r\n")
+    if damage == "cut":
+        lines[2] = lines[2][:2500]
+    if damage == "unquoted":
+        lines[2] = lines[2].replace(b'"', b"")
+    outcome = read(b"\r\n".join(lines), lambda path: path.instance in ("p7", "p599"))
+    expected = [{0: 7 + row, 1: 599 + row} for row in range(3)]
+    if damage == "cut":
+        del expected[1][1]
+    assert [row.cells for row in outcome.rows] == expected
+    assert len(outcome.problems) == (damage == "cut")
+
+
 def test_several_headers(dialect: Make, read: Read) -> None:
     one = dialect()
     other = r"\\OTHER\Memory\Pool Paged Bytes"

@@ -5,7 +5,7 @@
 judgement; those of ``Part.HELD_OUT`` have other seeds, wider ranges and kinds that the first part does not have.
 """
 
-from . import guilty, innocent, unsure
+from . import guilty, innocent, rarer, unsure
 from .judging import RATE_TOLERANCE, Judged, Tally, recall_and_precision, table, tally
 from .scenario import RECIPES, Part, Recipe, Scenario, Truth, make, scenarios
 
@@ -21,6 +21,7 @@ __all__ = [
     "guilty",
     "innocent",
     "make",
+    "rarer",
     "recall_and_precision",
     "scenarios",
     "table",

@@ -1,0 +1,45 @@
+"""The limit a pool is judged by: the printed maximum where it is one, else the rule of that Windows and memory."""
+
+from poolsleuth.model.machine import System
+from poolsleuth.model.memory import MemoryCounters
+from poolsleuth.model.tags import PoolKind
+from poolsleuth.windows.builds import Era, version_of_build
+from poolsleuth.windows.pool_limits import effective_limit, pool_limits
+
+
+def judged_limit(kind: PoolKind, counters: MemoryCounters, system: System) -> tuple[int | None, str]:
+    """The limit in bytes and, in one sentence, why; None when what would decide is not known.
+
+    Where no maximum was printed (a counter log, a poolmon screen), the upper bound of the published rule stands in for
+    it: a pool that is short of that is short of any.
+    """
+    printed = counters.paged_max if kind is PoolKind.PAGED else counters.nonpaged_max
+    ram = counters.physical.value if counters.physical else system.physical_bytes
+    commit = counters.commit_limit.value if counters.commit_limit else None
+    era = Era(system.era) if system.era is not None else None
+    bits = system.bits
+    limit, source = effective_limit(
+        "nonpaged" if kind is PoolKind.NONPAGED else "paged",
+        printed_max_bytes=printed.value if printed else None,
+        era=era,
+        bits=bits,
+        ram_bytes=ram,
+        commit_limit_bytes=commit,
+    )
+    if limit is not None or printed is not None or era is None or bits is None:
+        return limit, source
+    version = version_of_build(system.build) if system.build is not None else None
+    rules = pool_limits(
+        version or era,
+        bits=32 if bits == 32 else 64,
+        ram_bytes=ram,
+        three_gb=system.three_gb,
+        commit_limit_bytes=commit,
+    )
+    rule, bound = (rules.paged, commit) if kind is PoolKind.PAGED else (rules.nonpaged, ram)
+    static = era <= Era.XP_2003 or bits == 32
+    if rule.high_bytes is None or (bound is None and not static):
+        return None, source
+    if bound is not None and bound <= rule.high_bytes:
+        return bound, "commit limit" if kind is PoolKind.PAGED else "physical memory"
+    return rule.high_bytes, f"at most, by rule: {rule.rule}"
