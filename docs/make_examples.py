@@ -1,4 +1,7 @@
-"""Writes the examples that show growth over time: the figures are invented, and the same on every run."""
+"""Writes the examples that show growth over time: the figures are invented, and the same on every run.
+
+Run it from anywhere: ``python docs/make_examples.py``. A test compares what it makes with the files.
+"""
 
 import math
 import random
@@ -8,6 +11,7 @@ from pathlib import Path
 EXAMPLES = Path(__file__).parents[1] / "examples"
 START = datetime(2026, 3, 2, 6, 0)
 MB = 1 << 20
+PAGE = 4096
 
 
 def _office_hours(at: datetime) -> float:
@@ -17,7 +21,7 @@ def _office_hours(at: datetime) -> float:
     return 0.05 + max(0.0, math.sin((at.hour + at.minute / 60 - 8) / 10 * math.pi)) if 8 <= at.hour < 18 else 0.05
 
 
-def counters() -> None:
+def counters() -> str:
     """Four days of counters: nonpaged pool leaks under a daily rhythm, paged pool follows the load, handles leak."""
     rng = random.Random(3)
     names = (
@@ -53,10 +57,10 @@ def counters() -> None:
         )
         stamp = at.strftime("%m/%d/%Y %H:%M:%S.000")
         lines.append(",".join([f'"{stamp}"', *(f'"{figure}"' for figure in figures)]))
-    (EXAMPLES / "leak-counters.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "\n".join(lines) + "\n"
 
 
-def poolmon() -> None:
+def poolmon() -> str:
     """Two days of poolmon snapshots: a small tag leaks below a large one that comes and goes."""
     rng = random.Random(4)
     steady = (
@@ -82,8 +86,11 @@ def poolmon() -> None:
         rows.append(("ExCa", "Paged", 9_000_000 + step * 60_000, live, live * 8_192))
         live = round(4_000 + 420 * hours + rng.gauss(0, 6))
         rows.append(("ExLk", "Paged", 1_200_000 + step * 5_000, live, live * 2_048))
-        nonpaged = sum(size for _, pool, _, _, size in rows if pool == "Nonp") >> 10
-        paged = sum(size for _, pool, _, _, size in rows if pool == "Paged") >> 10
+        # A pool is whole pages: a little more than its blocks
+        nonpaged, paged = (
+            -(-sum(size for _, pool, _, _, size in rows if pool == wanted) // PAGE) * PAGE >> 10
+            for wanted in ("Nonp", "Paged")
+        )
         text += [
             at.strftime("%Y-%m-%dT%H:%M:%SZ"),
             f" Memory: 8388024K Avail: 5126028K  PageFlts:     0   InRam Krnl: 6500K P:{paged * 9 // 10:7}K",
@@ -98,9 +105,14 @@ def poolmon() -> None:
             for tag, pool, allocs, live, size in rows
         ]
         text.append("")
-    (EXAMPLES / "leak-poolmon.log").write_text("\n".join(text), encoding="utf-8")
+    return "\n".join(text)
+
+
+def made() -> dict[str, str]:
+    """The text of every example that is made here, by file name."""
+    return {"leak-counters.csv": counters(), "leak-poolmon.log": poolmon()}
 
 
 if __name__ == "__main__":
-    counters()
-    poolmon()
+    for name, text in made().items():
+        (EXAMPLES / name).write_text(text, encoding="utf-8", newline="\n")

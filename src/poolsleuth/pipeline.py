@@ -126,7 +126,12 @@ def _report_machine(
             kept[pattern] = holding or kept.get(pattern, ())
     kept = {pattern: findings for pattern, findings in kept.items() if findings}
     findings = [f for f in judged.findings if f.pattern not in kept]
-    return replace(judged, findings=(*findings, *(f for holding in kept.values() for f in holding)))
+    concluded = [c for fact in told if (c := fact.machine.conclusion) is not None and c.pattern in kept]
+    return replace(
+        judged,
+        findings=(*findings, *(f for holding in kept.values() for f in holding)),
+        conclusion=judged.conclusion or (concluded[-1] if concluded else None),
+    )
 
 
 def _diagnose_machine(

@@ -167,6 +167,22 @@ def test_a_cache_that_fills_and_a_jump_are_no_leak(lab: "Lab") -> None:
     assert held(machine, "pool-leak") == set()
 
 
+def test_growth_that_the_limit_ended_is_not_ruled_out(lab: "Lab") -> None:
+    """A 32-bit server whose nonpaged pool is full: the line is flat because nothing more fits, and requests fail."""
+    clock = lab.clock(672, 15 * MINUTE)
+    columns = lab.server(clock)
+    grown = np.minimum(100 * MB + clock.hours * 1.5 * MB, 256 * MB)
+    columns[NONPAGED] = np.floor((grown + lab.noise(clock, 0.2 * MB)) / 4096) * 4096
+    columns[r"\Server\Pool Nonpaged Failures"] = np.floor(np.clip(clock.hours - 104, 0, None)) * 50
+
+    machine = machine_of(diagnose([lab.write_counters(clock, columns)]))
+
+    leaks = [f for f in of(machine, "pool-leak") if f.subject.pool == "nonpaged"]
+    assert leaks
+    assert Verdict.RULED_OUT not in {f.verdict for f in leaks}
+    assert Verdict.FOUND in {f.verdict for f in of(machine, "nonpaged-pool-depletion")}
+
+
 def test_a_reboot_cuts_the_series(lab: "Lab") -> None:
     clock = lab.clock(960, 15 * MINUTE)
     columns = lab.server(clock)

@@ -128,12 +128,17 @@ def _time(text: str | None, option: str) -> float | None:
 
 def _csv(files: tuple[str, ...], target: str, selection: Selection, told: set[str]) -> int:
     # Written aside first: a table that breaks off half way must not be taken for a whole one
-    with TemporaryFile("w+", encoding="utf-8", errors="replace", newline="", prefix="poolsleuth-") as aside:
-        with progress_on_terminal() as progress:
-            table = write_csv(files, aside, selection=selection, progress=progress)
-        if (status := _told(table, told)) == 0:
-            aside.seek(0)
-            write_target(target, iter(lambda: aside.read(_COPY), ""))
+    try:
+        with TemporaryFile("w+", encoding="utf-8", errors="replace", newline="", prefix="poolsleuth-") as aside:
+            with progress_on_terminal() as progress:
+                table = write_csv(files, aside, selection=selection, progress=progress)
+            if (status := _told(table, told)) == 0:
+                aside.seek(0)
+                write_target(target, iter(lambda: aside.read(_COPY), ""))
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # the disk with the temporary files is full
+        raise click.ClickException(f"the table could not be written: {error.strerror or error}") from error
     return status
 
 

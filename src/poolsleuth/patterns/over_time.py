@@ -26,7 +26,8 @@ def rate(course: Course, unit: Unit) -> str:
         return ""
     text = f"{amount(course.slope, unit)} an hour"
     if course.low is not None and course.high is not None:
-        text += f" ({amount(course.low, unit)} to {amount(course.high, unit)})"
+        low, high = amount(course.low, unit), amount(course.high, unit)
+        text += f" ({low} to {high})" if low != high else ""
     return text
 
 

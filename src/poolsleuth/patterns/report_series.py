@@ -165,7 +165,7 @@ def _judged(series: ReportSeries, course: Course | None, line: Line, trend: Tren
     return replace(
         series,
         course=str(course.kind),
-        says=f"{series.name} {WORDS[course.kind]}{pace}; {seen(course, line)}",
+        says=f"{WORDS[course.kind]}{pace}; {seen(course, line)}.",
         trend=trend,
         line=tuple(
             (round(at - start, 3), value) for at, value in course.line if np.isfinite(at) and np.isfinite(value)

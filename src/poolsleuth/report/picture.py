@@ -1,12 +1,15 @@
 """The series of a report as one picture (SVG or PNG), drawn by matplotlib: pools, tags, processes, load."""
 
 import io
-from collections.abc import Sequence
-from datetime import timedelta
+import warnings
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from poolsleuth.model.errors import PoolsleuthError
 from poolsleuth.model.report import Report, ReportMachine, ReportSeries
+from poolsleuth.model.series import moment
 from poolsleuth.report.arrange import machine_name
 from poolsleuth.report.wording import bytes_short, short
 
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
 
 MAX_PANELS = 24  # of one picture: more do not fit a page
 MAX_LINES = 8  # of one panel: more cannot be told apart
+_HIGHEST = 1e30  # a figure beyond is damage
+_FARTHEST = 1e11  # seconds from a series' start
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TITLES = {"pool": "Pools", "tag": "Tags", "process": "Processes", "load": "Load", "counter": "Counters"}
 
 
@@ -41,7 +47,9 @@ def render_picture(report: Report, kind: str) -> bytes:
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     import matplotlib as mpl  # noqa: PLC0415
 
-    with mpl.rc_context({"svg.hashsalt": "poolsleuth"}):
+    with mpl.rc_context({"svg.hashsalt": "poolsleuth"}), warnings.catch_warnings():
+        # Names may hold characters that the font lacks: they are drawn as boxes, and that is all there is to say
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure.savefig(out, format=kind, dpi=110, metadata=metadata)
     return out.getvalue()
 
@@ -64,13 +72,13 @@ def _draw(axes: "Axes", title: str, lines: Sequence[ReportSeries]) -> None:
     axes.set_title(_literal(title), loc="left", fontsize=10)
     for place, series in enumerate(lines):
         colour = f"C{place}"
-        times: Any = [series.start + timedelta(seconds=s) for s in series.seconds]
-        values = [float("nan") if v is None else v for v in series.values]
+        times, values = _drawable(series, zip(series.seconds, series.values, strict=True))
         axes.plot(times, values, color=colour, linewidth=1.2, label=_literal(short(series.name, 60)))
-        if len(series.line) == 2:
-            ends: Any = [series.start + timedelta(seconds=s) for s, _ in series.line]
-            axes.plot(ends, [v for _, v in series.line], color=colour, linestyle="--", linewidth=1)
-        if series.limit is not None and series.limit < 3 * max((v for v in series.values if v is not None), default=0):
+        ends, fitted = _drawable(series, series.line)
+        if len(ends) == 2:
+            axes.plot(ends, fitted, color=colour, linestyle="--", linewidth=1)
+        top = max((v for v in values if isfinite(v)), default=0.0)
+        if series.limit is not None and 0 < series.limit < 3 * top:
             axes.axhline(series.limit, color=colour, linestyle=":", linewidth=1.2)
     unit = lines[0].unit if lines else ""
     if unit == "bytes":
@@ -82,6 +90,19 @@ def _draw(axes: "Axes", title: str, lines: Sequence[ReportSeries]) -> None:
     axes.legend(fontsize=8, loc="upper left", framealpha=0.85)
 
 
+def _drawable(series: ReportSeries, points: Iterable[tuple[float, float | None]]) -> tuple[Any, list[float]]:
+    """Dates and figures that can be drawn: a report that was read back may hold any number."""
+    times: list[datetime] = []
+    values: list[float] = []
+    begin = (series.start - _EPOCH).total_seconds()
+    for seconds, value in points:
+        at = moment(begin + seconds) if abs(seconds) < _FARTHEST else None
+        if at is not None:
+            times.append(at)
+            values.append(float(value) if value is not None and abs(value) < _HIGHEST else float("nan"))
+    return times, values
+
+
 def _literal(text: str) -> str:
     """Text as it is: a dollar sign would begin a formula, a leading underscore hides a legend's entry."""
-    return text.replace("$", r"\$").removeprefix("_") or " "
+    return " " + text.replace("$", r"\$") if text.startswith("_") or not text else text.replace("$", r"\$")

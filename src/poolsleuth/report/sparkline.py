@@ -5,21 +5,30 @@ from collections.abc import Sequence
 BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII = "_.-=*#"
 GAP = " "
+_BELOW, _ABOVE = -1e300, 1e300  # a figure beyond is damage, and sums of such overflow
+_DENSE = 2  # samples per character from which a character without any is a gap
 
 
 def sparkline(seconds: Sequence[float], values: Sequence[float | None], width: int, blocks: str = BLOCKS) -> str:
     """The series in ``width`` characters, evenly in time; a stretch without a value is blank.
 
     Each character shows the mean of its stretch, on a scale from the lowest to the highest of them. A series that does
-    not move is a line at the bottom.
+    not move is a line at the bottom. Where there are fewer samples than characters, a value lasts until the next one.
     """
     columns: list[list[float]] = [[] for _ in range(width)]
-    first, last = (seconds[0], seconds[-1]) if seconds else (0.0, 0.0)
+    sampled = [False] * width
+    drawable = [
+        (second, None if value is None or not _BELOW < value < _ABOVE else float(value))
+        for second, value in zip(seconds, values, strict=True)
+        if _BELOW < second < _ABOVE
+    ]
+    first, last = (drawable[0][0], drawable[-1][0]) if drawable else (0.0, 0.0)
     length = last - first
-    for second, value in zip(seconds, values, strict=True):
+    for second, value in drawable:
+        place = min(max(int((second - first) / length * width), 0), width - 1) if length > 0 else 0
+        sampled[place] = True
         if value is not None:
-            place = int((second - first) / length * width) if length > 0 else 0
-            columns[min(max(place, 0), width - 1)].append(value)
+            columns[place].append(value)
     means = [sum(column) / len(column) if column else None for column in columns]
     known = [mean for mean in means if mean is not None]
     if not known:
@@ -27,9 +36,10 @@ def sparkline(seconds: Sequence[float], values: Sequence[float | None], width: i
     low, high = min(known), max(known)
     drawn = []
     previous: float | None = None
-    for mean in means:
-        shown = previous if mean is None and len(known) < width and length > 0 else mean
-        previous = mean if mean is not None else previous
+    sparse = length > 0 and len(drawable) < _DENSE * width
+    for mean, seen in zip(means, sampled, strict=True):
+        shown = previous if sparse and not seen else mean
+        previous = mean if seen else previous
         if shown is None:
             drawn.append(GAP)
             continue

@@ -1,7 +1,9 @@
 """What the evidence shows over time, on a terminal: one line per series, and what was concluded from it."""
 
 from collections.abc import Sequence
+from math import isfinite
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -9,11 +11,17 @@ from rich.text import Text
 from poolsleuth.model.report import Report, ReportFinding, ReportMachine, ReportSeries
 from poolsleuth.report.arrange import machine_name
 from poolsleuth.report.sparkline import ASCII, BLOCKS, sparkline
-from poolsleuth.report.wording import bytes_short, clean, count_text, short, time_text, trend_text, verdict_word
+from poolsleuth.report.wording import bytes_short, count_text, short, time_text, trend_text, verdict_word
 
 OVER_TIME = ("pool-leak", "handle-leak", "tags-growing-together", "pool-load")
 _GROUPS = (("pool", "Pools"), ("tag", "Tags"), ("process", "Processes"), ("load", "Load"), ("counter", "Counters"))
+_ABSURD = 1e24
 _LONG = 1_000_000  # from which a rate is shown in millions
+_LONGEST_HOURS = 100 * 366 * 24.0
+_GAP = 2  # blanks between columns
+_NAME, _WORD = 120, 20  # characters of a series' name, of a word that is not ours
+_HEADLINE = 2000  # characters of a headline
+_SHORTEST_NAME = 12
 _WIDE = 110  # columns from which a sparkline may be long
 _STYLES = {"leak": "bold red", "steps": "bold red", "unclear": "yellow", "load": "cyan", "too-short": "dim"}
 _SHORT_WORDS = {
@@ -38,7 +46,7 @@ def render_trend(report: Report, console: Console) -> None:
 
 
 def _machine(machine: ReportMachine, number: int, console: Console) -> None:
-    console.print(Text(clean(machine_name(machine, number)), style="bold"))
+    console.print(Text(_said(machine_name(machine, number), console, _NAME), style="bold"))
     if not machine.series:
         console.print("Nothing in this evidence was captured at two times.")
         return
@@ -60,6 +68,8 @@ def _machine(machine: ReportMachine, number: int, console: Console) -> None:
 
 
 def _span(hours: float) -> str:
+    if not 0 <= hours < _LONGEST_HOURS:
+        return "a time that cannot be true"
     if hours < 2:
         return f"{hours * 60:.0f} minutes"
     return f"{hours:.0f} hours" if hours < 72 else f"{hours / 24:.1f} days"
@@ -69,19 +79,11 @@ def _table(title: str, chosen: Sequence[ReportSeries], console: Console) -> Tabl
     wide = console.width >= _WIDE
     width = 40 if wide else 16
     blocks = BLOCKS if console.encoding.lower().startswith("utf") else ASCII
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
-    table.add_column(title, overflow="ellipsis", no_wrap=True, ratio=1)
-    table.add_column("", no_wrap=True, min_width=width)
-    table.add_column("first", justify="right", no_wrap=True)
-    table.add_column("last", justify="right", no_wrap=True)
-    if wide:
-        table.add_column("peak", justify="right", no_wrap=True)
-        table.add_column("an hour", justify="right", no_wrap=True)
-    table.add_column("it is", no_wrap=True)
+    heads = ["first", "last", *(("peak", "an hour") if wide else ()), "it is"]
+    rows: list[list[Text]] = []
     for series in chosen:
         known = [value for value in series.values if value is not None]
         row = [
-            Text(short(series.name, 120)),
             Text(sparkline(series.seconds, series.values, width, blocks)),
             _value(known[0] if known else None, series.unit),
             _value(known[-1] if known else None, series.unit),
@@ -89,17 +91,43 @@ def _table(title: str, chosen: Sequence[ReportSeries], console: Console) -> Tabl
         if wide:
             row.append(_value(max(known) if known else None, series.unit))
             row.append(_value(series.trend.bytes_per_hour if series.trend else None, series.unit))
-        word = _SHORT_WORDS.get(series.course or "", clean(series.course or ""))
-        row.append(Text(word, style=_STYLES.get(series.course or "", "")))
-        table.add_row(*row)
+        word = _SHORT_WORDS.get(series.course or "") or _said(series.course or "", console, _WORD)
+        rows.append([*row, Text(word, style=_STYLES.get(series.course or "", ""))])
+    widths = [max(cell.cell_len for cell in column) for column in zip(*rows, strict=True)]
+    taken = sum(max(n, len(head)) + _GAP for n, head in zip(widths, ["", *heads], strict=True))
+    # The names give way, never the figures: a figure that is cut is another figure
+    names = max(_SHORTEST_NAME, console.width - taken - _GAP)
+    table = Table(box=None, padding=(0, _GAP, 0, 0), header_style="bold", pad_edge=False)
+    table.add_column(title, no_wrap=True)
+    table.add_column("", no_wrap=True, min_width=width)
+    for head in heads[:-1]:
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column(heads[-1], no_wrap=True)
+    for series, row in zip(chosen, rows, strict=True):
+        table.add_row(Text(_cut(_said(series.name, console, _NAME), names)), *row)
     return table
+
+
+def _cut(text: str, width: int) -> str:
+    """The text in so many cells; rich's own ellipsis cannot be shown on every console."""
+    return text if cell_len(text) <= width else set_cell_size(text, max(0, width - 3)).rstrip() + "..."
+
+
+def _said(text: str, console: Console, limit: int) -> str:
+    """Text from a file as this console can show it."""
+    try:
+        return short(text, limit).encode(console.encoding, "backslashreplace").decode(console.encoding)
+    except LookupError:
+        return short(text, limit).encode("ascii", "backslashreplace").decode("ascii")
 
 
 def _value(value: float | None, unit: str) -> Text:
     if value is None:
         return Text("")
-    if unit == "bytes":
+    if unit == "bytes" and isfinite(value):
         return Text(bytes_short(round(value)))
+    if not abs(value) < _ABSURD:
+        return Text("not believable")
     digits = f"{value:,.1f}" if abs(value) < 100 and not float(value).is_integer() else count_text(round(value))
     if unit == "per second" and abs(value) >= _LONG:
         digits = f"{value / 1e6:,.1f} M"
@@ -108,12 +136,12 @@ def _value(value: float | None, unit: str) -> Text:
 
 def _finding(finding: ReportFinding, console: Console) -> None:
     word = verdict_word(finding.verdict)
-    head = Text.assemble((f"{word}: ", "bold" if finding.holds else "dim"), clean(finding.headline))
+    head = Text.assemble((f"{word}: ", "bold" if finding.holds else "dim"), _said(finding.headline, console, _HEADLINE))
     head.append(f"  [{finding.pattern}, {finding.confidence.value} confidence]", style="dim")
     console.print(head)
     if finding.trend is not None:
         console.print(Text("  " + trend_text(finding.trend)))
     for reason in finding.because[1:4]:
-        console.print(Text("  - " + short(reason.says, 400), style="dim"))
+        console.print(Text("  - " + _said(reason.says, console, 400), style="dim"))
     for step in finding.next_steps[:2] if finding.holds else ():
-        console.print(Text("  next: " + short(step, 400)))
+        console.print(Text("  next: " + _said(step, console, 400)))

@@ -18,6 +18,10 @@ RHOS: Numbers = np.concatenate((np.linspace(-0.4, 0.9, 27), np.array([0.93, 0.95
 """The correlations that are tried. 0.995 over 60 windows is a random walk for every purpose."""
 
 
+CAUTION = 0.7
+"""The correlation is taken higher by so many of its own standard errors."""
+
+
 @dataclass(frozen=True, slots=True)
 class Slope:
     """A slope per hour with its standard error, the correlation of neighbours and the degrees of freedom left."""
@@ -77,6 +81,11 @@ def slope_error(regressor: Numbers, residuals: Numbers) -> tuple[float, float, f
     """Standard error of the factor of ``regressor`` in a least-squares fit with a constant; correlation; freedom."""
     rho, sigma = correlation(residuals)
     count = regressor.size
+    # What few residuals say about their correlation is uncertain itself; too low a guess gives too sure an interval.
+    rho = min(max(rho, 0.0) + CAUTION * float(np.sqrt(max(1.0 - rho * rho, 0.0) / count)), float(RHOS[-1]))
+    if count >= 4 and sigma > 0:
+        seen = float(residuals @ residuals) / count
+        sigma = max(sigma, float(np.sqrt(seen / np.interp(rho, RHOS, _expected(count)[1]))))
     centred = regressor - regressor.mean()
     power = float(centred @ centred)
     if power <= 0:

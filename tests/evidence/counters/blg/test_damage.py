@@ -35,8 +35,8 @@ def tried(read: Read, data: bytes) -> "Reading | None":
         return None
     assert len(log.problems) <= ONE_PER_KIND
     assert log.times == sorted(set(log.times))
-    for row in log.rows:
-        assert all(0 <= number < len(log.paths) for number in row.cells)
+    columns = len(log.reader.columns)
+    assert all(0 <= number < columns for row in log.rows for number in row.cells)
     return log
 
 

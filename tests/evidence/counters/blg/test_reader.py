@@ -145,7 +145,7 @@ def test_a_clock_that_was_set_back(blg: "Writer", read: Read) -> None:
     log = read(blg.log(counters, *samples[:5], *samples[2:]))
 
     assert log.times == [START + n for n in range(8)]
-    assert log.problems[0].startswith("3 samples could not be placed in time")
+    assert any(says.startswith("3 samples could not be placed in time") for says in log.problems)
 
 
 def test_one_wrong_time_costs_one_sample(blg: "Writer", read: Read) -> None:

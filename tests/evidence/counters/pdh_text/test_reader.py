@@ -193,7 +193,8 @@ def test_text_for_a_number(dialect: Make, read: Read) -> None:
     outcome = read(dialect().write(PATHS, rows))
     assert [row.cells for row in outcome.rows] == [{}, {2: 12}]
     (problem,) = outcome.problems
-    assert "not numbers, counted as missing: 2" in problem.says
+    assert problem.says == "values that are not numbers (the first is '#VALUE!'), counted as missing: 2"
+    assert problem.where.line == 3
 
 
 def test_short_long_and_foreign_lines(dialect: Make, read: Read) -> None:
@@ -243,6 +244,14 @@ def test_what_a_spreadsheet_does_to_times(cell: str, says: str, dialect: Make, r
     assert says in outcome.error
     assert cell in outcome.error
     assert "line" in outcome.error
+
+
+def test_some_spoiled_times_among_good_ones_are_left_out(dialect: Make, read: Read) -> None:
+    text = dialect().write(PATHS, ROWS).decode() + '"18:41.5","1","2","3"\r\n' * 50
+    outcome = read(text.encode())
+    assert len(outcome.rows) == 3
+    assert "date that cannot be read, left out: 50" in outcome.says
+    assert outcome.problems[0].where.line == 5
 
 
 def test_times_without_seconds_are_told(dialect: Make, read: Read) -> None:

@@ -11,7 +11,7 @@ _QUOTED = re.compile(rb'"([^"]*)"')
 _COMMA = re.compile(rb"([+-]?\d+),(\d+(?:[eE][+-]?\d{1,4})?)")
 _TEXT_FOR_NONE = frozenset({b"nan", b"-nan", b"null", b"n/a", b"#n/a", b"inf", b"-inf", b"infinity", b"-infinity"})
 _NOT_FINITE = re.compile(rb"[+-]?\d+[.,]#(?:IND|QNAN|SNAN|INF)\d*", re.IGNORECASE)  # as the C runtime prints them
-_LARGEST = 1.7e308
+LARGEST = 1.7e308  # what is above is infinity, or so near to it that it is no measurement
 _QUOTE = ord('"')
 
 
@@ -25,7 +25,6 @@ class Numbers:
 
     comma: bool = False
     unreadable: int = 0
-    first_unreadable: bytes = b""
 
     def number(self, cell: bytes) -> float | None:
         """The number in a cell; None for a blank one, and for text, which is counted."""
@@ -38,14 +37,13 @@ class Numbers:
             except ValueError:
                 pass
             else:
-                return value if -_LARGEST <= value <= _LARGEST else None
+                return value if -LARGEST <= value <= LARGEST else None
             found = _COMMA.fullmatch(cell)
             if found is not None and (self.comma or self._surely_decimal(*found.groups())):
                 self.comma = True
                 return float(cell.replace(b",", b"."))
         if cell.lower() not in _TEXT_FOR_NONE and _NOT_FINITE.fullmatch(cell) is None:
             self.unreadable += 1
-            self.first_unreadable = self.first_unreadable or cell[:40]
         return None
 
     @staticmethod

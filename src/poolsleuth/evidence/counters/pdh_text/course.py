@@ -22,7 +22,7 @@ class TimeCourse:
     PDH writes local time with one bias for the whole log, so that at a clock change times jump by an hour on the hour:
     these are evened out when ``local`` (the times are a zone's that has such changes). ``changes`` holds the numbers
     of lines of such jumps, ``backward`` counts rows left out because they go back, ``first_backward`` is the line of
-    the first. ``repeated`` counts rows that have the time of the row before them.
+    the first. ``repeated`` and ``first_repeated`` are the same for rows that have the time of the row before them.
     """
 
     bias: float = 0.0  # seconds that were added to local time
@@ -31,6 +31,7 @@ class TimeCourse:
     backward: int = 0
     first_backward: int | None = None
     repeated: int = 0
+    first_repeated: int | None = None
     _shift: float = 0.0
     _held: CounterRow | None = None
     _last: float | None = None
@@ -57,6 +58,8 @@ class TimeCourse:
             return None
         elif step == 0:
             self.repeated += 1
+            if self.first_repeated is None:
+                self.first_repeated = line
         self._held = row
         self._last = held.time
         return held

@@ -46,13 +46,15 @@ class _Evidence:
 
 @dataclass(slots=True)
 class DateColumn:
-    """The times of one log, in the order of the file. ``rejected`` counts rows whose date does not exist.
+    """The times of one log, in the order of the file. ``rejected`` counts rows whose date does not exist,
+    ``first_rejected`` is the line of the first.
 
     ``trusted`` is True when the log is known to write month/day without milliseconds too (ESXTOP).
     """
 
     trusted: bool = False
     rejected: int = 0
+    first_rejected: int | None = None
     _order: Order | None = None
     _assumed: Order | None = None
     _held: list[tuple[Stamp, Cells, int]] = field(default_factory=list)
@@ -213,6 +215,8 @@ class DateColumn:
         moment = stamp.moment(order)
         if moment is None:
             self.rejected += 1
+            if self.first_rejected is None:
+                self.first_rejected = line
             return None
         return Dated(moment, stamp.offset, cells, line)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from poolsleuth.evidence.counters.log import MAX_COLUMNS, CounterRow, Wanted
-from poolsleuth.evidence.counters.pdh_text.cells import Numbers, irregular_row, picked_cells
+from poolsleuth.evidence.counters.pdh_text.cells import LARGEST, Numbers, irregular_row, picked_cells
 from poolsleuth.evidence.counters.pdh_text.columns import Columns, Layout
 from poolsleuth.evidence.counters.pdh_text.course import TimeCourse
 from poolsleuth.evidence.counters.pdh_text.dates import DateColumn, Dated
@@ -21,7 +21,8 @@ MAX_SPOILED_ROWS = 20  # rows without a date, before any good one, after which t
 _TRAILERS = (b"Exiting, please wait", b"The command completed successfully")  # typeperf's last words
 _LONG_LINE = 4096  # bytes of a line for which cells are picked out by the places of the quotes
 _FEW = 0.25  # share of the cells that are needed, up to which that is faster than splitting
-_LARGEST = 1.7e308
+_NO_NUMBER = float("inf")
+_SHOWN = 40  # characters of a cell that a problem shows
 
 
 @dataclass(slots=True)
@@ -58,6 +59,8 @@ class PdhTextReader:
         self._first: dict[str, int] = {}  # the line of the first of each kind
         self._rows = 0
         self._spoiled: str | None = None
+        self._unreadable = ""  # the first value that is no number
+        self._dated = False  # a date was read
         self._last_time: float | None = None
         self.problems: list[Problem] = []
         self.facts: list[Fact] = []
@@ -166,6 +169,7 @@ class PdhTextReader:
         if stamp is None:
             self._no_date(parts[0], line)
             return
+        self._dated = True
         if stamp.offset is None and block.header.bias is None:
             self.utc = False
         if not stamp.seconds:
@@ -175,6 +179,7 @@ class PdhTextReader:
 
     def _values(self, block: _Block, parts: Mapping[int, bytes] | Sequence[bytes], width: int) -> dict[int, float]:
         cells: dict[int, float] = {}
+        never_negative = block.layout.never_negative
         for at, column in block.layout.take:
             if at >= width:
                 break
@@ -184,20 +189,28 @@ class PdhTextReader:
             try:
                 value = float(cell)
             except ValueError:
-                value = -_LARGEST * 2
-            if not -_LARGEST <= value <= _LARGEST or b"_" in cell:
-                number = block.numbers.number(cell)
+                value = _NO_NUMBER
+            if not -LARGEST <= value <= LARGEST or b"_" in cell:
+                number = self._number(block, cell)
                 if number is None:
                     continue
                 value = number
-            if value == -1.0 and column in block.layout.never_negative:
+            if value == -1.0 and column in never_negative:
                 self._count("minus")
                 continue
             cells[column] = value
         for at, column in block.layout.twins.items():
-            if at < width and block.numbers.number(parts[at]) not in (cells.get(column), -1.0):
+            if at < width and self._number(block, parts[at]) not in (cells.get(column), -1.0):
                 self._count("twins")
         return cells
+
+    def _number(self, block: _Block, cell: bytes) -> float | None:
+        before = block.numbers.unreadable
+        number = block.numbers.number(cell)
+        if block.numbers.unreadable > before:
+            self._unreadable = self._unreadable or cell[:_SHOWN].decode("latin-1")
+            self._count("numbers")
+        return number
 
     def _row(self, block: _Block, dated: Dated) -> Iterator[CounterRow]:
         if dated.offset is not None:
@@ -225,10 +238,9 @@ class PdhTextReader:
         row = block.course.finish()
         if row is not None:
             yield self._given(row)
-        self._count("dates", block.dates.rejected)
-        self._count("numbers", block.numbers.unreadable)
+        self._count("dates", block.dates.rejected, block.dates.first_rejected)
         self._count("backward", block.course.backward, block.course.first_backward)
-        self._count("repeated", block.course.repeated)
+        self._count("repeated", block.course.repeated, block.course.first_repeated)
         for line in block.course.changes:
             self._count("clock", line=line)
 
@@ -237,13 +249,13 @@ class PdhTextReader:
         if lost is None:
             self._not_a_sample(line)
             return
-        text = cell[:40].decode("latin-1")
+        text = cell[:_SHOWN].decode("latin-1")
         self._spoiled = (
             f"its times {lost} (line {self._lines.number:,}: {text!r}), as when a spreadsheet saves a counter log; give"
             " the file as Windows wrote it, or write the times as YYYY-MM-DD HH:MM:SS"
         )
         self._count("dates")
-        if not self._rows and self._counts["dates"] >= MAX_SPOILED_ROWS:
+        if not self._dated and self._counts["dates"] >= MAX_SPOILED_ROWS:
             raise InputError(self._spoiled)
 
     def _not_a_sample(self, line: bytes) -> None:
@@ -261,7 +273,11 @@ class PdhTextReader:
         for kind, says in _PROBLEMS.items():
             count = self._counts[kind]
             if count:
-                self.problems.append(Problem(says.format(n=f"{count:,}"), Where(self._input, line=self._first[kind])))
+                self.problems.append(
+                    Problem(
+                        says.format(n=f"{count:,}", text=self._unreadable), Where(self._input, line=self._first[kind])
+                    )
+                )
 
 
 _PROBLEMS = {
@@ -277,7 +293,7 @@ _PROBLEMS = {
     "repeated": "lines with the same time as the line before them: {n}",
     "clock": "jumps of the clock by one hour on the hour, taken for daylight saving time and evened out: {n}",
     "blocks": "logs joined in it that begin before the one before them ends: {n}",
-    "numbers": "values that are not numbers, counted as missing: {n}",
+    "numbers": "values that are not numbers (the first is {text!r}), counted as missing: {n}",
     "minus": "values of -1 of counters in bytes or percent, which are no measurement and count as missing: {n}",
     "twins": "lines in which two columns of the same counter differ, read from the first one: {n}",
 }
