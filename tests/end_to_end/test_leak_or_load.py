@@ -340,6 +340,21 @@ def test_three_tables_of_a_growing_tag_are_a_suspicion_at_most(lab: "Lab") -> No
     assert not verdicts & DECIDED
 
 
+def test_the_published_case_of_the_thread_tag(lab: "Lab") -> None:
+    """Two captures: "12.12.08 non-paged 166700, Diff110065 ,Bytes 68680560 and 15.12.08- non-paged 183820 ,Diff 137029,
+    Bytes 85506096". Who asked was right to suspect it; two captures do not prove it."""
+    tags = lab.tags(lab.clock(2, 72 * HOUR), 200)
+    tags.add("Thre", "Nonp", 624, np.array([110_065.0, 137_029.0]))
+
+    machine = machine_of(diagnose([lab.write_poolmon(tags)]))
+
+    (row,) = [tag for tag in machine.tags if tag.tag == "Thre"]
+    assert (row.outstanding, row.bytes) == (137_029, 85_506_096)
+    suspected = [f for f in machine.findings if f.holds and f.subject.tag == "Thre"]
+    assert suspected
+    assert not {f.verdict for f in of(machine, "pool-leak")} & DECIDED
+
+
 def test_counters_and_tags_of_one_machine_are_judged_together(lab: "Lab") -> None:
     """The counter log shows which pool grows, the poolmon log which tag: one answer."""
     clock = half_hours(lab)

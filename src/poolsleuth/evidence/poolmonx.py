@@ -30,7 +30,7 @@ _BLOCK = 1 << 20
 
 def looks_like_poolmonx(sample: bytes) -> bool:
     """Whether the beginning of an input is a table of PoolMonX: two cells, of which the second names a pool."""
-    cells = [text for _, text in _cells(sample[: _GAP + 256], limit=2)]
+    cells = [text for *_, text in _cells(sample[: _GAP + 256], limit=2)]
     return len(cells) == 2 and 1 <= len(cells[0]) <= 4 and pool_of(cells[1]) is not None
 
 
@@ -52,13 +52,13 @@ def read_poolmonx(
         progress()
     rows: list[TagRow] = []
     line: list[str] = []
-    start = end = 0
+    start = end = 0  # of the row, and of what was read
     whole = True
-    for offset, text in _cells(data):
+    for offset, behind, text in _cells(data):
         if not line:
             start = offset
         line.append(text)
-        end = offset
+        end = behind
         if len(line) == _CELLS:
             row = _row(line, Where(input_index, offset=start))
             whole = whole and row is not None
@@ -66,10 +66,9 @@ def read_poolmonx(
                 rows.append(row)
             line = []
             if len(rows) >= MAX_ROWS:
-                whole = False
                 break
-    whole = whole and not line and len(data) - end <= _GAP + 2 * MAX_CELL and len(data) < MAX_BYTES
-    whole = whole and _MARK not in data[end + len(_MARK) :]
+    # Behind the last row stand the byte that ends it and the one that would begin another
+    whole = whole and not line and len(data) - end >= 2 and not data[end:].strip(b"\1")
     if not rows:
         raise InputError("it begins like a table of PoolMonX, but no row of it can be read; save it again")
     if not whole:
@@ -92,8 +91,8 @@ def read_poolmonx(
     return [table, single(table, time, dated_by="the file's own time", complete=whole)]
 
 
-def _cells(data: bytes, limit: int | None = None) -> Iterator[tuple[int, str]]:
-    """The cells and their offsets, up to the first that is cut off or out of place."""
+def _cells(data: bytes, limit: int | None = None) -> Iterator[tuple[int, int, str]]:
+    """Beginning, end and text of the cells, up to the first that is cut off or out of place."""
     place = 0
     count = 0
     while limit is None or count < limit:
@@ -109,7 +108,7 @@ def _cells(data: bytes, limit: int | None = None) -> Iterator[tuple[int, str]]:
         end = place + 2 * length
         if length > MAX_CELL or end > len(data):
             return
-        yield mark, data[place:end].decode("utf-16-le", errors="replace")
+        yield mark, end, data[place:end].decode("utf-16-le", errors="replace")
         place = end
         count += 1
 

@@ -156,7 +156,7 @@ def _unwrap(allocs: Floats) -> None:
         both = shown & ~np.isnan(last)
         fell = both & (row < last)
         if fell.any():
-            if fell.sum() > max(1, _RESTART_SHARE * both.sum()):
+            if fell.sum() > _RESTART_SHARE * both.sum():
                 lifts[:] = 0.0
             else:
                 lifts[fell & (last >= _HALF)] += _WRAP

@@ -1,6 +1,5 @@
 """The table of all series as a Parquet file: the CSV is written aside first, so that memory does not grow with it."""
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,11 +25,10 @@ def write_parquet(
             table = write_csv(paths, out, selection=selection, progress=progress)
         if not table.columns:
             return table
-        with aside.open(encoding="utf-8", newline="") as written:
-            names = next(csv.reader(written))
-        schema = {name: pl.String if place == 0 else pl.Float64 for place, name in enumerate(names)}
+        # The header is not read back: a name may hold quotes, and is one line always
+        schema = {"time": pl.String, **dict.fromkeys(table.columns, pl.Float64)}
         whole = Path(folder) / "table.parquet"
-        frame = pl.scan_csv(aside, schema=schema, has_header=True)
+        frame = pl.scan_csv(aside, schema=schema, has_header=False, skip_lines=1, raise_if_empty=False)
         frame = frame.with_columns(pl.col("time").str.to_datetime("%Y-%m-%dT%H:%M:%S%.3fZ", time_zone="UTC"))
         frame.sink_parquet(whole)
         whole.replace(target)

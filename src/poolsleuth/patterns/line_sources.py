@@ -13,7 +13,7 @@ from poolsleuth.model.series import FILE_TIME, CounterPath, CounterSeries, Memor
 from poolsleuth.model.system import TargetInfo
 from poolsleuth.model.tags import PoolKind, PoolmonMemory, TagTable
 from poolsleuth.patterns.lines import Line, Lines, Numbers, ProcessLine, TagLine
-from poolsleuth.windows.counters import Unit, Use, english, known, unit_of
+from poolsleuth.windows.counters import BYTES_PER, Unit, Use, english, known, unit_of
 
 _ENOUGH = 6  # samples of one source: then other sources, whose figures may be counted in another way, are left out
 
@@ -24,7 +24,7 @@ def lines_of(machine: Machine) -> Lines | None:
     processes: dict[str, ProcessLine] = {}
     objects: list[Line] = []
     loads: list[Line] = []
-    for line in counters:
+    for line in _without_twins(counters):
         _sort_in(line, processes, objects, loads)
     histories = list(machine.all(TagHistory))
     tags = _tag_lines(histories, list(machine.all(TagTable)))
@@ -61,10 +61,13 @@ def _counter_line(series: CounterSeries) -> Line:
     times, values = _view(series.times), _view(series.values)
     good = np.isfinite(times)
     times, values = _ordered(times[good], values[good])
+    unit = unit_of(series.path.object, series.path.counter)
+    if unit in BYTES_PER and unit is not Unit.BYTES:
+        values, unit = values * BYTES_PER[unit], Unit.BYTES
     return Line(
         times=times,
         values=values,
-        unit=unit_of(series.path.object, series.path.counter),
+        unit=unit,
         source=f"the counter {_short(series.path)}",
         where=series.where,
         utc=series.utc,
@@ -76,6 +79,17 @@ def _counter_line(series: CounterSeries) -> Line:
 def _short(path: CounterPath) -> str:
     """The counter without its host, which the machine's name tells."""
     return CounterPath(None, path.object, path.instance, path.counter).text
+
+
+def _without_twins(counters: Sequence[Line]) -> list[Line]:
+    """The lines without the object Process where Process V2 tells the same of every process, under a lasting name."""
+
+    def is_of(line: Line, name: str) -> bool:
+        return line.path is not None and english(line.path.object, line.path.counter)[0] == name
+
+    if not any(is_of(line, "process v2") for line in counters):
+        return list(counters)
+    return [line for line in counters if not is_of(line, "process")]
 
 
 def _sort_in(

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from poolsleuth.model.facts import Fact, Problem, Where
 from poolsleuth.model.series import CounterPath, CounterSeries
 
@@ -51,6 +53,15 @@ class _Column:
     times: "array[float]" = field(default_factory=lambda: array("d"))
     values: "array[float]" = field(default_factory=lambda: array("d"))
     samples: int = 0
+
+    def sort(self) -> None:
+        """Put the samples in the order of time: a clock that was set back leaves some out of it."""
+        times = np.frombuffer(self.times) if self.times else np.empty(0)
+        if not (np.diff(times) < 0).any():
+            return
+        order = np.argsort(times, kind="stable")
+        values = np.frombuffer(self.values)[order]
+        self.times, self.values = array("d", times[order].tolist()), array("d", values.tolist())
 
 
 class SeriesCollector:
@@ -118,6 +129,8 @@ class SeriesCollector:
             }
             self._keep(CounterRow(self._last.time, missing))
             self._last = None
+        for column in self._columns.values():
+            column.sort()
         return [
             CounterSeries(
                 where=where,

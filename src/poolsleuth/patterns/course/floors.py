@@ -18,7 +18,7 @@ def given_back(level: Numbers, least: float) -> float | None:
     lowest = np.minimum.accumulate(level)
     summit = np.maximum.accumulate(np.where(level >= highest, np.arange(level.size), 0))
     rise = highest - lowest[summit]
-    counts = rise >= max(least, 0.3 * float(np.ptp(level)))
+    counts = (rise > 0) & (rise >= max(least, 0.3 * float(np.ptp(level))))
     if not counts.any():
         return None
     return float(np.max((highest - level)[counts] / rise[counts]))

@@ -11,6 +11,12 @@ SECONDS_PER_HOUR = 3600.0
 MOST_BLOCKS = 480
 """Longer series are reduced to so many blocks before anything dearer than a sort; each keeps its low values."""
 
+LARGEST = 1e30
+"""No counter is so large (2^64 is 2e19); a figure beyond it is damage and counts as missing."""
+
+LATEST = 1e12
+"""Seconds; the year 33658. A time beyond it is damage."""
+
 LONE_FACTOR = 10.0
 """A lone outlier stands off its neighbours by more than so many times the usual distance."""
 
@@ -44,7 +50,7 @@ class Samples:
 
 
 def clean(times: Numbers, values: Numbers) -> Samples:
-    """Sorted, distinct, finite samples; those of one time are averaged.
+    """Sorted, distinct samples; those of one time are averaged, missing and impossible figures left out.
 
     Raises ValueError when there are not as many times as values.
     """
@@ -52,7 +58,7 @@ def clean(times: Numbers, values: Numbers) -> Samples:
     figures = np.asarray(values, dtype=np.float64).ravel()
     if seconds.shape != figures.shape:
         raise ValueError(f"{seconds.size} times and {figures.size} values: there must be one time for each value")
-    known = np.isfinite(seconds) & np.isfinite(figures)
+    known = (np.abs(seconds) < LATEST) & (np.abs(figures) < LARGEST)
     if not known.all():
         seconds, figures = seconds[known], figures[known]
     if seconds.size == 0:

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from poolsleuth.model.finding import Confidence
 from poolsleuth.patterns.course.course import Course, Kind
+from poolsleuth.patterns.course.evidence import FEWEST_SAMPLES, SHORTEST_HOURS, basics, lower
 from poolsleuth.patterns.course.samples import Samples, clean
 from poolsleuth.patterns.course.segments import at_cuts, at_drops
-from poolsleuth.patterns.course.verdict import FEWEST_SAMPLES, SHORTEST_HOURS, basics, judge_stretch, lower
+from poolsleuth.patterns.course.verdict import judge_stretch
 from poolsleuth.patterns.course.words import duration, figure, share
 
 Numbers = NDArray[np.float64]
@@ -102,7 +103,7 @@ def _together(samples: Samples, parts: list[Samples], least: float) -> Course:
         floor=whole.floor,
         peak=whole.peak,
         resets=resets,
-        confidence=chosen.confidence if weight[kind] >= 0.7 * time else Confidence.LOW,
+        confidence=chosen.confidence if weight.get(kind, 0.0) >= 0.7 * time else Confidence.LOW,
         because=(*chosen.because, f"{resets} restart(s): each stretch was judged by itself"),
     )
 

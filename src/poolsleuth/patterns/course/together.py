@@ -64,8 +64,8 @@ class Relation:
 def lockstep(times: Numbers, first: Numbers, second: Numbers) -> Lockstep | None:
     """Whether two series of the same times grow together; None when they do not, or when too little is known.
 
-    Levels prove nothing: any two lines correlate. What each gains in an interval must agree, beyond the common mean
-    (and, over long intervals, beyond a common trend). Raises ValueError when the arrays differ in length.
+    Levels prove nothing: any two lines correlate. What each gains in an interval beyond a
+    smooth pace must agree, and in the ratio of the whole growth. Raises ValueError when the arrays differ in length.
     """
     both = np.isfinite(np.asarray(first, dtype=np.float64)) & np.isfinite(np.asarray(second, dtype=np.float64))
     one = clean(np.asarray(times)[both], np.asarray(first)[both])
@@ -80,8 +80,8 @@ def lockstep(times: Numbers, first: Numbers, second: Numbers) -> Lockstep | None
     if exact is not None:
         return exact
     found = [
-        _agreement(_gains(one, count), _gains(two, count), ratio, asked, trend)
-        for count, asked, trend in ((FINE, FINE_AGREEMENT, False), (COARSE, COARSE_AGREEMENT, True))
+        _agreement(_gains(one, count), _gains(two, count), ratio, asked)
+        for count, asked in ((FINE, FINE_AGREEMENT), (COARSE, COARSE_AGREEMENT))
     ]
     best = max((agreement for agreement in found if agreement is not None), default=None)
     if best is None:
@@ -96,9 +96,20 @@ def _grown(values: Numbers) -> float:
 
 
 def _gains(samples: Samples, count: int) -> Numbers:
-    """What it gains from interval to interval."""
-    _hours, _low, level = windows(samples, count)
-    return np.diff(level)
+    """What it gains from interval to interval beyond a smooth pace.
+
+    A pace that changes smoothly (up to a square of the time) is taken out: two leaks that both run on need not belong
+    together, and with uneven times both gain more in the longer intervals.
+    """
+    hours, _low, level = windows(samples, count)
+    gains, width = np.diff(level), np.diff(hours)
+    if gains.size < FEWEST - 1:
+        return gains
+    place = np.linspace(-1.0, 1.0, gains.size)
+    pace = np.stack([width, width * place, width * place**2], axis=1) / float(width.max())
+    factors, *_ = np.linalg.lstsq(pace, gains, rcond=None)
+    rest = np.asarray(gains - pace @ factors, dtype=np.float64)
+    return np.where(np.abs(rest) < 1e-9 * float(np.abs(gains).max()), 0.0, rest)
 
 
 def _exactly(one: Numbers, two: Numbers) -> Lockstep | None:
@@ -115,20 +126,19 @@ def _exactly(one: Numbers, two: Numbers) -> Lockstep | None:
     return None
 
 
-def _agreement(one: Numbers, two: Numbers, ratio: float, asked: float, trend: bool) -> float | None:
+def _agreement(one: Numbers, two: Numbers, ratio: float, asked: float) -> float | None:
     """How well the gains agree, None when not well enough to be no chance."""
     if one.size < FEWEST - 1 or np.ptp(one) == 0 or np.ptp(two) == 0:
         return None
     one, two = _calm(one), _calm(two)
-    if trend:
-        one, two = _level(one), _level(two)
     if np.ptp(one) == 0 or np.ptp(two) == 0:
         return None
     # A common rest after a common peak would count twice: the ranks must agree as well as the figures.
-    linear = float(stats.pearsonr(one, two)[0])
-    ranks = float(stats.spearmanr(one, two)[0])
+    linear, ranks = _alike(one, two), _alike(stats.rankdata(one), stats.rankdata(two))
+    if linear is None or ranks is None:
+        return None
     agreement = min(linear, max(ranks, 0.0) + 0.2)
-    if not np.isfinite(agreement) or agreement < asked:
+    if agreement < asked:
         return None
     effective = max(one.size / 2.0, 4.0)
     t = agreement * np.sqrt((effective - 2.0) / max(1.0 - agreement**2, 1e-12))
@@ -140,18 +150,20 @@ def _agreement(one: Numbers, two: Numbers, ratio: float, asked: float, trend: bo
     return min(agreement, 1.0)
 
 
+def _alike(one: Numbers, two: Numbers) -> float | None:
+    """Pearson's correlation; None when one of them does not change beyond the last digits."""
+    first, second = one - one.mean(), two - two.mean()
+    sizes = [float(np.sqrt(part @ part)) for part in (first, second)]
+    least = [1e-9 * float(np.abs(part).max()) * np.sqrt(part.size) for part in (one, two)]
+    if sizes[0] <= least[0] or sizes[1] <= least[1]:
+        return None
+    return float(np.clip((first / sizes[0]) @ (second / sizes[1]), -1.0, 1.0))
+
+
 def _calm(gains: Numbers) -> Numbers:
     """The gains with extremes drawn in, so that a single jump of both does not decide."""
     low, high = np.quantile(gains, [0.05, 0.95])
     return np.clip(gains, low, high) if high > low else gains
-
-
-def _level(gains: Numbers) -> Numbers:
-    """The gains without their straight trend: two leaks that both grow faster need not belong together."""
-    place = np.linspace(-1.0, 1.0, gains.size)
-    centred = gains - gains.mean()
-    rest = centred - place * float(place @ centred) / float(place @ place)
-    return np.where(np.abs(rest) < 1e-9 * np.abs(gains).max(), 0.0, rest)
 
 
 def _ratio(one: Numbers, two: Numbers, ratio: float) -> float:
@@ -187,7 +199,7 @@ def relation(times: Numbers, values: Numbers, load_times: Numbers, load: Numbers
     usable = np.isfinite(mean_load)
     if usable.sum() < FEWEST or np.ptp(level[usable]) == 0 or np.ptp(mean_load[usable]) == 0:
         return nothing
-    levels = float(stats.spearmanr(level[usable], mean_load[usable])[0])
+    levels = _alike(stats.rankdata(level[usable]), stats.rankdata(mean_load[usable]))
     per_operation, amount = _per_operation(figure, begin, end, seconds, done)
     return Relation(levels, per_operation, amount)
 
@@ -219,7 +231,9 @@ def _per_operation(
     gains = np.diff(level)
     if np.ptp(work) == 0 or np.ptp(gains) == 0:
         return None, None
-    together = float(stats.pearsonr(_calm(work), _calm(gains))[0]) if np.ptp(_calm(gains)) > 0 else 0.0
+    together = _alike(_calm(work), _calm(gains))
+    if together is None:
+        return None, None
     back = given_back(smooth(level), 0.0)
     kept = 1.0 - min(max(back or 0.0, 0.0), 1.0) if level[-1] > level[0] else 0.0
     score = together * kept

@@ -107,6 +107,20 @@ def test_a_counter_of_100_ns_tells_the_time_too(blg: "Writer", read: Read, make_
     assert log.times == [utc]
 
 
+def test_such_a_counter_is_not_believed_against_the_zone(blg: "Writer", read: Read, make_zone: MakeZone) -> None:
+    utc = seconds("2016-07-01 12:00")
+    local = utc - 7 * 3600
+    log = read(
+        blg.log(
+            blg.counters(blg.entry("% Processor Time", IDLE_TIME, base=10_000_000)),
+            blg.sample(local, blg.value(1, int(local * 10_000_000) + 116_444_736_000_000_000)),
+            zone=make_zone(**PACIFIC),
+        )
+    )
+
+    assert log.times == [utc]
+
+
 def test_a_log_that_was_rewritten_in_another_zone(
     blg: "Writer", read: Read, make_zone: MakeZone, make_count: Callable[..., "Count"]
 ) -> None:

@@ -176,6 +176,14 @@ def test_without_titles_the_counters_of_the_diagnosis_keep_their_names(
     assert log.problems == ["1 name could not be found in the log's list of names, and is shown as a number (5000)"]
 
 
+def test_titles_that_come_later_are_looked_for(blg: "Writer", read: Read, make_count: MakeCount) -> None:
+    block = blg.objects(blg.object(4, [make_count(5000)], [1]))
+    log = read(blg.log(blg.sample(START, block), blg.sample(START + 1, block), blg.titles({4: "Memory", 5000: "New"})))
+
+    assert log.paths == ["\\\\SRV\\Memory\\New"]
+    assert log.problems == []
+
+
 def test_an_unknown_type_in_an_object(
     blg: "Writer", read: Read, make_count: MakeCount, make_instance: MakeInstance
 ) -> None:

@@ -122,12 +122,12 @@ def test_a_lost_list_of_counters(blg: "Writer", read: Read) -> None:
         read(blg.log(*_records(blg, 5)[1:]))
 
 
-def test_samples_before_the_list_of_counters(blg: "Writer", read: Read) -> None:
-    counters, *samples = _records(blg, 5)
-    log = read(blg.log(*samples[:2], counters, *samples[2:]))
+def test_a_list_of_counters_that_comes_later_is_looked_for(blg: "Writer", read: Read) -> None:
+    counters, *samples = _records(blg, 20)
+    log = read(blg.log(*samples, counters))
 
-    assert len(log.rows) == 3
-    assert log.problems == ["2 samples could not be read: the list of counters comes later or never"]
+    assert log.values(C) == [None, *(2 * n - 1 for n in range(1, 20))]
+    assert log.problems == []
 
 
 def test_records_of_another_log_are_left_out(blg: "Writer", read: Read) -> None:

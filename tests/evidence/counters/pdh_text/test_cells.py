@@ -1,7 +1,7 @@
 """Numbers, and lines that are not regular."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poolsleuth.evidence.counters.pdh_text.cells import Numbers, irregular_row, picked_cells
@@ -45,6 +45,7 @@ def test_a_sure_decimal_comma_explains_the_others() -> None:
     assert numbers.number(b"1,500") == 1.5
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e300, max_value=1e300))
 def test_every_number(value: float) -> None:
     assert Numbers().number(repr(value).encode()) == value
@@ -115,6 +116,7 @@ def test_irregular_lines_are_not_picked_from(line: bytes) -> None:
     assert picked(line) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=3).map(lambda b: b.replace(b'"', b"'")), min_size=1, max_size=9))
 def test_picking_is_splitting(values: list[bytes]) -> None:
     line = b",".join(b'"' + value + b'"' for value in values)

@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poolsleuth.evidence.counters.pdh_text import lines as module
@@ -22,6 +22,7 @@ class Small(io.BytesIO):
         return super().read(self._most)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text(alphabet="abc,\u00e9", max_size=5), max_size=8), st.integers(2, 9), st.sampled_from(["\n", "\r\n"])
 )

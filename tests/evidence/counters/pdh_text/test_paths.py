@@ -1,7 +1,7 @@
 """Counter paths."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poolsleuth.evidence.counters.pdh_text.paths import counter_path
@@ -41,6 +41,7 @@ def test_no_path(text: str) -> None:
     assert counter_path(text) is None
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="\\()ab /[]#", max_size=40))
 def test_any_text(text: str) -> None:
     path = counter_path(text)

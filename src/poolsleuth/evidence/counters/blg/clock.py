@@ -108,14 +108,15 @@ class LocalClock:
         self.utc = True
         self._started = False
 
-    def seconds(self, local: int, hints: Sequence[int]) -> float | None:
+    def seconds(self, local: int, hints: Sequence[int], *, sure: bool = True) -> float | None:
         """The time in UTC of a local FILETIME; None for one that is damaged.
 
-        ``hints`` are FILETIMEs in UTC that were taken together with the record, by one or several machines.
+        ``hints`` are FILETIMEs in UTC that were taken together with the record, by one or several machines. When it
+        is not ``sure`` that they are, they only choose among the offsets of the zone.
         """
         if not EARLIEST <= local <= LATEST:
             return None
-        offset = self._measured(local, hints) if self.utc else None
+        offset = self._measured(local, hints, sure) if self.utc else None
         if offset is None:
             offset = self._from_zone(local)
         if not self._started:
@@ -127,7 +128,7 @@ class LocalClock:
         self._last = utc
         return (utc - EPOCH) / TICKS
 
-    def _measured(self, local: int, hints: Sequence[int]) -> int | None:
+    def _measured(self, local: int, hints: Sequence[int], sure: bool) -> int | None:
         usable = [hint - local for hint in hints if abs(hint - local) <= MAX_BIAS * MINUTE]
         if not usable:
             return None
@@ -136,6 +137,8 @@ class LocalClock:
             nearest = min((self._zone.daylight, self._zone.standard), key=lambda o: abs(o * MINUTE - measured))
             if abs(nearest * MINUTE - measured) <= _SKEW:
                 return nearest
+        if not sure:
+            return None
         # A log that was rewritten on a machine of another zone, or one whose header is lost
         quarter = round(measured / (_QUARTER * MINUTE)) * _QUARTER
         return quarter if abs(quarter * MINUTE - measured) <= _QUARTER_SKEW else None

@@ -64,53 +64,6 @@ class CounterDefinition:
         return max(self.offset + self.size, sum(self.base) if self.base is not None else 0)
 
 
-@dataclass(slots=True)
-class Definition:
-    """An object on one machine: its counters, and the columns of its instances as they are met.
-
-    ``least`` is the number of bytes that a counter block must have at least: a hostile definition cannot make
-    thousands of counters from each byte.
-    """
-
-    host: str | None
-    name: str
-    counters: tuple[CounterDefinition, ...]
-    least: int
-    _known: dict[str | None, tuple[tuple[int, int], ...]] = field(default_factory=dict)
-
-    def columns_of(self, instance: str | None, columns: Columns, losses: Losses) -> tuple[tuple[int, int], ...]:
-        """Pairs of a counter's number in ``counters`` and its column: the wanted ones of an instance."""
-        known = self._known.get(instance)
-        if known is None:
-            if not columns.remember(instance or ""):
-                losses.add(Loss.COLUMNS, len(self.counters))
-                return ()
-            found: list[tuple[int, int]] = []
-            for number, counter in enumerate(self.counters):
-                path = CounterPath(self.host, self.name, instance, counter.name)
-                column = columns.count(path, counter.formula, counter.time_base)
-                if column != NO_COLUMN:
-                    found.append((number, column))
-                elif counter.formula is None and not is_text(counter.type):
-                    losses.add(Loss.TYPE, detail=f"0x{counter.type:08X}")
-            known = self._known[instance] = tuple(found)
-        return known
-
-    def table(self, numbers: Integers) -> "CounterTable":
-        """Where the data of the counters with these numbers lies, as columns."""
-        chosen = [self.counters[number] for number in numbers.tolist()]
-        return CounterTable(
-            offsets=np.array([c.offset for c in chosen], np.int64),
-            wide=np.array([c.size == 8 for c in chosen], np.bool_),
-            timers=np.array([c.timer for c in chosen], np.int64),
-            based=np.array([c.formula in USES_BASE and c.base is not None for c in chosen], np.bool_),
-            counted=np.array([c.formula in USES_ITEMS and c.base is not None for c in chosen], np.bool_),
-            base_offsets=np.array([c.base[0] if c.base else 0 for c in chosen], np.int64),
-            base_wide=np.array([c.base is not None and c.base[1] == 8 for c in chosen], np.bool_),
-            ends=np.array([c.end for c in chosen], np.int64),
-        )
-
-
 @dataclass(frozen=True, slots=True)
 class CounterTable:
     """Counters as columns: places are bytes from the start of a counter block."""
@@ -123,6 +76,57 @@ class CounterTable:
     base_offsets: Integers
     base_wide: NDArray[np.bool_]
     ends: Integers
+
+
+@dataclass(slots=True)
+class Definition:
+    """An object on one machine: its counters, and the columns of its instances as they are met.
+
+    ``least`` is the number of bytes that a counter block must have at least: a hostile definition cannot make
+    thousands of counters from each byte. ``table`` is ``counters`` as columns.
+    """
+
+    host: str | None
+    name: str
+    counters: tuple[CounterDefinition, ...]
+    least: int
+    table: CounterTable = field(init=False)
+    _known: dict[str | None, tuple[list[int], list[int]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Lay the counters out as columns."""
+        self.table = _table(self.counters)
+
+    def columns_of(self, instance: str | None, columns: Columns, losses: Losses) -> tuple[list[int], list[int]]:
+        """The wanted counters of an instance, as numbers in ``counters``, and their columns."""
+        known = self._known.get(instance)
+        if known is None:
+            if not columns.remember(instance or ""):
+                losses.add(Loss.COLUMNS, len(self.counters))
+                return [], []
+            known = self._known[instance] = ([], [])
+            for number, counter in enumerate(self.counters):
+                path = CounterPath(self.host, self.name, instance, counter.name)
+                column = columns.count(path, counter.formula, counter.time_base)
+                if column != NO_COLUMN:
+                    known[0].append(number)
+                    known[1].append(column)
+                elif counter.formula is None and not is_text(counter.type):
+                    losses.add(Loss.TYPE, detail=f"0x{counter.type:08X}")
+        return known
+
+
+def _table(counters: tuple[CounterDefinition, ...]) -> CounterTable:
+    return CounterTable(
+        offsets=np.array([c.offset for c in counters], np.int64),
+        wide=np.array([c.size == 8 for c in counters], np.bool_),
+        timers=np.array([c.timer for c in counters], np.int64),
+        based=np.array([c.formula in USES_BASE and c.base is not None for c in counters], np.bool_),
+        counted=np.array([c.formula in USES_ITEMS and c.base is not None for c in counters], np.bool_),
+        base_offsets=np.array([c.base[0] if c.base else 0 for c in counters], np.int64),
+        base_wide=np.array([c.base is not None and c.base[1] == 8 for c in counters], np.bool_),
+        ends=np.array([c.end for c in counters], np.int64),
+    )
 
 
 class Definitions:

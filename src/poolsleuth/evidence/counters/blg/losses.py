@@ -21,7 +21,7 @@ class Loss(Enum):
         " were written over)",
     )
     LOST = ("event", "could not be written when the log was recorded, as the log itself says")
-    UNLISTED = ("sample", "could not be read: the list of counters comes later or never")
+    UNLISTED = ("sample", "could not be read: the list of counters is lost")
     TIME = ("sample", "could not be dated: the time is damaged")
     BACKWARDS = (
         "sample",

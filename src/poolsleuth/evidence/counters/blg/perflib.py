@@ -2,13 +2,14 @@
 
 import struct
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from poolsleuth.evidence.counters.blg.columns import Columns, numbered
-from poolsleuth.evidence.counters.blg.cook import Booleans, Integers, Raw
+from poolsleuth.evidence.counters.blg.cook import Integers, Raw
 from poolsleuth.evidence.counters.blg.counter_list import Entry
 from poolsleuth.evidence.counters.blg.definitions import (
     OBJECT_BYTES,
@@ -17,10 +18,11 @@ from poolsleuth.evidence.counters.blg.definitions import (
     Frequencies,
 )
 from poolsleuth.evidence.counters.blg.losses import Loss, Losses
-from poolsleuth.evidence.counters.blg.text import clean, host_name, wide
+from poolsleuth.evidence.counters.blg.text import MAX_NAME, clean, host_name, wide
 from poolsleuth.evidence.counters.blg.titles import Titles
 
 MAX_OBJECTS = 1024  # of one block: a query for one object brings itself and those its instances hang under
+MAX_NAMES = 8192  # names of instances that are decoded once
 MAX_PLACES = 65_536  # objects in all blocks of a sample whose layout is remembered
 
 _BLOCK = struct.Struct("<8sIIIIIIi20xqqqII")  # up to the offset of the machine's name: 88 bytes
@@ -222,23 +224,23 @@ class PerflibBlocks:
         names = self._names(walked, one, header.host)
         columns: list[int] = []
         counters: list[int] = []
-        blocks: list[int] = []
-        ends: list[int] = []
-        for name, block, length in zip(names, walked.blocks, walked.lengths, strict=True):
+        counts: list[int] = []  # of counters per instance
+        for name, length in zip(names, walked.lengths, strict=True):
             if length < definition.least:
                 self.losses.add(Loss.OBJECT)
+                counts.append(0)
                 continue
-            for counter, column in definition.columns_of(name, self.columns, self.losses):
-                columns.append(column)
-                counters.append(counter)
-                blocks.append(block)
-                ends.append(length)
-        table = definition.table(np.array(counters, np.int64))
-        inside = table.ends <= np.array(ends, np.int64)
+            numbers, own = definition.columns_of(name, self.columns, self.losses)
+            counters += numbers
+            columns += own
+            counts.append(len(own))
+        chosen = np.array(counters, np.int64)
+        inside = definition.table.ends[chosen] <= np.repeat(np.array(walked.lengths, np.int64), counts)
+        all_columns, blocks = np.array(columns, np.int64), np.repeat(np.array(walked.blocks, np.int64), counts)
         if not inside.all():
             self.losses.add(Loss.OBJECT)
-        fixed = walked.fixed(one.definition_end)
-        return _layout(key, fixed, words, np.array(columns, np.int64), np.array(blocks, np.int64), table, inside)
+            chosen, all_columns, blocks = chosen[inside], all_columns[inside], blocks[inside]
+        return _layout(key, walked.fixed(one.definition_end), words, all_columns, blocks, chosen, definition.table)
 
     def _names(self, walked: "_Walk", one: _Object, host: str | None) -> list[str] | list[None]:
         if one.instances == _NO_INSTANCES:
@@ -297,7 +299,7 @@ def _walk(body: bytes, one: _Object) -> _Walk | None:
             length, parent, number, unique, name_at, name_length = _INSTANCE.unpack_from(body, at)
             if length < _INSTANCE.size or length % _WORD or name_at + name_length > length:
                 return None
-            name = _instance_name(body[at + name_at : at + name_at + name_length], one.code_page)
+            name = _instance_name(body[at + name_at : at + name_at + min(name_length, 2 * MAX_NAME)], one.code_page)
             walk.names.append(name if name or unique == _NO_UNIQUE_ID else str(unique))
             walk.parents.append((parent, number))
             block = at + length
@@ -313,6 +315,7 @@ def _walk(body: bytes, one: _Object) -> _Walk | None:
     return walk
 
 
+@lru_cache(maxsize=MAX_NAMES)
 def _instance_name(data: bytes, code_page: int) -> str:
     if code_page == 0:
         return wide(data)
@@ -320,7 +323,7 @@ def _instance_name(data: bytes, code_page: int) -> str:
         text = data.decode(f"cp{code_page}", errors="replace")
     except LookupError:
         text = data.decode("cp1252", errors="replace")
-    return clean(text.partition("\0")[0])
+    return clean(text.partition("\0")[0][:MAX_NAME])
 
 
 def _layout(
@@ -329,23 +332,23 @@ def _layout(
     words: Words,
     columns: Integers,
     blocks: Integers,
+    chosen: Integers,
     table: CounterTable,
-    inside: Booleans,
 ) -> _Layout:
-    based, counted = np.flatnonzero(table.based[inside]), np.flatnonzero(table.counted[inside])
-    blocks = blocks[inside]
-    base = (blocks + table.base_offsets[inside]) // _WORD
+    """Where the ``chosen`` counters of a table lie in the counter ``blocks``; all three are of one length."""
+    based, counted = np.flatnonzero(table.based[chosen]), np.flatnonzero(table.counted[chosen])
+    base = (blocks + table.base_offsets[chosen]) // _WORD
     return _Layout(
         key=key,
         fixed=fixed,
         words=words[fixed],
-        columns=columns[inside],
-        first=(blocks + table.offsets[inside]) // _WORD,
-        wide=np.flatnonzero(table.wide[inside]),
-        timers=table.timers[inside],
+        columns=columns,
+        first=(blocks + table.offsets[chosen]) // _WORD,
+        wide=np.flatnonzero(table.wide[chosen]),
+        timers=table.timers[chosen],
         based=based,
         base=base[based],
-        base_wide=np.flatnonzero(table.base_wide[inside][based]),
+        base_wide=np.flatnonzero(table.base_wide[chosen[based]]),
         counted=counted,
         items=base[counted],
     )

@@ -106,6 +106,7 @@ class BlgReader:
                     raise _is_trace(others, f"its first {TRACE_BUFFERS} buffers with events")
 
     def _dated(self, header: LogFileHeader, order: BufferOrder, clock: LocalClock) -> Iterator[CounterRow]:
+        searched = False
         assembler = Assembler(self._losses, header.log_guid)
         done = told = 0
         for position in order.positions():
@@ -115,6 +116,9 @@ class BlgReader:
                 self._records += 1
                 record = assembler.add(event, position)
                 if record is not None:
+                    if record.kind == RecordKind.SAMPLE and not searched:
+                        searched = True
+                        self._search_names(header, order, record)
                     row = self._take(record, clock)
                     if row is not None:
                         yield row
@@ -124,6 +128,29 @@ class BlgReader:
                 told = done
                 self._progress(done)
         assembler.finish()
+
+    def _search_names(self, header: LogFileHeader, order: BufferOrder, first: Record) -> None:
+        """When a log does not begin with what names its values, look for that in all of it.
+
+        A circular log may have written over its beginning; whether Windows writes the list again is not known.
+        """
+        has_titles = self._titles.generation > 0
+        if self._samples.explains(first.data, has_list=self._samples.started, has_titles=has_titles):
+            return
+        silent = Losses(self._input)
+        assembler = Assembler(silent, header.log_guid)
+        for position in order.positions():
+            self._file.seek(position)
+            for event in Events(self._file.read(order.size), position, silent):
+                if event.kind not in (RecordKind.COUNTERS, RecordKind.TITLES):
+                    continue
+                record = assembler.add(event, position)
+                if record is None:
+                    continue
+                if record.kind == RecordKind.TITLES and not has_titles:
+                    self._titles.add(record.data)
+                elif record.kind == RecordKind.COUNTERS and not self._samples.started:
+                    self._samples.start(read_counter_list(record.data, silent))
 
     def _take(self, record: Record, clock: LocalClock) -> CounterRow | None:
         """Use one record: a sample gives a row, when its time is good."""

@@ -1,6 +1,7 @@
 """One sample record: blocks of values one after the other, each dispatched by its kind."""
 
 import struct
+from bisect import bisect_left
 from dataclasses import dataclass
 
 from poolsleuth.evidence.counters.blg.columns import Columns
@@ -13,9 +14,11 @@ from poolsleuth.evidence.counters.blg.values import VALUE_BYTES, ListedValues
 
 _TAG = 0x4C42  # "BL", the low half of every tag
 _SAMPLE, _VALUE, _INSTANCES, _OBJECTS = 0x0003, 0x0103, 0x0203, 0x0503
+_OBJECTS_TAG = struct.pack("<HH", _TAG, _OBJECTS)
 _HEADER = struct.Struct("<HHI")
 _SECOND_AT = 0x20  # of a block with one value
 _STATUS_AT = 8
+_GOOD_STATUS = (b"\0\0\0\0", b"\1\0\0\0")
 _I64 = struct.Struct("<q")
 
 
@@ -23,11 +26,13 @@ _I64 = struct.Struct("<q")
 class Sample:
     """The raw values of one sample. ``hints`` are FILETIMEs in UTC that were taken with it, for the clock.
 
-    ``listed`` tells that values were met which only the list of counters explains.
+    They are ``sure`` when they come from whole objects, which the headers define; a single value's own time is UTC as
+    far as seen. ``listed`` tells that values were met which only the list of counters explains.
     """
 
     raws: list[Raw]
     hints: list[int]
+    sure: bool
     listed: bool
 
 
@@ -39,6 +44,13 @@ class SampleReader:
         self._listed = ListedValues(columns, losses)
         self._objects = PerflibBlocks(titles, columns, losses)
         self.started = False
+
+    @staticmethod
+    def explains(data: bytes, *, has_list: bool, has_titles: bool) -> bool:
+        """Whether what was read before a sample is enough to name its first values."""
+        if data[8:12] == _OBJECTS_TAG:
+            return has_titles
+        return has_list
 
     def start(self, entries: list[Entry | None]) -> None:
         """Take a list of counters. The same one again changes nothing."""
@@ -85,7 +97,8 @@ class SampleReader:
         single = self._listed.singles(data, numbers, places) if numbers else None
         if single is not None:
             raws.insert(0, single)
-        return Sample(raws, self._hints(data, numbers, places), listed)
+        hints = self._objects.hints
+        return Sample(raws, hints or self._hints(data, numbers, places), bool(hints), listed)
 
     def _inside(self, data: bytes) -> tuple[int, int]:
         if len(data) >= _HEADER.size:
@@ -98,17 +111,12 @@ class SampleReader:
         return 0, len(data)
 
     def _hints(self, data: bytes, numbers: list[int], places: list[int]) -> list[int]:
-        hints = self._objects.hints
-        timed = self._listed.timed
-        if timed and numbers:
-            at_number = dict(zip(numbers, places, strict=True)) if len(numbers) != numbers[-1] + 1 else None
-            for number in timed:
-                place = at_number.get(number) if at_number is not None else None
-                if at_number is None and number < len(places):
-                    place = places[number]
-                if place is not None and data[place + _STATUS_AT : place + _STATUS_AT + 4] in _GOOD_STATUS:
-                    hints.append(_I64.unpack_from(data, place + _SECOND_AT)[0])
+        hints: list[int] = []
+        for number in self._listed.timed:
+            at = bisect_left(numbers, number)
+            if at == len(numbers) or numbers[at] != number:
+                continue
+            place = places[at]
+            if data[place + _STATUS_AT : place + _STATUS_AT + 4] in _GOOD_STATUS:
+                hints.append(_I64.unpack_from(data, place + _SECOND_AT)[0])
         return hints
-
-
-_GOOD_STATUS = (b"\0\0\0\0", b"\1\0\0\0")

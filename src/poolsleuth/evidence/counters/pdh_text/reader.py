@@ -250,7 +250,7 @@ class PdhTextReader:
             self._not_a_sample(line)
             return
         text = cell[:_SHOWN].decode("latin-1")
-        self._spoiled = (
+        self._spoiled = self._spoiled or (
             f"its times {lost} (line {self._lines.number:,}: {text!r}), as when a spreadsheet saves a counter log; give"
             " the file as Windows wrote it, or write the times as YYYY-MM-DD HH:MM:SS"
         )

@@ -1,0 +1,218 @@
+"""The floor rose for sure: whether it still does, since when and how fast."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from poolsleuth.model.finding import Confidence
+from poolsleuth.patterns.course.course import Course, Kind
+from poolsleuth.patterns.course.doubt import CLEAR_CHANCE, FEW_FLOORS
+from poolsleuth.patterns.course.evidence import amount_of_evidence, lower
+from poolsleuth.patterns.course.fits import Fit, Form, fill_then_line, fit_forms
+from poolsleuth.patterns.course.floors import longest_pause, smooth
+from poolsleuth.patterns.course.ground import FLOOR_WINDOWS, Floor
+from poolsleuth.patterns.course.noise import Slope, robust_slope
+from poolsleuth.patterns.course.samples import Samples, windows
+from poolsleuth.patterns.course.words import chance, duration, figure, moment, share
+
+Numbers = NDArray[np.float64]
+
+TAIL = 0.2
+"""Growth that stopped in the last 20 % of the time is still called growth: a pause is no end."""
+
+SLOW_FILL = 3.0
+"""Filling that would take up to three times as long as the log is not told from growth."""
+
+SLOW_TAIL = 0.3
+"""After the growth phase the pace must be below this share of it to say that it stopped."""
+
+ONE_DAY = 20.0
+"""In less than about a day a rise may be the first half of a daily rhythm."""
+
+
+def kind_of_growth(
+    course: Course,
+    samples: Samples,
+    floor: Floor,
+    fits: dict[Form, Fit],
+    best: Fit,
+    tests: tuple[float, float, float, float],
+) -> Course:
+    """The floor rose for sure: does it still?"""
+    tau, doubt, back, least = tests
+    span = floor.hours[-1] - floor.hours[0]
+    rises = (
+        f"the floor rises by {figure(best.rise)} in {duration(float(span))} "
+        f"(Kendall's tau {tau:.2f}, chance {chance(doubt)})"
+    )
+    course = replace(course, growth=best.rise, because=(rises,))
+    short = samples.span < ONE_DAY and not floor.period
+    if short and best.form in (Form.WAVE, Form.RAMP) and best.end > 0.75:
+        return replace(course, kind=Kind.UNCLEAR, confidence=Confidence.LOW, because=(rises, _half_day(samples)))
+    after = _after_filling(floor, fits, best, least)
+    if after is not None:
+        return _leak(course, samples, floor, fits, after, back)
+    stopped = _stopped(floor, best)
+    if stopped is not None:
+        return replace(
+            course, kind=Kind.FILLED, confidence=amount_of_evidence(samples, floor.cycles), because=(rises, stopped)
+        )
+    if best.form is Form.FILL and best.end < SLOW_FILL:
+        return replace(
+            course,
+            kind=Kind.UNCLEAR,
+            confidence=Confidence.LOW,
+            because=(rises, "it grows slower and slower: it may fill up and stop"),
+        )
+    if short and best.form is not Form.FASTER and not _straight(fits):
+        return replace(course, kind=Kind.UNCLEAR, confidence=Confidence.LOW, because=(rises, _half_day(samples)))
+    return _leak(course, samples, floor, fits, best, back)
+
+
+def _after_filling(floor: Floor, fits: dict[Form, Fit], best: Fit, least: float) -> Fit | None:
+    """The straight growth besides a cache that filled at the beginning; None when there is none.
+
+    Filling alone, without an end, leaves no line: the line must make the fit better by far.
+    """
+    if best.form not in (Form.FILL, Form.STOP, Form.JUMP, Form.RAMP):
+        return None
+    found = fill_then_line(floor.hours, floor.low)
+    if found is None:
+        return None
+    unexplained, where, rise = found
+    count = floor.low.size
+    bent = min(fits[form].rest for form in (Form.FILL, Form.STOP, Form.JUMP, Form.RAMP))
+    if rise < least or rise < 0.1 * best.rise or unexplained > bent * np.exp(-12.0 / count) or unexplained > 0.7 * bent:
+        return None
+    later = floor.hours - floor.hours[0] >= where * (floor.hours[-1] - floor.hours[0])
+    if later.sum() < FEW_FLOORS:
+        return None
+    slope = robust_slope(floor.hours[later], floor.low[later])
+    if stats.t.sf(slope.t, slope.freedom) > CLEAR_CHANCE:
+        return None
+    rest = fit_forms(floor.hours[later], floor.low[later])
+    if min(rest[Form.FILL].score, rest[Form.STOP].score) < rest[Form.LINE].score:
+        return None
+    return Fit(Form.START, where, 1.0, rise, unexplained, slope.t, best.score)
+
+
+def _half_day(samples: Samples) -> str:
+    """Why a short log does not tell growth from a day's load."""
+    return (
+        f"the log covers {duration(samples.span)} and the rise is not straight: "
+        "it may be the first half of a day's load"
+    )
+
+
+def _straight(fits: dict[Form, Fit]) -> bool:
+    """Whether a line (from the beginning or from a moment on) fits no worse than half a wave or a bent rise."""
+    straight = min(fits[Form.LINE].score, fits[Form.START].score)
+    bent = min(fits[Form.WAVE].score, fits[Form.RAMP].score, fits[Form.FASTER].score)
+    return straight <= bent
+
+
+def _stopped(floor: Floor, best: Fit) -> str | None:
+    """Why the growth is over; None when it goes on."""
+    if best.form not in (Form.STOP, Form.RAMP, Form.FILL, Form.WAVE, Form.JUMP):
+        return None
+    begin, end = floor.hours[0], floor.hours[-1]
+    span = end - begin
+    stop = begin + span * min(best.end, 1.0)
+    tail = end - stop
+    after = floor.hours >= stop
+    if tail < TAIL * span or after.sum() < 3:
+        return None
+    phase = (floor.hours >= begin + span * max(best.begin, 0.0)) & ~after
+    length = span * (min(best.end, 1.0) - max(best.begin, 0.0))
+    pace = best.rise / length if length > 0 else np.inf
+    later = robust_slope(floor.hours[after], floor.low[after]).slope
+    if later > SLOW_TAIL * pace:
+        return None
+    pause = longest_pause(floor.hours[phase], smooth(floor.low[phase]), best.rise) if phase.sum() > 3 else 0.0
+    if tail < 1.5 * min(pause, 0.5 * length):
+        return None
+    return f"it has not grown for the last {duration(float(tail))} ({share(tail / span)} of the time)"
+
+
+def _leak(course: Course, samples: Samples, floor: Floor, fits: dict[Form, Fit], best: Fit, back: float) -> Course:
+    """The floor rises and still does."""
+    begin = 0.0
+    late = best.form in (Form.START, Form.RAMP, Form.WAVE) and best.begin > 0.08
+    filled = best.form is Form.START and best is not fits[Form.START]
+    if filled or (late and fits[Form.FASTER].score > fits[Form.START].score):
+        begin = float(best.begin) * float(floor.hours[-1] - floor.hours[0])
+    chosen = floor.hours >= floor.hours[0] + begin
+    if chosen.sum() < 4:
+        begin, chosen = 0.0, floor.hours >= floor.hours[0]
+    hours, low = floor.hours[chosen], floor.low[chosen]
+    grown = (
+        samples.part(int(np.searchsorted(samples.hours, floor.hours[0] + begin)), samples.hours.size)
+        if begin
+        else samples
+    )
+    if not floor.period and chosen.sum() < FLOOR_WINDOWS // 2 and grown.values.size > 2 * chosen.sum():
+        hours, low, _level = windows(grown, int(np.clip(grown.values.size // 4, 8, FLOOR_WINDOWS)))
+    slope = _pace(hours, low, grown, floor.period)
+    middle = float(np.median(low - slope.slope * hours))
+    first, last = float(hours[0]), float(hours[-1])
+    ends = (
+        (samples.seconds(float(grown.hours[0])), middle + slope.slope * float(grown.hours[0])),
+        (samples.seconds(float(samples.hours[-1])), middle + slope.slope * float(samples.hours[-1])),
+    )
+    confidence = amount_of_evidence(samples, floor.cycles)
+    because = [*course.because, _how_fast(slope, last - first)]
+    against = list(course.against)
+    if begin:
+        before = "before that it filled up fast" if filled else "before it was flat (a line with a corner fits best)"
+        because.append(f"it grows straight since {moment(ends[0][0])}; {before}")
+        if floor.hours.size * (1 - best.begin) < 8:
+            confidence = lower(confidence, Confidence.MEDIUM)
+    if best.form is Form.FASTER:
+        because.append("it grows faster and faster")
+        if samples.span < ONE_DAY and not floor.period:
+            confidence = Confidence.LOW
+            against.append(f"{_half_day(samples)}")
+    if best.form in (Form.STOP, Form.FILL):
+        confidence = lower(confidence, Confidence.MEDIUM)
+        against.append("it grows more slowly at the end")
+    if floor.period:
+        because.append(f"the same hours of a {duration(floor.period)} rhythm were compared")
+    if course.given_back is not None and course.given_back > 0.2:
+        against.append(f"it gave back up to {share(min(course.given_back, 1.0))} of a rise, but the floor keeps rising")
+    if back > 0.2 or slope.slope - slope.reach <= 0:
+        confidence = lower(confidence, Confidence.MEDIUM)
+    return replace(
+        course,
+        kind=Kind.LEAK,
+        confidence=confidence,
+        slope=slope.slope,
+        low=slope.slope - slope.reach,
+        high=slope.slope + slope.reach,
+        starts=ends[0][0],
+        growth=max(slope.slope * (last - first), 0.0),
+        line=ends,
+        because=tuple(because),
+        against=tuple(against),
+    )
+
+
+def _pace(hours: Numbers, low: Numbers, grown: Samples, period: float | None) -> Slope:
+    """The slope: of the windows' medians where they tell it better and say the same, else of the floor."""
+    floor = robust_slope(hours, low)
+    if period or grown.values.size < 3 * hours.size:
+        return floor
+    at, _low, level = windows(grown, hours.size)
+    middle = robust_slope(at, level) if at.size >= 3 else floor
+    agree = abs(middle.slope - floor.slope) <= 2.0 * float(np.hypot(middle.error, floor.error))
+    return middle if agree and middle.error < floor.error else floor
+
+
+def _how_fast(slope: Slope, hours: float) -> str:
+    """The slope with its interval in words."""
+    low, high = slope.slope - slope.reach, slope.slope + slope.reach
+    return (
+        f"Theil-Sen slope of the floor {figure(slope.slope)} an hour (95 %: {figure(low)} to {figure(high)}) "
+        f"over {duration(hours)}"
+    )
