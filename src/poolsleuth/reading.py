@@ -25,7 +25,7 @@ from poolsleuth.fusion.times import dated
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.facts import Fact, Problem, Where
 from poolsleuth.model.report import InputKind, Report, ReportInput
-from poolsleuth.model.series import CounterPath, LogSpan
+from poolsleuth.model.series import CounterPath, CounterSeries, LogSpan
 from poolsleuth.windows.counters import is_wanted
 
 MAX_POOL_TAGS_BYTES = 64 << 20
@@ -236,7 +236,12 @@ class _Input:
                 " record them"
             )
             return ()
-        return (*reader.facts, span, *captures(series, where), *series)
+        # Host by host, so that the bound on machines never cuts one of them in two
+        by_host: dict[str | None, list[CounterSeries]] = {}
+        for one in series:
+            by_host.setdefault(one.path.host, []).append(one)
+        told = [fact for mine in by_host.values() for fact in (*captures(mine, where), *mine)]
+        return (*reader.facts, span, *told)
 
     def _debugger_log(self, stream: EvidenceStream) -> tuple[Fact, ...]:
         reader = LogReader(self._index, lambda _: self._advance(stream))

@@ -15,12 +15,15 @@ from rich.console import Console
 
 from poolsleuth.cli.main import cli
 from poolsleuth.patterns import thresholds
+from poolsleuth.patterns.course.course import Kind
 from poolsleuth.patterns.pattern import all_patterns
 from poolsleuth.patterns.thresholds import Threshold
 from poolsleuth.pipeline import diagnose
 from poolsleuth.report.terminal import render
+from poolsleuth.windows.counters import is_wanted
 
 ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "poolsleuth"
 DOCS = ROOT / "docs"
 PATTERNS = DOCS / "patterns"
 PAGES = sorted(page for page in PATTERNS.glob("*.md") if page.name != "README.md")
@@ -37,9 +40,20 @@ PARTS = (
     "Blind spots",
 )
 
+# What a page describes beside the file of its pattern: the helpers that judge for it
+HELPERS = {
+    "pool-leak": ("leak_over_time", "leak_suspicion", "growth", "courses"),
+    "handle-leak": ("handles_over_time",),
+    "tags-growing-together": ("lockstep_groups",),
+}
+BOUNDED_PAGES = (DOCS / "reading-logs.md", DOCS / "counters.md")
+
 _THRESHOLD_ROW = re.compile(r"^\| `(?P<name>[A-Z][A-Z_]+)` \| (?P<value>[^|]+) \| (?P<reason>[^|]+) \|$", re.MULTILINE)
 _SAMPLE = re.compile(
     r"(?P<head><!-- sample: (?P<pattern>[a-z-]+) (?P<file>\S+) -->\n```text\n)(?P<body>.*?)(?P<tail>```\n)", re.DOTALL
+)
+_CONSTANT_ROW = re.compile(
+    r"^\| `course\.(?P<name>[A-Z_]+)` \| (?P<value>[\d.,]+)(?P<unit> %| hours| days)? \| [^|]+ \|$", re.MULTILINE
 )
 _LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
@@ -84,6 +98,10 @@ def printed(name: str, value: float) -> str:
     """A threshold as the tables write it: shares in percent, bytes in KB or MB, the rest as a plain number."""
     if name.endswith("_LEADS"):
         return f"{value:g} times"
+    if name.endswith("_HOURS"):
+        return f"{value:g} hours"
+    if name == "FOLLOWS_THE_LOAD":  # a correlation, no share
+        return f"{value:g}"
     if name.endswith("_BYTES"):
         size = int(value)
         return f"{size >> 20} MB" if size % (1 << 20) == 0 else f"{size >> 10} KB"
@@ -91,7 +109,7 @@ def printed(name: str, value: float) -> str:
 
 
 def documented() -> Iterator[tuple[str, str, str]]:
-    for page in PAGES:
+    for page in [*PAGES, PATTERNS / "README.md"]:
         for row in _THRESHOLD_ROW.finditer(page.read_text(encoding="utf-8")):
             yield page.stem, row["name"], row["value"].strip()
 
@@ -112,10 +130,39 @@ def test_documented_values_are_those_of_the_code() -> None:
 
 def test_a_page_names_the_thresholds_that_its_pattern_uses() -> None:
     for page in PAGES:
-        source = (ROOT / "src/poolsleuth/patterns" / f"{page.stem.replace('-', '_')}.py").read_text(encoding="utf-8")
+        files = (page.stem.replace("-", "_"), *HELPERS.get(page.stem, ()))
+        source = "".join((SOURCE / "patterns" / f"{file}.py").read_text(encoding="utf-8") for file in files)
         used = {name for name in all_thresholds() if re.search(rf"\b{name}\b", source)}
         named = {name for stem, name, _ in documented() if stem == page.stem}
         assert used <= named, f"{page.stem}: {sorted(used - named)} missing"
+
+
+def constants_of(folder: Path, module: str, name: str) -> list[object]:
+    """The values that a name has in the modules of a folder; ``module`` may hold wildcards."""
+    found = []
+    for path in folder.rglob(f"{module}.py"):
+        parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+        value = getattr(importlib.import_module(".".join(parts)), name, None)
+        if value is not None:
+            found.append(value)
+    return found
+
+
+@pytest.mark.parametrize("page", ["README.md", "tags-growing-together.md"])
+def test_documented_constants_of_the_tests_on_time_are_those_of_the_code(page: str) -> None:
+    text = (PATTERNS / page).read_text(encoding="utf-8")
+    rows = list(_CONSTANT_ROW.finditer(text))
+    assert len(rows) == text.count("| `course.") >= 5
+    for row in rows:
+        value = float(row["value"]) / (100 if row["unit"] == " %" else 1)
+        found = constants_of(SOURCE / "patterns" / "course", "*", row["name"])
+        assert value in found, f"{row['name']} is {found}, not {value:g}"
+
+
+def test_documented_words_are_those_of_the_code() -> None:
+    text = (PATTERNS / "README.md").read_text(encoding="utf-8")
+    section = text[text.index("## Over time") : text.index("## Values and samples")]
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)) == {str(kind) for kind in Kind}
 
 
 # ---- samples ----
@@ -143,15 +190,17 @@ def test_sample_is_what_the_program_prints(
 ) -> None:
     monkeypatch.chdir(ROOT)
     text = page.read_text(encoding="utf-8")
-    match = _SAMPLE.search(text)
-    assert match is not None, "the page has no sample"
-    assert match["pattern"] == page.stem
-    sample = excerpt(terminal_output(match["file"]), page.stem)
+    matches = list(_SAMPLE.finditer(text))
+    assert matches, "the page has no sample"
+    assert len(matches) == text.count("<!-- sample:")
+    assert {match["pattern"] for match in matches} == {page.stem}
+    samples = [excerpt(terminal_output(match["file"]), page.stem) for match in matches]
     if renewing(request):
-        renewed = text[: match.start("body")] + sample + text[match.end("body") :]
-        page.write_text(renewed, encoding="utf-8", newline="\n")
+        for match, sample in reversed(list(zip(matches, samples, strict=True))):
+            text = text[: match.start("body")] + sample + text[match.end("body") :]
+        page.write_text(text, encoding="utf-8", newline="\n")
         return
-    assert match["body"] == sample
+    assert [match["body"] for match in matches] == samples
 
 
 # ---- the commands ----
@@ -191,24 +240,31 @@ def test_commands_page_is_the_help(request: pytest.FixtureRequest) -> None:
 # ---- bounds ----
 
 
-def test_documented_bounds_are_those_of_the_code() -> None:
-    text = (DOCS / "reading-logs.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", BOUNDED_PAGES, ids=relative)
+def test_documented_bounds_are_those_of_the_code(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
     rows = re.findall(r"^\| `(\w+)\.(MAX_\w+)` \| (\d[\d,]*)(?: ([MG])B)? \|", text, re.MULTILINE)
-    assert len(rows) > 10
-    evidence = ROOT / "src" / "poolsleuth" / "evidence"
+    assert len(rows) == len(re.findall(r"^\| `\w+\.MAX_", text, re.MULTILINE)) > 10
     for module, name, number, unit in rows:
         value = int(number.replace(",", "")) << {"": 0, "M": 20, "G": 30}[unit]
-        found = [
-            getattr(
-                importlib.import_module(
-                    "poolsleuth." + ".".join(path.relative_to(evidence.parent).with_suffix("").parts)
-                ),
-                name,
-                None,
-            )
-            for path in evidence.rglob(f"{module}.py")
-        ]
+        found = constants_of(SOURCE, module, name)
         assert value in found, f"{module}.{name} is {found}"
+
+
+# ---- counters ----
+
+
+def test_documented_counters_are_those_that_are_read() -> None:
+    text = (DOCS / "counters.md").read_text(encoding="utf-8")
+    section = text[text.index("## Which counters") : text.index("## Names in other languages")]
+    rows = re.findall(r"^\| (`[^|]+) \| ([^|]+) \| [^|]+ \|$", section, re.MULTILINE)
+    assert len(rows) > 10
+    for objects, cell in rows:
+        instance = "_Total" if "`_Total`" in cell else None
+        counters = [name for name in re.findall(r"`([^`]+)`", cell) if name != "_Total"]
+        for object_ in re.findall(r"`([^`]+)`", objects):
+            unread = [counter for counter in counters if not is_wanted(object_, instance, counter)]
+            assert not unread, f"{object_}: {unread}"
 
 
 # ---- links ----

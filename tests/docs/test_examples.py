@@ -1,6 +1,7 @@
 """The bundled examples give what examples/README.md says of them."""
 
 import re
+import runpy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +82,33 @@ def test_sample_tag_list_describes_the_tags_of_the_examples() -> None:
     report = diagnose([str(EXAMPLES / "fragmented.log")], pooltags=pooltags)
     owners = {tag.tag: tag.driver for tag in report.machines[0].tags}
     assert owners["ExNf"] == "exnetflt.sys"
+
+
+def test_examples_over_time_are_those_that_the_script_makes() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "make_examples.py"))["made"]()
+    assert set(made) == {"leak-counters.csv", "leak-poolmon.log"}
+    for name, text in made.items():
+        same = (EXAMPLES / name).read_text(encoding="utf-8") == text  # a difference of 2,000 lines is of no use shown
+        assert same, f"python docs/make_examples.py writes {name} anew"
+
+
+def test_example_of_counters_names_pool_rate_and_process() -> None:
+    (machine,) = diagnose([str(EXAMPLES / "leak-counters.csv")]).machines
+    leak = next(f for f in machine.findings if f.pattern == "pool-leak" and f.holds)
+    # The script lets nonpaged pool grow by 1.9 MB an hour, and exagent open handles
+    assert leak.subject.pool == "nonpaged"
+    assert leak.trend is not None
+    assert leak.trend.bytes_per_hour / (1 << 20) == pytest.approx(1.9, rel=0.05)
+    assert [f.subject.process for f in machine.findings if f.pattern == "handle-leak" and f.holds] == ["exagent"]
+
+
+def test_example_of_poolmon_names_the_small_tag() -> None:
+    (machine,) = diagnose([str(EXAMPLES / "leak-poolmon.log")]).machines
+    leaks = [f for f in machine.findings if f.pattern == "pool-leak" and f.holds]
+    assert [f.subject.tag for f in leaks] == ["ExLk"]
+    # The script makes 420 blocks of 2,048 bytes an hour
+    assert leaks[0].trend is not None
+    assert leaks[0].trend.bytes_per_hour == pytest.approx(420 * 2048, rel=0.05)
 
 
 # ---- the figures of the examples agree with one another ----

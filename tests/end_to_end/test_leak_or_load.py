@@ -258,7 +258,7 @@ def test_a_leak_below_a_larger_tag_that_churns(lab: "Lab") -> None:
 
 def test_two_tags_leak_in_two_pools(lab: "Lab") -> None:
     clock = half_hours(lab)
-    tags = busy_tags(lab, clock, count=320)
+    tags = busy_tags(lab, clock, count=280)
     tags.add("Drvx", "Nonp", 512, 8_000 + 1_300 * clock.hours + lab.noise(clock, 60))
     tags.add("Abc", "Paged", 96, 20_000 + 9_000 * np.clip(clock.hours - 30, 0, None) + lab.noise(clock, 300))
 
@@ -305,7 +305,7 @@ def test_steps_of_a_tag(lab: "Lab") -> None:
     holds_the_truth(leak.trend, 700 * MB / 24, tolerance=0.15)
 
 
-@pytest.mark.parametrize("count", [200, 450])
+@pytest.mark.parametrize("count", [200, 400])
 def test_tags_that_only_work_are_no_leak(lab: "Lab", count: int) -> None:
     clock = half_hours(lab)
     tags = busy_tags(lab, clock, count=count)

@@ -18,10 +18,13 @@ from poolsleuth.evidence.date_words import DAYS, MONTHS
 MAX_LINE = 300  # characters of a line in which a date is looked for: the lines that collectors write are short
 _YEARS = range(1980, 2100)  # a "year" outside is part of a version or an address
 _EVEN = 3.0  # the longest step of an even course, in median steps (a collector may have missed two)
+_STEPS = 3  # and more tell whether a course is even
 _UNEVEN = 10.0  # times longer than that is the longest step of the order that is refused
 _DAMAGED = 0.02  # of the dates may be no dates in the order that is read
 _DAY = 86_400.0
 _NEAR = 2 * _DAY  # of the file's own time: a day, and the distance of the time zones
+
+_MIXED = "no order of day and month fits all of its dates"
 
 _WORD = r"[^\W\d_]{3,10}"
 _SEPARATED = r"(?:[ ]{0,3}[-/.,][ ]{0,3}|[ ]{1,3})"
@@ -105,7 +108,10 @@ def find_date(line: str) -> DateText | None:
             if found is not None:
                 return _with_time(found, line, match)
     match_time = _ANYWHERE.search(line) if _COLON.search(line) else None
-    return _clock(DateText(), match_time) if match_time is not None and match_time["dot"] == ":" else None
+    if match_time is None or match_time["dot"] != ":":
+        return None
+    alone = _clock(DateText(), match_time)
+    return alone if alone.seconds is not None else None
 
 
 def _day(kind: str, match: re.Match[str]) -> DateText | None:
@@ -208,12 +214,10 @@ def understand(texts: Sequence[DateText | None], written: float | None = None) -
     if lost[0] != lost[1]:
         # A number above 12, or the day of the week, leaves one order; a few damaged dates prove nothing against it
         if min(lost) - sum(text is None for text in texts) > _DAMAGED * len(there):
-            return _open(
-                texts, utc, "some of its dates can only be read with the month first, others only with the day first"
-            )
+            return _open(texts, utc, _MIXED)
         chosen = month_first if lost[0] < lost[1] else day_first
     elif lost[0] > sum(text is None for text in texts):
-        return _open(texts, utc, "its dates are damaged")
+        return _open(texts, utc, _MIXED)
     else:
         better, how = _by_course(_known(month_first), _known(day_first), written)
         if better is None:
@@ -248,7 +252,7 @@ def _by_course(month_first: list[float], day_first: list[float], written: float 
     if not any(rising):
         return None, ""
     steps = [[b - a for a, b in pairwise(times) if b > a] for times in (month_first, day_first)]
-    if all(steps):
+    if all(len(step) >= _STEPS for step in steps):
         longest = [max(step) for step in steps]
         even = [max(step) <= _EVEN * median(step) for step in steps]
         for mine, other in ((0, 1), (1, 0)):

@@ -1,6 +1,7 @@
 """Goes through poolmon text block by block, cuts it into snapshots, and gives their rows to their machines."""
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 
@@ -41,7 +42,7 @@ class Walk:
         self._session: int | None = None
         self._filled = False  # whether the open snapshot has rows
         self._skips = False  # whether the rows of the open snapshot are only held back
-        self._dates: list[DateText] = []  # since the last row
+        self._gap = _Gap()  # since the last row
         self._seen: Ids = np.zeros(0, np.int64)  # by column: the snapshot that showed it last
         self._first: Ids = np.zeros(0, np.int64)  # by column: its first place in the rows at hand
         self._serial = 0
@@ -54,11 +55,12 @@ class Walk:
         if not any(part.tags.stride > 1 for part in self.parts):
             self._read(block, marks, whole=whole)
             return
+        begins = set(marks)
         for start, end in pairwise([0, *marks, len(block)]):
             text = block[start:end]
             if not text:
                 continue
-            if text.lstrip(b" \t").startswith(MEMORY) and start in marks:
+            if start in begins:
                 part = self._begin(text, 0, memory=True)
                 self._skips = not part.tags.wants(part.tags.tables - 1)
             if self._skips:
@@ -70,7 +72,7 @@ class Walk:
         """The file has ended: its last snapshot is kept whatever its number."""
         self._release()
         if self._part is not None and self._part.snapshots.last is not None:
-            self._part.snapshots.last.after = tuple(joined(self._dates))
+            self._part.snapshots.last.after = tuple(self._gap.dates())
             self._part.keep(self._screen)
 
     def _hold(self, text: bytes) -> None:
@@ -80,7 +82,7 @@ class Walk:
             self._read(text, (), whole=True)
             return
         self._screen.add(text)
-        self._dates = _dates_at_end(text[-_TAIL:])
+        self._gap = _gap_at_end(text[-_TAIL:])
         self._count_lines(text, len(text))
         self._known = 0
 
@@ -93,7 +95,7 @@ class Walk:
         self._screen = Screen(self._screen.number, self._screen.line)
         line = self._line
         self._line = self._screen.line
-        self._dates = []
+        self._gap = _Gap()
         self._read(text, (), whole=text.endswith(b"\n"))
         self._line = line
 
@@ -108,20 +110,20 @@ class Walk:
         for offset, line in others:
             memory = offset in snapshots
             pools = None if memory else _pools(line)
-            date = None if memory or pools is not None else _date_in(line)
-            if not memory and pools is None and date is None:
+            if not memory and pools is None and not _may_be_date(line):
                 continue
-            until = int(np.searchsorted(rows.offsets, offset))
-            kept = self._take_rows(text, rows.taken(slice(done, until)), kept)
-            done = until
+            if done < len(rows) and rows.offsets[done] < offset:
+                until = int(np.searchsorted(rows.offsets, offset))
+                kept = self._take_rows(text, rows.taken(slice(done, until)), kept)
+                done = until
             if memory:
                 self._screen.add(text[kept:offset])
                 kept = offset
                 self._begin(text, offset, memory=True)
             elif pools is not None:
                 self._session = session_of(pools)
-            elif date is not None and len(self._dates) < MAX_DATES:
-                self._dates.append(date)
+            else:
+                self._gap.add(line)
         kept = self._take_rows(text, rows.taken(slice(done, None)), kept)
         self._screen.add(text[kept:])
         self._count_lines(text, len(text))
@@ -136,7 +138,7 @@ class Walk:
         rows = rows.taken(good)
         if not len(rows):
             return kept
-        dates = joined(self._dates)
+        dates = self._gap.dates()
         part = self._part
         if part is None or (self._filled and dates):
             kept = self._cut(text, int(rows.offsets[0]), kept)
@@ -145,7 +147,7 @@ class Walk:
             part.snapshots.last.before += tuple(dates)  # between header lines and table
         if part is None:
             return kept
-        self._dates = []
+        self._gap = _Gap()
         ids = self._ids(part, rows)
         cells = Cells(ids, figures.bytes, figures.outstanding, figures.allocs)
         done, window = 0, len(ids)
@@ -183,7 +185,7 @@ class Walk:
         """A snapshot begins: with its header lines (``memory``), or at a row."""
         self._count_lines(text, offset)
         figures = _figures(text, offset) if memory else {}
-        dates = tuple(joined(self._dates))
+        dates = tuple(self._gap.dates())
         if self._part is not None and self._part.snapshots.last is not None:
             self._part.snapshots.last.after = dates
             self._part.keep(self._screen)
@@ -193,7 +195,7 @@ class Walk:
         if part.snapshots.stride > part.tags.stride:
             part.tags.coarsen(part.snapshots.stride)
         self._screen = Screen(number, self._line)
-        self._dates = []
+        self._gap = _Gap()
         self._serial += 1
         self._filled = self._skips = False
         if memory:
@@ -286,19 +288,36 @@ def _pools(line: bytes) -> re.Match[str] | None:
     return POOLS.match(line.decode("ascii", errors="replace")) if b"ool" in line and len(line) < HEADER_CHARS else None
 
 
-def _date_in(line: bytes) -> DateText | None:
-    if len(line) > MAX_DATE_LINE * 2 or _DATE_HINT.search(line) is None:
-        return None
-    return find_date(narrow(line).strip())
+class _Gap:
+    """Lines between two tables that may hold a date: the first and the last ones, for only these can date a table."""
+
+    def __init__(self) -> None:
+        self._first: list[bytes] = []
+        self._last: deque[bytes] = deque(maxlen=MAX_DATES)
+
+    def add(self, line: bytes) -> None:
+        """The next line."""
+        (self._first if len(self._first) < MAX_DATES else self._last).append(line)
+
+    def dates(self) -> list[DateText]:
+        """The dates of the lines, in their order."""
+        found = (find_date(narrow(line).strip()) for line in (*self._first, *self._last))
+        return joined([date for date in found if date is not None])
 
 
-def _dates_at_end(text: bytes) -> list[DateText]:
-    """The dates behind the last row of a snapshot."""
-    dates: list[DateText] = []
+def _may_be_date(line: bytes) -> bool:
+    return len(line) <= MAX_DATE_LINE and _DATE_HINT.search(line) is not None
+
+
+def _gap_at_end(text: bytes) -> _Gap:
+    """The lines behind the last row of a snapshot."""
+    lines: list[bytes] = []
     for line in reversed(text.split(b"\n")):
-        if b" Nonp " in line or b" Paged " in line or len(dates) >= MAX_DATES:
+        if b" Nonp " in line or b" Paged " in line or len(lines) >= MAX_DATES:
             break
-        date = _date_in(line)
-        if date is not None:
-            dates.append(date)
-    return dates[::-1]
+        if _may_be_date(line):
+            lines.append(line)
+    gap = _Gap()
+    for line in reversed(lines):
+        gap.add(line)
+    return gap

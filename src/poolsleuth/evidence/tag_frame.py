@@ -72,7 +72,7 @@ def frame_of(lines: Sequence[str], delimiter: str, places: Mapping[str, int], wi
 def _codes(table: pl.DataFrame, places: Sequence[int | None]) -> tuple[list[tuple[str, ...]], Codes]:
     """The different rows of some columns, and which of them each row is. A column that is not there is empty."""
     cells = [pl.lit("") if place is None else pl.col(str(place)).fill_null("") for place in places]
-    joined = table.select(pl.concat_str(cells, separator=_BETWEEN).alias("joined"))["joined"]
+    joined = table.with_columns(pl.concat_str(cells, separator=_BETWEEN).alias("joined"))["joined"]
     ranks = joined.rank("dense").to_numpy().astype(np.int64) - 1
     return [tuple(text.split(_BETWEEN)) for text in joined.unique().sort().to_list()], ranks
 

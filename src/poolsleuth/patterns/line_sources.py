@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from math import floor
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from poolsleuth.model.tags import PoolKind, PoolmonMemory, TagTable
 from poolsleuth.patterns.lines import Line, Lines, Numbers, ProcessLine, TagLine
 from poolsleuth.windows.counters import BYTES_PER, Unit, Use, english, known, unit_of
 
+_HIGHEST = 1e30  # counters have 64 bits: a figure beyond is damage, and sums of such overflow
+_LAST_TIME = 32_503_680_000.0  # the year 3000
 _ENOUGH = 6  # samples of one source: then other sources, whose figures may be counted in another way, are left out
 
 
@@ -58,9 +61,7 @@ def _counter_lines(series: Iterable[CounterSeries]) -> list[Line]:
 
 
 def _counter_line(series: CounterSeries) -> Line:
-    times, values = _view(series.times), _view(series.values)
-    good = np.isfinite(times)
-    times, values = _ordered(times[good], values[good])
+    times, values = _usable(_view(series.times), _view(series.values))
     unit = unit_of(series.path.object, series.path.counter)
     if unit in BYTES_PER and unit is not Unit.BYTES:
         values, unit = values * BYTES_PER[unit], Unit.BYTES
@@ -175,7 +176,7 @@ def _captured(fact: object, kind: PoolKind) -> Line | None:
     if isinstance(fact, MemoryCounters) and kind is PoolKind.NONPAGED and fact.nonpaged_nx_used is not None:
         value += fact.nonpaged_nx_used.value
     source = "the header of poolmon" if isinstance(fact, PoolmonMemory) else fact.source
-    return _plain_line([fact.at.timestamp()], [float(value)], source, figure.where)
+    return _plain_line([_seconds(fact.at)], [float(value)], source, figure.where)
 
 
 def _plain_line(
@@ -188,17 +189,25 @@ def _plain_line(
     utc: bool = True,
     samples: int | None = None,
 ) -> Line:
-    t, v = np.asarray(times, dtype=np.float64), np.asarray(values, dtype=np.float64)
-    good = np.isfinite(t)
-    t, v = _ordered(t[good], v[good])
+    t, v = _usable(np.asarray(times, dtype=np.float64), np.asarray(values, dtype=np.float64))
     return Line(t, v, unit, source, where, utc, len(t) if samples is None else samples)
 
 
-def _ordered(times: Numbers, values: Numbers) -> tuple[Numbers, Numbers]:
+def _usable(times: Numbers, values: Numbers) -> tuple[Numbers, Numbers]:
+    """What has a time, in its order; figures that cannot be true are missing. Most often the arrays themselves."""
+    good = (times >= 0) & (times < _LAST_TIME)
+    if not good.all():
+        times, values = times[good], values[good]
+    values = _true(values)
     if len(times) > 1 and (np.diff(times) < 0).any():
         order = np.argsort(times, kind="stable")
         return times[order], values[order]
     return times, values
+
+
+def _true(values: Numbers) -> Numbers:
+    damaged = np.abs(values) > _HIGHEST
+    return np.where(damaged, np.nan, values) if damaged.any() else values
 
 
 def _joined(parts: Sequence[Line]) -> Line | None:
@@ -305,6 +314,7 @@ def _tag_line(
         times = times[order]
         keep = np.append(np.diff(times) > 0, True)
         times, columns = times[keep], [c[order][keep] for c in columns]
+    columns = [_true(column) for column in columns]
     name = f"tag {key.tag}"
     return TagLine(
         key,
@@ -319,7 +329,8 @@ def _view(column: "array[float]") -> Numbers:
 
 
 def _seconds(at: datetime | None) -> float:
-    return at.timestamp() if at is not None else float("nan")
+    """Whole seconds: a report that was read back knows no more, and is not to be a second sample of one capture."""
+    return float(floor(at.timestamp())) if at is not None else float("nan")
 
 
 def _number(value: int | None) -> float:

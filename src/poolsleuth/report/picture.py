@@ -61,7 +61,8 @@ def _panels(machine: ReportMachine, number: int) -> list[tuple[str, list[ReportS
     for series in machine.series:
         groups.setdefault((series.kind, series.unit), []).append(series)
     return [
-        (f"{name}: {_TITLES.get(kind, kind)} ({unit})", members[:MAX_LINES]) for (kind, unit), members in groups.items()
+        (f"{name}: {_TITLES.get(kind) or short(kind, 20)} ({short(unit, 20)})", members[:MAX_LINES])
+        for (kind, unit), members in groups.items()
     ]
 
 

@@ -60,7 +60,7 @@ def _machine(machine: ReportMachine, number: int, console: Console) -> None:
         if chosen:
             console.print()
             console.print(_table(title, chosen, console))
-    findings = [f for f in machine.findings if f.pattern in OVER_TIME]
+    findings = sorted((f for f in machine.findings if f.pattern in OVER_TIME), key=lambda f: OVER_TIME.index(f.pattern))
     holding = [f for f in findings if f.holds]
     for finding in holding or findings[:4]:
         console.print()
@@ -98,11 +98,10 @@ def _table(title: str, chosen: Sequence[ReportSeries], console: Console) -> Tabl
     # The names give way, never the figures: a figure that is cut is another figure
     names = max(_SHORTEST_NAME, console.width - taken - _GAP)
     table = Table(box=None, padding=(0, _GAP, 0, 0), header_style="bold", pad_edge=False)
-    table.add_column(title, no_wrap=True)
-    table.add_column("", no_wrap=True, min_width=width)
-    for head in heads[:-1]:
-        table.add_column(head, justify="right", no_wrap=True)
-    table.add_column(heads[-1], no_wrap=True)
+    table.add_column(title, no_wrap=True, overflow="crop")
+    table.add_column("", no_wrap=True, overflow="crop", min_width=width)
+    for head in heads:  # absurd figures go on in a second line
+        table.add_column(head, justify="left" if head == heads[-1] else "right", overflow="fold")
     for series, row in zip(chosen, rows, strict=True):
         table.add_row(Text(_cut(_said(series.name, console, _NAME), names)), *row)
     return table

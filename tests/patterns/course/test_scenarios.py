@@ -1,7 +1,7 @@
 """Leak or load: the judgement on labelled scenarios that nobody looked at while it was written.
 
     pytest -s tests/patterns/course/test_scenarios.py                          # prints the table per label
-    POOLSLEUTH_SCENARIOS=50 pytest -s tests/patterns/course/test_scenarios.py  # 50 of each label instead of 6
+    POOLSLEUTH_SCENARIOS=50 pytest -s tests/patterns/course/test_scenarios.py  # 50 of each label instead of 5
 
 ``benchmarks/leak_or_load.py`` runs thousands of them.
 """
@@ -19,7 +19,7 @@ from poolsleuth.patterns.course.shape import judge_course
 if TYPE_CHECKING:
     from patterns.course.scenarios import Judged, Scenario
 
-PER_LABEL = int(os.environ.get("POOLSLEUTH_SCENARIOS", "6"))
+PER_LABEL = int(os.environ.get("POOLSLEUTH_SCENARIOS", "5"))
 FIRST_SEED = 1000
 AIM = 0.95  # for recall and for precision
 RATE_SHARE = 0.90  # of the leaks called so have a rate within 25 % of the truth

@@ -13,8 +13,9 @@ from poolsleuth.patterns.course.evidence import amount_of_evidence, lower
 from poolsleuth.patterns.course.fits import Fit, Form, fill_then_line, fit_forms
 from poolsleuth.patterns.course.floors import longest_pause, smooth
 from poolsleuth.patterns.course.ground import FLOOR_WINDOWS, Floor
-from poolsleuth.patterns.course.noise import Slope, robust_slope
+from poolsleuth.patterns.course.noise import Slope, robust_slope, slope_error
 from poolsleuth.patterns.course.samples import Samples, windows
+from poolsleuth.patterns.course.steps import rest_of_two_jumps
 from poolsleuth.patterns.course.words import chance, duration, figure, moment, share
 
 Numbers = NDArray[np.float64]
@@ -27,6 +28,12 @@ SLOW_FILL = 3.0
 
 SLOW_TAIL = 0.3
 """After the growth phase the pace must be below this share of it to say that it stopped."""
+
+NEVER_BACK = 0.1
+"""A floor that gives back less than this share of its rise need not rise straight to be sure."""
+
+JUMPS_BETTER = 0.6
+"""Two jumps that leave less than this share of what the growth leaves unexplained are the better answer."""
 
 ONE_DAY = 20.0
 """In less than about a day a rise may be the first half of a daily rhythm."""
@@ -68,7 +75,14 @@ def kind_of_growth(
         )
     if short and best.form is not Form.FASTER and not _straight(fits):
         return replace(course, kind=Kind.UNCLEAR, confidence=Confidence.LOW, because=(rises, _half_day(samples)))
-    return _leak(course, samples, floor, fits, best, back)
+    if best.form is not Form.FASTER and rest_of_two_jumps(floor.low) < JUMPS_BETTER * best.rest:
+        twice = "two jumps explain the rise far better than growth: a third would tell"
+        return replace(course, kind=Kind.UNCLEAR, confidence=Confidence.LOW, because=(rises, twice))
+    found = _leak(course, samples, floor, fits, best, back)
+    if found.low is not None and found.low <= 0 and back > NEVER_BACK:
+        unsure = f"{found.because[-1]}: the pace may be none"
+        return replace(course, kind=Kind.UNCLEAR, confidence=Confidence.LOW, because=(*found.because[:-1], unsure))
+    return found
 
 
 def _after_filling(floor: Floor, fits: dict[Form, Fit], best: Fit, least: float) -> Fit | None:
@@ -155,6 +169,8 @@ def _leak(course: Course, samples: Samples, floor: Floor, fits: dict[Form, Fit],
     if not floor.period and chosen.sum() < FLOOR_WINDOWS // 2 and grown.values.size > 2 * chosen.sum():
         hours, low, _level = windows(grown, int(np.clip(grown.values.size // 4, 8, FLOOR_WINDOWS)))
     slope = _pace(hours, low, grown, floor.period)
+    if best.form is Form.FASTER:
+        slope = _bent(hours, low, slope)
     middle = float(np.median(low - slope.slope * hours))
     first, last = float(hours[0]), float(hours[-1])
     ends = (
@@ -207,6 +223,15 @@ def _pace(hours: Numbers, low: Numbers, grown: Samples, period: float | None) ->
     middle = robust_slope(at, level) if at.size >= 3 else floor
     agree = abs(middle.slope - floor.slope) <= 2.0 * float(np.hypot(middle.error, floor.error))
     return middle if agree and middle.error < floor.error else floor
+
+
+def _bent(hours: Numbers, low: Numbers, slope: Slope) -> Slope:
+    """The average pace of growth that bends: its error comes from what a smooth curve leaves, not from the bend."""
+    place = (hours - hours.mean()) / np.ptp(hours)
+    basis, _ = np.linalg.qr(np.stack([place**power for power in range(4)], axis=1))
+    error, rho, freedom = slope_error(hours, low - basis @ (basis.T @ low))
+    # A bent pace has no single true value: two per cent is the least that its average can be off.
+    return Slope(slope.slope, max(error, 0.02 * abs(slope.slope)), rho, freedom)
 
 
 def _how_fast(slope: Slope, hours: float) -> str:

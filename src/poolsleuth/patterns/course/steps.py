@@ -174,3 +174,22 @@ def partition(values: Numbers, penalty: float) -> list[int]:
     while edges[-1] > 0:
         edges.append(int(previous[edges[-1]]))
     return edges[::-1]
+
+
+def rest_of_two_jumps(values: Numbers) -> float:
+    """What two jumps upwards leave unexplained (sum of squares) at best; infinite when there are no such two."""
+    count = values.size
+    if count < 3 * MIN_LENGTH:
+        return np.inf
+    centred = values - values.mean()
+    first = np.concatenate(([0.0], np.cumsum(centred)))
+    second = float(centred @ centred)
+    one, two = np.meshgrid(np.arange(MIN_LENGTH, count), np.arange(MIN_LENGTH, count), indexing="ij")
+    apart = (two - one >= MIN_LENGTH) & (count - two >= MIN_LENGTH)
+    one, two = one[apart], two[apart]
+    low = first[one] / one
+    middle = (first[two] - first[one]) / (two - one)
+    high = (first[count] - first[two]) / (count - two)
+    rest = second - low**2 * one - middle**2 * (two - one) - high**2 * (count - two)
+    rising = (low < middle) & (middle < high)
+    return float(rest[rising].min()) if rising.any() else np.inf

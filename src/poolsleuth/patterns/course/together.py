@@ -22,6 +22,9 @@ FINE_AGREEMENT = 0.7
 COARSE_AGREEMENT = 0.9
 """How well the growth of the intervals must agree. Long intervals are few and share the days' rhythm: more is asked."""
 
+EVENT = 3
+"""So many intervals at most belong to one event."""
+
 SURE = 1e-4
 """The chance that growth of two independent series agrees so well must be smaller."""
 
@@ -96,19 +99,19 @@ def _grown(values: Numbers) -> float:
 
 
 def _gains(samples: Samples, count: int) -> Numbers:
-    """What it gains from interval to interval beyond a smooth pace.
+    """What it gains from interval to interval, the intervals even: uneven ones make any two leaks alike."""
+    count = min(count, samples.values.size - 1)
+    each = max(1, samples.values.size // (count + 1))
+    even = np.linspace(0.0, samples.span, (count + 1) * each)
+    level = np.interp(even, samples.hours, samples.values - samples.values[0]).reshape(count + 1, each).mean(axis=1)
+    return np.diff(level)
 
-    A pace that changes smoothly (up to a square of the time) is taken out: two leaks that both run on need not belong
-    together, and with uneven times both gain more in the longer intervals.
-    """
-    hours, _low, level = windows(samples, count)
-    gains, width = np.diff(level), np.diff(hours)
-    if gains.size < FEWEST - 1:
-        return gains
+
+def _uneven(gains: Numbers) -> Numbers:
+    """The gains beyond a pace that changes smoothly (up to a cube of the time): two leaks may both grow faster."""
     place = np.linspace(-1.0, 1.0, gains.size)
-    pace = np.stack([width, width * place, width * place**2], axis=1) / float(width.max())
-    factors, *_ = np.linalg.lstsq(pace, gains, rcond=None)
-    rest = np.asarray(gains - pace @ factors, dtype=np.float64)
+    basis, _ = np.linalg.qr(np.stack([np.ones_like(place), place, place**2, place**3], axis=1))
+    rest = np.asarray(gains - basis @ (basis.T @ gains), dtype=np.float64)
     return np.where(np.abs(rest) < 1e-9 * float(np.abs(gains).max()), 0.0, rest)
 
 
@@ -128,12 +131,15 @@ def _exactly(one: Numbers, two: Numbers) -> Lockstep | None:
 
 def _agreement(one: Numbers, two: Numbers, ratio: float, asked: float) -> float | None:
     """How well the gains agree, None when not well enough to be no chance."""
-    if one.size < FEWEST - 1 or np.ptp(one) == 0 or np.ptp(two) == 0:
+    if one.size < FEWEST + EVENT or np.ptp(one) == 0 or np.ptp(two) == 0:
         return None
-    one, two = _calm(one), _calm(two)
     if np.ptp(one) == 0 or np.ptp(two) == 0:
         return None
     # A common rest after a common peak would count twice: the ranks must agree as well as the figures.
+    # What agrees in a single moment only is one event, no lock-step: the rest must agree without it.
+    weight = np.abs((one - np.median(one)) * (two - np.median(two)))
+    rest = np.sort(np.argsort(weight, kind="stable")[: one.size - EVENT])
+    one, two = _uneven(one[rest]), _uneven(two[rest])
     linear, ranks = _alike(one, two), _alike(stats.rankdata(one), stats.rankdata(two))
     if linear is None or ranks is None:
         return None

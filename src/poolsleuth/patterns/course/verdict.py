@@ -15,9 +15,12 @@ from poolsleuth.patterns.course.growing import kind_of_growth
 from poolsleuth.patterns.course.jumps import jump, steps, without_jump
 from poolsleuth.patterns.course.noise import mann_kendall
 from poolsleuth.patterns.course.resting import FLOOR_FALL, without_growth
-from poolsleuth.patterns.course.samples import Samples, lone_outliers
+from poolsleuth.patterns.course.samples import Samples, lone_outliers, windows
 from poolsleuth.patterns.course.steps import find_steps
 from poolsleuth.patterns.course.words import chance, figure, moment
+
+LEVEL_WINDOWS = 240
+"""What is given back is read from so many windows at most: fine enough for the hours of three weeks."""
 
 AT_ONCE = 0.12
 """A rise that takes less than this share of the time is a jump."""
@@ -51,7 +54,8 @@ def judge_stretch(raw: Samples, least: float, *, jumps_may_go: bool = True) -> C
                 because=(f"it stays within {figure(float(np.ptp(samples.values)))}, less than {figure(least)}",),
             )
     floor = floor_of(samples)
-    course = replace(course, given_back=given_back(smooth(floor.level), least))
+    _hours, _low, level = windows(samples, int(np.clip(samples.values.size // 3, 24, LEVEL_WINDOWS)))
+    course = replace(course, given_back=given_back(smooth(level), least))
     if not _ends_higher(floor, least):
         return without_growth(course, samples, floor, least, _plainly)
     return _growth(course, samples, floor, least, jumps_may_go)

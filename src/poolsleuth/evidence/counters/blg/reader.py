@@ -165,7 +165,7 @@ class BlgReader:
                 self._losses.add(Loss.UNLISTED, offset=record.offset)
                 if not sample.raws:
                     return None
-            time = clock.seconds(record.time, sample.hints)
+            time = clock.seconds(record.time, sample.hints, sure=sample.sure)
             if time is None:
                 self._losses.add(Loss.TIME, offset=record.offset)
                 return None
