@@ -1,6 +1,8 @@
 """Builders for pattern tests: facts from plain numbers, and a pattern run the way the pipeline runs it."""
 
-from collections.abc import Callable, Iterable
+import math
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from poolsleuth.model.finding import Finding, Verdict
 from poolsleuth.model.machine import Machine, System
 from poolsleuth.model.memory import MemoryCounters, SessionMemory, SessionUsage
 from poolsleuth.model.modules import MemoryHit, Module, ModuleList, UnloadedModule, UnloadedModules
+from poolsleuth.model.series import CounterPath, CounterSeries, TagColumn, TagHistory, TagKey
 from poolsleuth.model.tags import Completeness, PoolKind, TagDescription, TagRow, TagTable
 from poolsleuth.patterns.pattern import Evidence, all_patterns, run
 
@@ -155,3 +158,70 @@ def finding(findings: Callable[..., tuple[Finding, ...]]) -> Callable[..., Findi
         return result[0]
 
     return judge
+
+
+# ---- figures over time -----------------------------------------------------------------------------------------
+
+SERIES_START = 1_700_000_000.0  # 2023-11-14T22:13:20Z
+
+
+@pytest.fixture
+def counter() -> Callable[..., CounterSeries]:
+    r"""``counter(r"\Memory\Pool Nonpaged Bytes", times, values, input=0, utc=True)``; times in hours."""
+
+    def build(
+        path: str,
+        hours: Sequence[float],
+        values: Sequence[float],
+        *,
+        input: int = 0,  # noqa: A002
+        utc: bool = True,
+        host: str | None = "SRV",
+    ) -> CounterSeries:
+        object_, _, name = path.lstrip("\\").partition("\\")
+        object_, bracket, instance = object_.partition("(")
+        return CounterSeries(
+            where=Where(input),
+            path=CounterPath(host, object_, instance.rstrip(")") if bracket else None, name),
+            times=array("d", (SERIES_START + 3600 * hour for hour in hours)),
+            values=array("d", values),
+            samples=len(values),
+            utc=utc,
+        )
+
+    return build
+
+
+@pytest.fixture
+def tag_history() -> Callable[..., TagHistory]:
+    """``tag_history(hours, {"MmSt": bytes}, pool="paged", allocs={...})``: tag tables of one input."""
+
+    def build(
+        hours: Sequence[float],
+        columns: Mapping[str, Sequence[float]],
+        *,
+        pool: str = "paged",
+        outstanding: Mapping[str, Sequence[float]] | None = None,
+        allocs: Mapping[str, Sequence[float]] | None = None,
+        input: int = 0,  # noqa: A002
+        **more: Any,
+    ) -> TagHistory:
+        unknown = [math.nan] * len(hours)
+
+        def column(values: Mapping[str, Sequence[float]] | None, tag: str) -> "array[float]":
+            return array("d", (values or {}).get(tag, unknown))
+
+        return TagHistory(
+            where=Where(input),
+            times=array("d", (SERIES_START + 3600 * hour for hour in hours)),
+            columns={
+                TagKey(tag, PoolKind(pool)): TagColumn(
+                    column(columns, tag), column(outstanding, tag), column(allocs, tag)
+                )
+                for tag in columns
+            },
+            snapshots=len(hours),
+            **more,
+        )
+
+    return build

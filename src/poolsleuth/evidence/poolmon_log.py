@@ -80,7 +80,7 @@ def read_poolmon_log(
 def _facts(walk: Walk, input_index: int, modified: datetime | None, problems: list[Problem]) -> list[Fact]:
     written = modified.timestamp() if modified is not None else None
     facts: list[Fact] = []
-    undated = snapshots = 0
+    undated = kept = snapshots = 0
     says: str | None = None
     lines = [part.snapshots.all[0].line for part in walk.parts]
     for part in walk.parts:
@@ -90,11 +90,12 @@ def _facts(walk: Walk, input_index: int, modified: datetime | None, problems: li
             timeline = Timeline(dict.fromkeys(timeline.times, written), True, "the file's own time")
             unknown = 0
         undated += unknown
+        kept += len(timeline.times)
         snapshots += part.snapshots.count
         says = says or timeline.problem
         facts += part.facts(input_index, timeline)
     if undated and (snapshots > 1 or says is not None):
-        why = says or ("its snapshots carry no date" if undated >= snapshots else "some of its snapshots carry no date")
+        why = says or ("its snapshots carry no date" if undated == kept else "some of its snapshots carry no date")
         problems.append(
             Problem(
                 f"the times of its {snapshots:,} snapshots are not known: {why}; {HOW_TO_DATE}",

@@ -156,9 +156,10 @@ def _sum_of_tags(machine: Machine, kind: PoolKind) -> Line | None:
     """A pool as the sum of its tags, where every table holds every tag."""
     parts = []
     for history in machine.all(TagHistory):
-        columns = [_view(c.bytes) for k, c in history.columns.items() if k.pool is kind and k.session is None]
+        columns = [_true(_view(c.bytes)) for k, c in history.columns.items() if k.pool is kind and k.session is None]
         if history.complete and columns and np.isfinite(_view(history.times)).all():
-            total = np.nansum(np.stack(columns), axis=0)
+            table = np.stack(columns)
+            total = np.where(np.isfinite(table).any(axis=0), np.nansum(table, axis=0), np.nan)
             parts.append(
                 _plain_line(_view(history.times), total, "the sum of all tags", history.where, utc=history.utc)
             )
@@ -340,6 +341,7 @@ def _number(value: int | None) -> float:
 # ---- reboots ---------------------------------------------------------------------------------------------------
 
 _LOST_ALLOCS = 0.5  # of the allocations since boot that a table must lose before it is another boot's
+_MOMENT = 0.001  # seconds
 _FELL_BACK = 60.0  # seconds that an uptime must fall before it is another boot's: clocks are corrected by less
 
 
@@ -363,7 +365,8 @@ def _reboots(machine: Machine, counters: Sequence[Line], tags: dict[TagKey, TagL
         times, values = line.times[good], line.values[good]
         for place in np.flatnonzero(np.diff(values) < -_FELL_BACK):
             boot = times[place + 1] - values[place + 1]
-            found.add(float(min(max(boot, times[place]), times[place + 1])))
+            # Between the two samples, also where the uptime's clock and the log's disagree
+            found.add(float(min(max(boot, times[place] + _MOMENT), times[place + 1])))
     found |= set(_allocs_lost(tags))
     return tuple(sorted(found))
 

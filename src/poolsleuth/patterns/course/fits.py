@@ -89,10 +89,10 @@ def _ramps(x: Numbers, corners: list[tuple[float, float]]) -> tuple[Numbers, Num
 
 
 def fill_then_line(hours: Numbers, values: Numbers) -> tuple[float, float, float] | None:
-    """The fit of what fills up after the start and grows straight besides: its score, where it is full, its rise.
+    """The fit of what fills up after the start and grows straight besides, two curves at once.
 
-    The score compares with those of ``fit_forms`` once both are on the same noise: see ``Fit.score``. ``where`` is a
-    share of the time; ``rise`` what the line gains in the whole time. None when nothing of that kind fits.
+    What it leaves unexplained (sum of squares), the share of the time after which the filling is over, and what the
+    line gains in the whole time. None when nothing of that kind fits.
     """
     x = (hours - hours[0]) / (hours[-1] - hours[0])
     if x.size < 2 * FEW:

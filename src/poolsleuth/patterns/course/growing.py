@@ -197,8 +197,14 @@ def _leak(course: Course, samples: Samples, floor: Floor, fits: dict[Form, Fit],
         because.append(f"the same hours of a {duration(floor.period)} rhythm were compared")
     if course.given_back is not None and course.given_back > 0.2:
         against.append(f"it gave back up to {share(min(course.given_back, 1.0))} of a rise, but the floor keeps rising")
-    if back > 0.2 or slope.slope - slope.reach <= 0:
+    if begin and samples.span < ONE_DAY and not floor.period:
+        confidence = Confidence.LOW
+        against.append(f"the log covers {duration(samples.span)}: a day's work begins like this as well")
+    if back > 0.2 or filled:
         confidence = lower(confidence, Confidence.MEDIUM)
+    if slope.slope - slope.reach <= 0:
+        confidence = Confidence.LOW
+        against.append("the interval of the pace holds 0")
     return replace(
         course,
         kind=Kind.LEAK,

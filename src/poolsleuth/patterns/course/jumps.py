@@ -92,12 +92,14 @@ def steps(course: Course, samples: Samples, floor: Floor, staircase: Staircase, 
     against = list(course.against)
     if course.given_back is not None and course.given_back > 0.2:
         against.append(f"it peaks between and gives back up to {share(min(course.given_back, 1.0))} of a rise")
+    confidence = lower(amount_of_evidence(samples, floor.cycles), Confidence.HIGH if count >= 4 else Confidence.MEDIUM)
+    if pace - reach <= 0:
+        confidence = Confidence.LOW
+        against.append("the steps are too few and too uneven: the interval of the pace holds 0")
     return replace(
         course,
         kind=Kind.STEPS,
-        confidence=lower(
-            amount_of_evidence(samples, floor.cycles), Confidence.HIGH if count >= 4 else Confidence.MEDIUM
-        ),
+        confidence=confidence,
         slope=pace,
         low=pace - reach,
         high=pace + reach,

@@ -126,6 +126,9 @@ def _pooled(whole: Course, growing: list[tuple[Samples, Course]], resets: int, p
     if part_of_time < 1.0:
         against.append(f"it grows in {share(part_of_time)} of the time between restarts only")
         confidence = lower(confidence, Confidence.MEDIUM)
+    if slope - half <= 0:
+        confidence = Confidence.LOW
+        against.append("the interval of the pace holds 0")
     return replace(
         last,
         confidence=confidence,

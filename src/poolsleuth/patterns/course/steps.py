@@ -105,7 +105,7 @@ def _staircase(hours: Numbers, low: Numbers, floor: Numbers) -> Staircase | None
     cuts = np.array(edges[1:-1])
     places = 0.5 * (hours[cuts] + hours[cuts - 1])
     keep = heights > MINOR * float(np.median(ups))
-    return _merged(places[keep], heights[keep], 3.0 * (hours[-1] - hours[0]) / hours.size)
+    return _merged(hours, floor, places[keep], 3.0 * (hours[-1] - hours[0]) / hours.size)
 
 
 def _score(rest: float, total: float, count: int, extra: int) -> float:
@@ -140,19 +140,23 @@ def _inner_rise(low: Numbers, edges: list[int], heights: Numbers) -> float:
     return risen / beside if beside > 0 else 1.0
 
 
-def _merged(places: Numbers, heights: Numbers, near: float) -> Staircase:
-    """Jumps nearer than ``near`` hours to each other are one rise that took some time."""
-    kept_places: list[float] = []
-    kept_heights: list[float] = []
+def _merged(hours: Numbers, floor: Numbers, places: Numbers, near: float) -> Staircase | None:
+    """Jumps nearer than ``near`` hours to each other are one rise that took some time.
+
+    The heights are differences of the stretches' medians, so that what is left of a peak beside a jump does not count.
+    """
+    kept: list[float] = []
     last = -np.inf
-    for place, height in zip(places.tolist(), heights.tolist(), strict=True):
-        if place - last < near:
-            kept_heights[-1] += height
-        else:
-            kept_places.append(place)
-            kept_heights.append(height)
+    for place in places.tolist():
+        if place - last >= near:
+            kept.append(place)
         last = place
-    return Staircase(np.array(kept_places), np.array(kept_heights))
+    stretch = np.searchsorted(np.array(kept), hours)
+    levels = [np.median(floor[stretch == k]) for k in range(len(kept) + 1) if (stretch == k).any()]
+    heights = np.diff(np.array(levels))
+    if heights.size != len(kept) or heights.min() <= 0:
+        return None
+    return Staircase(np.array(kept), heights)
 
 
 def partition(values: Numbers, penalty: float) -> list[int]:

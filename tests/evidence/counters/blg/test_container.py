@@ -99,3 +99,17 @@ def test_a_buffer_that_does_not_say_how_far_it_goes(blg: "Writer", read: Read) -
     for used in (0, 0xFFFFFFFF):
         data[BUFFER + 0x30 : BUFFER + 0x34] = used.to_bytes(4, "little")
         assert read(bytes(data)).values("\\\\SRV\\Memory\\C") == [1]
+
+
+def test_the_next_event_is_always_further_on(blg: "Writer", read: Read) -> None:
+    # A record's class at an odd place right behind a damaged event once led back to that event, for ever
+    records = [blg.counters(blg.entry("C")), *(blg.sample(START + n, blg.value(n)) for n in range(3))]
+    events = blg.events(records)
+    class_id = events[1][0x18:0x28]
+    for shift in range(1, 9):
+        strange = bytearray(b"\x80\x00\x77\xc0" + events[1][4:])
+        strange[0x18 : 0x28 + shift] = b"\xee" * shift + class_id
+        data = blg.buffers([events[0], bytes(strange), *events[2:]])
+        log = read(blg.head(len(data) + 1) + b"".join(data))
+
+        assert log.values("\\\\SRV\\Memory\\C") == [1, 2]

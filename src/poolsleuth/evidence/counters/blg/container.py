@@ -212,7 +212,7 @@ class Events:
                 found = buffer.find(PDH_CLASS, at + _CLASS_AT + 1, end)
                 if found < 0:
                     return
-                at = (found - _CLASS_AT) & ~7
+                at = found - _CLASS_AT + 7 & ~7  # always further on
                 continue
             if kind in _FULL and buffer[at + _CLASS_AT : at + 0x28] == PDH_CLASS:
                 if size < PDH_HEADER:
