@@ -66,7 +66,13 @@ def test_only_star_and_question_mark_are_special(pattern: str, name: str) -> Non
 
 @pytest.mark.parametrize(
     ("pattern", "tag", "expected"),
-    [("Mm*", "MmSt", True), ("mm*", "MmSt", False), ("Io?", "IoFs", False), ("Io  ", "Io", True), ("?mSt", "MmSt", True)],
+    [
+        ("Mm*", "MmSt", True),
+        ("mm*", "MmSt", False),
+        ("Io?", "IoFs", False),
+        ("Io  ", "Io", True),
+        ("?mSt", "MmSt", True),
+    ],
 )
 def test_patterns_of_tags_know_case(pattern: str, tag: str, expected: bool) -> None:
     assert Selection(tags=(pattern,)).asks_for_tag(tag) is expected

@@ -186,9 +186,7 @@ def test_no_file_appears_when_there_is_nothing_to_write(tmp_path: Path, option: 
 
 
 @pytest.mark.parametrize("option", ["--csv", "--parquet"])
-def test_no_file_is_left_half_written(
-    log: str, tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_file_is_left_half_written(log: str, tmp_path: Path, option: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def breaks(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 

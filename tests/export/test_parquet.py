@@ -88,9 +88,7 @@ def test_a_window_without_rows_is_a_table_without_rows(log: str, tmp_path: Path)
     assert pl.read_parquet(target).shape == (0, 3)
 
 
-def test_an_older_file_stays_when_writing_breaks(
-    log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_older_file_stays_when_writing_breaks(log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "t.parquet"
     target.write_bytes(b"old")
 

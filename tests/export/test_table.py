@@ -69,7 +69,7 @@ def test_the_three_forms_of_one_real_log_are_one_table() -> None:
     assert (len([c for c in cells if c]), len([c for c in cells if not c])) == (242, 8)
     # "11/26/2016 13:46:30.874"," "," "," "," "," "," ","86.93735103284412"," "," ","0", and a bias of 480 minutes
     assert rows[0] == ["2016-11-26T21:46:30.874Z", "", "", "", "", "", "", "86.93735103284412", "", "", "0"]
-    # "11/26/2016 13:46:36.879","0","3505.2011748142254",...
+    # The third row begins with "11/26/2016 13:46:36.879","0","3505.2011748142254"
     assert rows[2][:3] == ["2016-11-26T21:46:36.879Z", "0", "3505.2011748142254"]
     assert [row[0] for row in rows] == sorted({row[0] for row in rows})
 
@@ -197,7 +197,9 @@ POOLMON = """\
 def poolmon(path: Path, snapshots: int = 3) -> str:
     parts = [
         f"2024-01-15T10:0{i}:00Z\n"
-        + POOLMON.format(n=100 + i, p=200 + i, allocs=9000 + i, diff=8000 + i, bytes=24_000_000 + 3000 * i, thre=4000 + i)
+        + POOLMON.format(
+            n=100 + i, p=200 + i, allocs=9000 + i, diff=8000 + i, bytes=24_000_000 + 3000 * i, thre=4000 + i
+        )
         for i in range(snapshots)
     ]
     path.write_text("\n".join(parts), encoding="utf-8")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -319,10 +319,12 @@ def test_a_counter_keeps_its_path(path: CounterPath) -> None:
     assert isinstance(series, CounterSeries)
     assert series.path == path
     assert list(series.times) == [START.timestamp() + 0.5, START.timestamp() + 60]
-    assert (series.values[0], series.values[1] != series.values[1], series.samples) == (1.0, True, 99)  # noqa: PLR0124
+    assert (series.values[0], series.values[1] != series.values[1], series.samples) == (1.0, True, 99)
 
 
-@pytest.mark.parametrize("text", ["", "Memory", "\\", "\\\\", "\\\\SRV", "\\\\SRV\\", "\\\\SRV\\Memory", "\\\\\\\\", "(\\)"])
+@pytest.mark.parametrize(
+    "text", ["", "Memory", "\\", "\\\\", "\\\\SRV", "\\\\SRV\\", "\\\\SRV\\Memory", "\\\\\\\\", "(\\)"]
+)
 def test_what_is_no_path_is_no_counter(text: str) -> None:
     assert with_series(path=text) == []
 
@@ -377,5 +379,3 @@ def test_hostile_series_beside_a_log_break_nothing(
     assert [p.says for p in report.problems] == []
     assert one(report).name == "EXAMPLE-SRV01"
     assert to_json(from_json(to_json(report))) == to_json(report)
-
-

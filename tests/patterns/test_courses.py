@@ -40,7 +40,9 @@ def test_nothing_at_two_times_is_no_courses(machine: Build, tag_history: History
     assert courses_of(machine(tag_history([0], {"MmSt": [1]}))) is None
 
 
-def test_pools_tags_processes_and_objects(judged: Callable[..., Courses], counter: Counter, tag_history: History) -> None:
+def test_pools_tags_processes_and_objects(
+    judged: Callable[..., Courses], counter: Counter, tag_history: History
+) -> None:
     courses = judged(
         counter(NONPAGED, HOURS, rising(2e8, 4 * MB)),
         counter(r"\Memory\Pool Paged Bytes", HOURS, [3e8] * 96),
@@ -114,7 +116,9 @@ def test_a_process_that_was_started_anew_is_another(judged: Callable[..., Course
     assert app.course.resets == 0
 
 
-def test_restarts_are_bounded(judged: Callable[..., Courses], counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restarts_are_bounded(
+    judged: Callable[..., Courses], counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "MAX_RESTARTS", 3)
     (app,) = judged(
         counter(r"\Process(app)\Handle Count", HOURS, [2000.0] * 96),

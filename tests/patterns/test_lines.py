@@ -45,7 +45,8 @@ def nothing(*facts: Fact) -> bool:
 def points(line: Line) -> list[tuple[float, float | None]]:
     """Hours and values; None for a value that is missing."""
     return [
-        (round((t - START) / 3600, 6), None if math.isnan(v) else v) for t, v in zip(line.times, line.values, strict=True)
+        (round((t - START) / 3600, 6), None if math.isnan(v) else v)
+        for t, v in zip(line.times, line.values, strict=True)
     ]
 
 
@@ -211,7 +212,10 @@ def test_captures_of_a_log_that_has_the_counter_are_not_taken_again(counter: Cou
     both = [
         fact
         for place, hour in ((0, 0), (1, 2))
-        for fact in (counter(NONPAGED, [hour, hour + 1], [hour, hour + 1], input=place), vm(hour + 0.5, 77, place=place))
+        for fact in (
+            counter(NONPAGED, [hour, hour + 1], [hour, hour + 1], input=place),
+            vm(hour + 0.5, 77, place=place),
+        )
     ]
     assert points(lines(*both).pools[PoolKind.NONPAGED]) == [(0, 0), (1, 1), (2, 2), (3, 3)]
 
@@ -320,9 +324,7 @@ def test_a_corrected_clock_and_a_missing_sample_are_no_reboot(counter: Counter) 
 
 
 def test_a_reboot_between_two_logs(counter: Counter) -> None:
-    found = lines(
-        counter(UPTIME, [0, 1], [90_000, 93_600], input=0), counter(UPTIME, [5, 6], [3600, 7200], input=1)
-    )
+    found = lines(counter(UPTIME, [0, 1], [90_000, 93_600], input=0), counter(UPTIME, [5, 6], [3600, 7200], input=1))
     assert hours_of(found) == [4.0]
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from math import inf, nan
 
 import numpy as np
@@ -31,7 +32,9 @@ Series = Callable[..., tuple[ReportSeries, ...]]
 
 @pytest.fixture
 def series(machine: Callable[..., Machine]) -> Series:
-    def build(*facts: Fact, states: PoolStates | None = None, counters: str = "", tags: str = "") -> tuple[ReportSeries, ...]:
+    def build(
+        *facts: Fact, states: PoolStates | None = None, counters: str = "", tags: str = ""
+    ) -> tuple[ReportSeries, ...]:
         courses = courses_of(machine(*facts))
         assert courses is not None
         found = report_series(
@@ -78,7 +81,7 @@ def test_floors_and_peaks_survive() -> None:
 
 def test_every_stretch_is_covered() -> None:
     times, _ = sampled([float(i % 17) for i in range(50_000)], 400)
-    assert max(b - a for a, b in zip(times, times[1:], strict=False)) < 3 * 50_000 / 199
+    assert max(b - a for a, b in pairwise(times)) < 3 * 50_000 / 199
 
 
 def test_a_gap_stays_a_gap() -> None:
@@ -153,7 +156,7 @@ def test_times_are_counted_from_a_whole_second(series: Series, counter: Counter)
 
 def test_the_limit_of_the_pool(series: Series, counter: Counter) -> None:
     log = counter(NONPAGED, HOURS, rising(2e8, 4 * MB))
-    states = PoolStates(PoolState(PoolKind.NONPAGED, limit=1 << 30), PoolState(PoolKind.PAGED))
+    states = PoolStates(nonpaged=PoolState(kind=PoolKind.NONPAGED, limit=1 << 30), paged=PoolState(kind=PoolKind.PAGED))
     (with_limit,) = series(log, states=states)
     assert with_limit.limit == float(1 << 30)
     assert with_limit.trend is not None
@@ -218,9 +221,7 @@ def test_written_and_read_back(series: Series, counter: Counter, tag_history: Hi
         findings=(),
         series=found,
     )
-    report = Report(
-        tool_version="0", inputs=(ReportInput("x", None, None, None),), machines=(machine,), problems=()
-    )
+    report = Report(tool_version="0", inputs=(ReportInput("x", None, None, None),), machines=(machine,), problems=())
     text = to_json(report)
     assert from_json(text) == report
 

@@ -1,6 +1,7 @@
 """A series as one line of characters."""
 
 import math
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,9 @@ from poolsleuth.report.sparkline import ASCII, BLOCKS, sparkline
 Values = list[float | None]
 
 
-def line(values: Values, width: int, *, seconds: list[float] | None = None, blocks: str = BLOCKS) -> str:
+def line(
+    values: Sequence[float | None], width: int, *, seconds: list[float] | None = None, blocks: str = BLOCKS
+) -> str:
     return sparkline(seconds if seconds is not None else [float(i) for i in range(len(values))], values, width, blocks)
 
 

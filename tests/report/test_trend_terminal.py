@@ -95,7 +95,9 @@ def test_several_machines_each_have_their_part(several_report: Report, charted_r
 def test_local_times_are_called_so(charted_report: Report) -> None:
     assert "local time of the" not in printed(charted_report)
     series = machine_of(charted_report).series
-    assert "local time of the server, zone not" in printed(changed(charted_report, series=(replace(series[0], utc=False), *series[1:])))
+    assert "local time of the server, zone not" in printed(
+        changed(charted_report, series=(replace(series[0], utc=False), *series[1:]))
+    )
 
 
 def test_a_guess_is_called_one(charted_report: Report) -> None:

@@ -104,7 +104,12 @@ class TagStore:
                 for row in np.flatnonzero(numbers == number)[: MAX_TABLE - len(table)].tolist():
                     table.append((keys[key_of[row]], raw(row)))
         kept = (numbers % self._stride == 0) | (numbers == latest)
-        columns = np.array([self._tags.column(key) for key in keys], np.int64)[key_of]
+        # Tags are known in the order in which they first appear, as when they are read one by one
+        used, firsts = np.unique(key_of, return_index=True)
+        ids = np.full(len(keys), -1, np.int64)
+        for code in used[np.argsort(firsts)].tolist():
+            ids[code] = self._tags.column(keys[code])
+        columns = ids[key_of]
         kept &= columns >= 0
         self._times.frombytes(numbers[kept].tobytes())
         self._ids.frombytes(columns[kept].tobytes())

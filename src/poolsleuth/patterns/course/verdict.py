@@ -6,7 +6,7 @@ import numpy as np
 
 from poolsleuth.model.finding import Confidence
 from poolsleuth.patterns.course.course import Course, Kind
-from poolsleuth.patterns.course.doubt import CLEAR_CHANCE, WEAK_CHANCE, doubt_of
+from poolsleuth.patterns.course.doubt import CLEAR_CHANCE, FEW_FLOORS, WEAK_CHANCE, doubt_of
 from poolsleuth.patterns.course.evidence import FEWEST_SAMPLES, SHORTEST_HOURS, amount_of_evidence, basics, too_short
 from poolsleuth.patterns.course.fits import Form, fit_forms
 from poolsleuth.patterns.course.floors import given_back, smooth
@@ -15,12 +15,16 @@ from poolsleuth.patterns.course.growing import kind_of_growth
 from poolsleuth.patterns.course.jumps import jump, steps, without_jump
 from poolsleuth.patterns.course.noise import mann_kendall
 from poolsleuth.patterns.course.resting import FLOOR_FALL, without_growth
+from poolsleuth.patterns.course.rhythm import DAY
 from poolsleuth.patterns.course.samples import Samples, lone_outliers, windows
 from poolsleuth.patterns.course.steps import find_steps
 from poolsleuth.patterns.course.words import chance, figure, moment
 
 LEVEL_WINDOWS = 240
 """What is given back is read from so many windows at most: fine enough for the hours of three weeks."""
+
+FEW_SHARE = 0.15
+"""Few teeth of a load end at slightly different levels: their floors must rise by this share of the teeth's height."""
 
 AT_ONCE = 0.12
 """A rise that takes less than this share of the time is a jump."""
@@ -91,6 +95,8 @@ def _growth(course: Course, samples: Samples, floor: Floor, least: float, jumps_
         best = fits[Form.JUMP]
     if best.form is Form.JUMP and best.rise >= max(least, 5.0 * float(np.sqrt(best.rest / floor.low.size))):
         doubt = 0.0
+    if floor.period not in (None, DAY) and floor.low.size < FEW_FLOORS and best.rise < FEW_SHARE * np.ptp(floor.level):
+        return without_growth(course, samples, floor, least, _plainly)
     clear_rise = 4.0 * float(np.sqrt(best.rest / floor.low.size))
     if best.rise < least or (doubt > WEAK_CHANCE and (tau < 0.45 or best.rise < clear_rise)):
         return without_growth(course, samples, floor, least, _plainly)
