@@ -18,6 +18,7 @@ from poolsleuth.evidence.poolmonx import read_poolmonx
 from poolsleuth.evidence.pooltags import parse_pool_tags
 from poolsleuth.evidence.recognise import REFUSALS, Content, content_of
 from poolsleuth.evidence.report import read_report
+from poolsleuth.evidence.snapshot_files import SnapshotFiles
 from poolsleuth.evidence.source import SAMPLE_BYTES, EvidenceStream, Source, open_source, random_access, sources
 from poolsleuth.evidence.tag_csv import read_tag_csv
 from poolsleuth.evidence.time_window import within
@@ -100,6 +101,7 @@ def read_all(
 ) -> Read:
     """Read every input once. Bad input never raises: it stands in the problems."""
     result = Read()
+    snapshots = SnapshotFiles()
     for path in dict.fromkeys(fspath(path) for path in paths):
         try:
             found = sources(path)
@@ -109,7 +111,10 @@ def read_all(
             result.problems.append(Problem(str(error), Where(len(result.inputs) - 1)))
             continue
         for source in found:
-            _Input(source, len(result.inputs), selection, progress).read_into(result)
+            index = len(result.inputs)
+            _Input(source, index, selection, progress).read_into(result)
+            result.facts[index] = snapshots.take(index, result.facts[index])
+    snapshots.finish(result.facts)
     return result
 
 

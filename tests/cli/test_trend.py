@@ -6,15 +6,17 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import click
 import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
 from poolsleuth.cli import trend as module
+from poolsleuth.cli.output import write_target, write_target_bytes
 from poolsleuth.cli.trend import trend
 from poolsleuth.model.document import from_json
 
@@ -110,6 +112,8 @@ def test_only_the_columns_that_are_asked_for(log: str) -> None:
         ("2024-01-16T22:00:00.001", None, ["23"]),
         (None, "2024-01-15", [f"{h:02}" for h in range(24)]),  # a day is meant with all its hours
         ("2024-01-16", "2024-01-16", [f"{h:02}" for h in range(24)]),
+        (None, "20240115", [f"{h:02}" for h in range(24)]),
+        (None, "2024-W03-1", [f"{h:02}" for h in range(24)]),
     ],
 )
 def test_the_window_of_time(log: str, since: str | None, until: str | None, hours: list[str]) -> None:
@@ -204,6 +208,32 @@ def test_two_outputs_of_one_name(log: str, tmp_path: Path) -> None:
     assert "only one output" in run(log, "--csv", "-", "--json", "-", status=2).stderr
     for option in ("--parquet", "--svg", "--png"):
         assert "to a file" in run(log, option, "-", status=2).stderr
+
+
+def pieces(*parts: bytes) -> Iterator[bytes]:
+    """Pieces of a file that cannot be finished."""
+    yield from parts
+    raise OSError(5, "Input/output error")
+
+
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_a_file_whose_pieces_break_off_is_not_written(tmp_path: Path, old: bytes | None) -> None:
+    target = tmp_path / "t.csv"
+    if old is not None:
+        target.write_bytes(old)
+    with pytest.raises(click.ClickException, match="Input/output error"):
+        write_target_bytes(str(target), pieces(b"time,", b"a\n"))
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == ([] if old is None else [old])
+
+
+def test_pieces_are_written_one_after_the_other(tmp_path: Path) -> None:
+    target = tmp_path / "t.csv"
+    write_target(str(target), iter(["a", "ü", "\udcff"]))
+    assert target.read_bytes() == "aü?".encode()
+    write_target_bytes(str(target), b"\x89PNG")
+    assert target.read_bytes() == b"\x89PNG"
+    write_target_bytes(os.devnull, [b"x", b"y"])
+    assert not Path(os.devnull).is_file()
 
 
 # ---- the summary, the report, the picture -----------------------------------------------------------------------

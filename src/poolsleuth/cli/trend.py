@@ -1,7 +1,6 @@
 """``poolsleuth trend``: what the evidence shows over time - summary, table of all series, picture."""
 
-import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -107,9 +106,6 @@ def _check(targets: dict[str, str | None], files: tuple[str, ...], *, force: boo
         check_target(target, files, force=force, option=option)
 
 
-_DATE_ONLY = re.compile(r"\d{4}-\d{2}-\d{2}")
-
-
 def _time(text: str | None, option: str) -> float | None:
     if text is None:
         return None
@@ -123,7 +119,16 @@ def _time(text: str | None, option: str) -> float | None:
             f"{option} {text!r} is no time: write it as 2026-03-27, 2026-03-27T10:15 or 2026-03-27T10:15:00+01:00"
         ) from None
     # A day that ends the window is meant with all its hours
-    return seconds + 86_400 - 0.001 if option == "--until" and _DATE_ONLY.fullmatch(text.strip()) else seconds
+    return seconds + 86_400 - 0.001 if option == "--until" and _is_day(text.strip()) else seconds
+
+
+def _is_day(text: str) -> bool:
+    """Whether a time is a day alone, in any form of ISO 8601."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _csv(files: tuple[str, ...], target: str, selection: Selection, told: set[str]) -> int:

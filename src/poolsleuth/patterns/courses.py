@@ -11,6 +11,7 @@ from poolsleuth.model.machine import Machine
 from poolsleuth.model.series import TagKey
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.patterns.course.course import Course, Kind
+from poolsleuth.patterns.course.words import shown
 from poolsleuth.patterns.line_sources import lines_of
 from poolsleuth.patterns.lines import Line, Lines, ProcessLine, TagLine
 from poolsleuth.patterns.thresholds import (
@@ -20,6 +21,7 @@ from poolsleuth.patterns.thresholds import (
     COURSE_TAG_SHARE,
     Threshold,
 )
+from poolsleuth.patterns.wording import amount
 
 MAX_RESTARTS = 1000  # of one process within a log
 MAX_LOADS = 60  # load counters that are compared with a growth: a server has some dozen disks and network cards
@@ -139,8 +141,10 @@ class Courses:
         # scipy takes a second to load, which logs without a second capture need not wait for
         from poolsleuth.patterns.course.shape import judge_course  # noqa: PLC0415
 
+        zone = "UTC" if line.utc else "(local time of the server)"
         cuts = sorted({*self.lines.reboots, *more_cuts})
-        return judge_course(line.times, line.values, least=least, cuts=cuts)
+        with shown(lambda value: amount(value, line.unit), zone):
+            return judge_course(line.times, line.values, least=least, cuts=cuts)
 
 
 def _restarts(process: ProcessLine) -> list[float]:

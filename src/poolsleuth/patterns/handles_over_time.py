@@ -8,11 +8,12 @@ from poolsleuth.patterns.course.course import Course, Kind
 from poolsleuth.patterns.courses import Courses, ProcessCourse, TagCourse
 from poolsleuth.patterns.lines import Line
 from poolsleuth.patterns.lockstep_groups import row_of
-from poolsleuth.patterns.over_time import amount, course_reasons, doubts, rate
+from poolsleuth.patterns.over_time import course_reasons, doubts, rate
 from poolsleuth.patterns.pattern import ruled_out
 from poolsleuth.patterns.tag_knowledge import sure_note
 from poolsleuth.patterns.thresholds import HANDLES_CRITICAL, PROCESS_EXPLAINS
 from poolsleuth.patterns.views import TagView
+from poolsleuth.patterns.wording import amount
 from poolsleuth.windows.counters import Unit, english
 from poolsleuth.windows.tag_notes import Role
 

@@ -12,7 +12,7 @@ from poolsleuth.patterns.courses import Courses, ProcessCourse, TagCourse
 from poolsleuth.patterns.leak_suspicion import FOLLOWS_LOAD, culprit, find_driver
 from poolsleuth.patterns.lines import Line
 from poolsleuth.patterns.lockstep_groups import Group, groups_of, row_of
-from poolsleuth.patterns.over_time import WORDS, amount, course_reasons, date, doubts, hours_until, rate, trend_of
+from poolsleuth.patterns.over_time import WORDS, course_reasons, date, doubts, hours_until, rate, trend_of
 from poolsleuth.patterns.tag_knowledge import family_hint, sure_note
 from poolsleuth.patterns.thresholds import (
     FOLLOWS_THE_LOAD,
@@ -22,7 +22,7 @@ from poolsleuth.patterns.thresholds import (
     PROCESS_EXPLAINS,
 )
 from poolsleuth.patterns.views import PoolState, PoolStates, TagView
-from poolsleuth.patterns.wording import percent, size
+from poolsleuth.patterns.wording import amount, percent, size
 
 PATTERN = "pool-leak"
 MAX_TAGS = 20  # findings of one machine: more tags than that do not leak at once, a whole subsystem grows

@@ -44,7 +44,7 @@ def lines_of(machine: Machine) -> Lines | None:
         counters=tuple(counters),
         reboots=_reboots(machine, counters, tags),
         undated=undated,
-        dated_by_files=any(history.dated_by == FILE_TIME for history in histories),
+        dated_by_files=any(FILE_TIME in history.dated_by for history in histories),
     )
 
 

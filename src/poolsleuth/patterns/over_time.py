@@ -8,16 +8,10 @@ from poolsleuth.model.series import moment
 from poolsleuth.patterns.course.course import Course, Kind
 from poolsleuth.patterns.lines import Line
 from poolsleuth.patterns.views import PoolState
-from poolsleuth.patterns.wording import size
+from poolsleuth.patterns.wording import amount
 from poolsleuth.windows.counters import Unit
 
 FARTHEST_HOURS = 20 * 365 * 24.0  # a forecast beyond twenty years is none
-
-
-def amount(value: float, unit: Unit) -> str:
-    """A figure in its unit: "99.5 MB", "12,345"."""
-    sign = "-" if value < 0 else ""
-    return sign + (size(round(abs(value))) if unit is Unit.BYTES else f"{round(abs(value)):,}")
 
 
 def rate(course: Course, unit: Unit) -> str:

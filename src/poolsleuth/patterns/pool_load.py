@@ -8,10 +8,11 @@ from poolsleuth.model.tags import PoolKind
 from poolsleuth.patterns.course.course import Course, Kind
 from poolsleuth.patterns.courses import Courses, TagCourse
 from poolsleuth.patterns.lines import Line
-from poolsleuth.patterns.over_time import WORDS, amount, course_reasons, doubts, span
+from poolsleuth.patterns.over_time import WORDS, course_reasons, doubts, span
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.thresholds import FOLLOWS_THE_LOAD, LOAD_SWING_BYTES
 from poolsleuth.patterns.views import PoolStates
+from poolsleuth.patterns.wording import amount
 
 ID = "pool-load"
 MAX_TAGS = 5

@@ -1,5 +1,7 @@
 """Numbers as findings write them: bytes in the model, MB in a sentence, the exact figure where it matters."""
 
+from poolsleuth.windows.counters import Unit
+
 _MB = 1 << 20
 _GB = 1 << 30
 
@@ -28,3 +30,9 @@ def percent(share: float) -> str:
 def plural(count: int, noun: str) -> str:
     """ "1 failure", "7,837 failures"."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def amount(value: float, unit: Unit) -> str:
+    """A figure in its unit: "99.5 MB", "12,345"."""
+    sign = "-" if value < 0 else ""
+    return sign + (size(round(abs(value))) if unit is Unit.BYTES else f"{round(abs(value)):,}")
