@@ -27,7 +27,7 @@ from poolsleuth.model.errors import InputError
 from poolsleuth.model.facts import Fact, Problem, Where
 from poolsleuth.model.report import InputKind, Report, ReportInput
 from poolsleuth.model.series import CounterPath, CounterSeries, LogSpan
-from poolsleuth.windows.counters import is_wanted
+from poolsleuth.windows.counters import english_of, is_wanted
 
 MAX_POOL_TAGS_BYTES = 64 << 20
 MAX_HOSTS = 500  # machines named by one counter log
@@ -62,7 +62,8 @@ class Selection:
 
     def wants(self, path: CounterPath) -> bool:
         """Whether a counter's values are needed, for the diagnosis or because they were asked for."""
-        return is_wanted(path.object, path.instance, path.counter) or self.asks_for(path)
+        object_, counter = english_of(path)
+        return is_wanted(object_, path.instance, counter) or self.asks_for(path)
 
     @property
     def bounded(self) -> bool:

@@ -201,6 +201,17 @@ def test_what_only_the_report_knows_is_kept(days: tuple[Path, Path], tmp_path: P
     assert to_json(from_json(to_json(report))) == to_json(report)
 
 
+def test_the_conclusion_of_a_report_is_kept_where_nothing_else_was_found(tmp_path: Path) -> None:
+    with_locks = log_of(tmp_path / "locks.log", 1, tag_bytes=1_000_000, locks=True)
+    written = one(diagnose(with_locks)).conclusion
+    assert written is not None
+    assert written.pattern == "lock-contention"
+    calm = log_of(tmp_path / "calm.log", 2, tag_bytes=1_000_000)
+    assert one(diagnose(calm)).conclusion is None
+
+    assert one(diagnose([calm, report_of(with_locks, tmp_path / "r.json")])).conclusion == written
+
+
 def test_the_latest_report_that_knows_counts(days: tuple[Path, Path], tmp_path: Path) -> None:
     reports = [
         report_of(log_of(tmp_path / f"{n}.log", n, tag_bytes=71_000_000, locks=True), tmp_path / f"{n}.json")

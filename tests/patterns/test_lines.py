@@ -175,7 +175,7 @@ def test_local_times_and_utc_are_never_mixed(counter: Counter, tag_history: Hist
     found = lines(
         counter(NONPAGED, [0, 1, 2], [1, 2, 3]),
         counter(NONPAGED, [1.5, 2.5], [99, 99], input=1, utc=False),
-        tag_history([0, 1], {"MmSt": [5, 6]}, input=2, utc=False),
+        tag_history([0.5, 1.5], {"MmSt": [5, 6]}, input=2, utc=False),
         tag_history([0, 1, 2], {"MmSt": [7, 8, 9]}, input=3),
         table(5, {"MmSt": 10}, place=4),
     )

@@ -79,6 +79,13 @@ def test_floors_and_peaks_survive() -> None:
     assert (times[0], times[-1]) == (0, 99_999)
 
 
+@pytest.mark.parametrize("most", [4, 10, 400])
+def test_restless_figures_give_no_more_points_either(most: int) -> None:
+    """Each stretch has a floor and a peak of its own, and the two ends of the log are neither."""
+    values = [float((i * 7919) % 1009) for i in range(50_000)]
+    assert most - 4 <= len(sampled([500.0, *values, 500.0], most)[0]) <= most
+
+
 def test_every_stretch_is_covered() -> None:
     times, _ = sampled([float(i % 17) for i in range(50_000)], 400)
     assert max(b - a for a, b in pairwise(times)) < 3 * 50_000 / 199

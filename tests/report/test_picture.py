@@ -99,7 +99,7 @@ def test_the_picture_is_bounded(charted_report: Report) -> None:
 
 
 def test_nothing_to_draw_is_said(full_report: Report) -> None:
-    with pytest.raises(PoolsleuthError, match="captured at two times"):
+    with pytest.raises(PoolsleuthError, match="captured at two known times"):
         render_picture(full_report, "svg")
 
 

@@ -82,7 +82,7 @@ def test_wide_and_foreign_names_fit(charted_report: Report, name: str) -> None:
 
 
 def test_a_machine_without_series_is_said(full_report: Report) -> None:
-    assert "Nothing in this evidence was captured at two times." in printed(full_report)
+    assert "Nothing in this evidence was captured at two known times." in printed(full_report)
 
 
 def test_several_machines_each_have_their_part(several_report: Report, charted_report: Report) -> None:

@@ -191,6 +191,6 @@ def _why_nothing(report: Report) -> str:
     if not report.machines:
         return "no input speaks of a machine over time"
     return (
-        "nothing in these inputs was captured at two times: give a counter log, dated poolmon snapshots, or several"
-        " captures of one machine (`poolsleuth collect` prints how to record them)"
+        "nothing in these inputs was captured at two known times: give a counter log, dated poolmon snapshots, or"
+        " several captures of one machine (`poolsleuth collect` prints how to record them)"
     )

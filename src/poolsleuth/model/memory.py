@@ -76,6 +76,8 @@ class MemoryCounters(Fact):
     committed: Figure | None = None
     commit_limit: Figure | None = None
     pool_failures: Figure | None = None
+    nonpaged_failures_seen: Figure | None = None  # allocations that failed while a counter log ran
+    paged_failures_seen: Figure | None = None
     kernel_stack_pte_failures: Figure | None = None
     stack_growth_failures: Figure | None = None
     nonpaged_warning: Figure | None = None  # value 1: the "Excessive NonPaged Pool Usage" banner

@@ -7,7 +7,7 @@ these columns, never 0: they are arrays of C doubles so that numpy sees them wit
 import math
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from poolsleuth.model.facts import Fact
@@ -22,13 +22,15 @@ class CounterPath:
     r"""The name of one counter. ``host`` has no backslashes, None when the log does not name it.
 
     ``instance`` is None for an object without instances; it holds the parent (``parent/name``) and, for a name that
-    occurs more than once in its object, the number that Windows gives it (``svchost#2``).
+    occurs more than once in its object, the number that Windows gives it (``svchost#2``). ``english`` are object and
+    counter in lower case in English, where the log tells them by number; names in other languages stay as they are.
     """
 
     host: str | None
     object: str
     instance: str | None
     counter: str
+    english: tuple[str, str] | None = field(default=None, compare=False, repr=False)
 
     @property
     def text(self) -> str:

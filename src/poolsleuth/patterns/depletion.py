@@ -34,6 +34,11 @@ def judge_pool(
     name = f"{kind} pool"
     told = _told_empty(kind, events, system.bugcheck)
     state = states.of(kind) if states is not None else None
+    if state is not None and state.failures_seen is not None:
+        seen = state.failures_seen
+        told += (
+            Reason(f"{plural(seen.value, 'allocation')} of it failed while the counters were recorded", seen.where),
+        )
     if states is None or state is None or state.used is None:
         if told:
             return _found(

@@ -14,7 +14,7 @@ from poolsleuth.patterns.tag_knowledge import sure_note
 from poolsleuth.patterns.thresholds import HANDLES_CRITICAL, PROCESS_EXPLAINS
 from poolsleuth.patterns.views import TagView
 from poolsleuth.patterns.wording import amount
-from poolsleuth.windows.counters import Unit, english
+from poolsleuth.windows.counters import Unit, english_of
 from poolsleuth.windows.tag_notes import Role
 
 PATTERN = "handle-leak"
@@ -128,7 +128,7 @@ def _of_objects(tag: TagCourse, courses: Courses) -> Finding:
 
 
 def _of_counter(line: Line, course: Course) -> Finding:
-    name = english(line.path.object, line.path.counter)[1] if line.path is not None else "objects"
+    name = english_of(line.path)[1] if line.path is not None else "objects"
     return Finding(
         pattern=PATTERN,
         verdict=Verdict.FOUND if course.confidence is not Confidence.LOW else Verdict.SUSPECTED,

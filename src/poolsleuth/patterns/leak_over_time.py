@@ -51,7 +51,7 @@ def leaks_over_time(seen: Seen) -> list[Finding]:
     """One finding per guilty tag; one for a pool that grows without a tag that explains it; processes that grow."""
     groups = groups_of(seen.courses, seen.tags)
     victims = {id(part.tag) for group in groups if group.why for part in group.parts}
-    growing = [tag for tag in seen.courses.growing_tags() if id(tag) not in victims]
+    growing = [tag for tag in seen.courses.growing_tags() if id(tag) not in victims and _tells(tag)]
     findings = [_of_tag(tag, seen, groups) for tag in growing[:MAX_TAGS]]
     for kind, course in seen.courses.pools.items():
         if not course.grows:
@@ -61,6 +61,11 @@ def leaks_over_time(seen: Seen) -> list[Finding]:
             findings.append(_of_pool(kind, course, seen, explained))
     findings += _of_processes(seen, findings)
     return findings
+
+
+def _tells(tag: TagCourse) -> bool:
+    """Whether a growth is worth a finding: one that is not sure must be large, or every morning accuses twenty tags."""
+    return tag.course.confidence is not Confidence.LOW or tag.course.growth >= GROWTH_BYTES.value
 
 
 def _explained(kind: PoolKind, seen: Seen, course: Course) -> float:
@@ -85,8 +90,8 @@ def _of_tag(tag: TagCourse, seen: Seen, groups: Sequence[Group]) -> Finding:
         share = course.slope / whole.slope
         because.append(Reason(f"that is {percent(min(share, 1.0))} of the growth of the whole {key.pool} pool"))
         explains.append(f"the growth of the {key.pool} pool")
-    elif whole is not None and not whole.grows:
-        because.append(Reason(f"the whole {key.pool} pool {WORDS[whole.kind]}: larger tags that come and go hide it"))
+    elif whole is not None and whole.kind in (Kind.LOAD, Kind.STEADY):
+        because.append(Reason(f"the whole {key.pool} pool does not show it: it {WORDS[whole.kind]}"))
     for group in groups:
         if group.whole is tag:
             explains += [

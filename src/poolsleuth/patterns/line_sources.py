@@ -14,7 +14,7 @@ from poolsleuth.model.series import FILE_TIME, CounterPath, CounterSeries, Memor
 from poolsleuth.model.system import TargetInfo
 from poolsleuth.model.tags import PoolKind, PoolmonMemory, TagTable
 from poolsleuth.patterns.lines import Line, Lines, Numbers, ProcessLine, TagLine
-from poolsleuth.windows.counters import BYTES_PER, Unit, Use, english, known, unit_of
+from poolsleuth.windows.counters import BYTES_PER, Unit, Use, english_of, known, unit_of
 
 _HIGHEST = 1e30  # counters have 64 bits: a figure beyond is damage, and sums of such overflow
 _LAST_TIME = 32_503_680_000.0  # the year 3000
@@ -62,7 +62,7 @@ def _counter_lines(series: Iterable[CounterSeries]) -> list[Line]:
 
 def _counter_line(series: CounterSeries) -> Line:
     times, values = _usable(_view(series.times), _view(series.values))
-    unit = unit_of(series.path.object, series.path.counter)
+    unit = unit_of(*english_of(series.path))
     if unit in BYTES_PER and unit is not Unit.BYTES:
         values, unit = values * BYTES_PER[unit], Unit.BYTES
     return Line(
@@ -86,7 +86,7 @@ def _without_twins(counters: Sequence[Line]) -> list[Line]:
     """The lines without the object Process where Process V2 tells the same of every process, under a lasting name."""
 
     def is_of(line: Line, name: str) -> bool:
-        return line.path is not None and english(line.path.object, line.path.counter)[0] == name
+        return line.path is not None and english_of(line.path)[0] == name
 
     if not any(is_of(line, "process v2") for line in counters):
         return list(counters)
@@ -102,12 +102,12 @@ def _sort_in(
     path = line.path
     if path is None:
         return
-    entry = known(path.object, path.counter)
+    entry = known(*english_of(path))
     if entry is None:
         return
     if entry.use is Use.PROCESS and (path.instance or "").casefold() not in ("_total", "idle"):
         process = processes.setdefault(path.instance or "", ProcessLine(path.instance or ""))
-        counter = english(path.object, path.counter)[1]
+        counter = english_of(path)[1]
         if counter == "pool nonpaged bytes":
             process.nonpaged = line
         elif counter == "pool paged bytes":
@@ -149,7 +149,7 @@ def _pool_lines(machine: Machine, counters: Sequence[Line]) -> dict[PoolKind, Li
 
 
 def _pool_of(path: CounterPath) -> PoolKind | None:
-    return _POOL_COUNTERS.get(english(path.object, path.counter))
+    return _POOL_COUNTERS.get(english_of(path))
 
 
 def _sum_of_tags(machine: Machine, kind: PoolKind) -> Line | None:
@@ -347,11 +347,7 @@ _FELL_BACK = 60.0  # seconds that an uptime must fall before it is another boot'
 
 def _reboots(machine: Machine, counters: Sequence[Line], tags: dict[TagKey, TagLine]) -> tuple[float, ...]:
     found: set[float] = set()
-    uptimes = [
-        line
-        for line in counters
-        if line.path is not None and english(line.path.object, line.path.counter)[1] == "system up time"
-    ]
+    uptimes = [line for line in counters if line.path is not None and english_of(line.path)[1] == "system up time"]
     told = [t for t in machine.all(TargetInfo) if t.captured_at is not None and t.uptime_seconds is not None]
     if told:
         banners = [_seconds(t.captured_at) for t in told], [t.uptime_seconds or 0.0 for t in told]

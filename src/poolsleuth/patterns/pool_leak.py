@@ -15,7 +15,8 @@ from poolsleuth.patterns.leak_suspicion import TWICE, caught_by_the_kernel, cut_
 from poolsleuth.patterns.over_time import course_reasons, doubts
 from poolsleuth.patterns.over_time import seen as seen_text
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
-from poolsleuth.patterns.views import PoolStates, TagView
+from poolsleuth.patterns.views import PoolState, PoolStates, TagView
+from poolsleuth.patterns.wording import amount
 
 ID = "pool-leak"
 _LONGER = "record for a day or longer, through the hours of load and of rest: `poolsleuth collect` prints the commands"
@@ -59,7 +60,7 @@ def _judged(finding: Finding, courses: Courses | None) -> bool:
     """Whether time has already shown that the tag of a suspicion does not leak."""
     if courses is None:
         return False
-    settled = (Kind.STEADY, Kind.LOAD, Kind.FILLED, Kind.FALLING)
+    settled = (Kind.STEADY, Kind.LOAD, Kind.FILLED, Kind.JUMP, Kind.FALLING)
     return any(
         tag.course.kind in settled and tag.course.confidence is not Confidence.LOW
         for key, tag in courses.tags.items()
@@ -75,7 +76,24 @@ def _other_pools(seen: Seen, holding: list[Finding]) -> Iterator[Finding]:
             continue
         line = seen.courses.lines.pools[kind]
         rest = at_rest(seen, kind)
-        if rest is not None:
+        if rest is not None and rest.kind is Kind.FILLED and _is_full(seen.state(kind)):
+            yield Finding(
+                pattern=ID,
+                verdict=Verdict.SUSPECTED,
+                severity=Severity.CRITICAL,
+                confidence=Confidence.MEDIUM,
+                headline=f"the {kind} pool grew by {amount(rest.growth, line.unit)} until it was full: a leak is"
+                " suspected",
+                subject=Subject(pool=str(kind)),
+                because=course_reasons(rest, line),
+                against=(
+                    Reason("it has stopped growing: nothing more fits, or what filled it has ended"),
+                    *doubts(rest),
+                ),
+                explains=("allocations that fail",),
+                next_steps=("find the tag before the restart: `!poolused`, or `poolmon -n`", _LONGER),
+            )
+        elif rest is not None:
             yield ruled_out(
                 ID,
                 still_sentence(kind, rest, line),
@@ -108,9 +126,14 @@ def _other_pools(seen: Seen, holding: list[Finding]) -> Iterator[Finding]:
         yield _tags_at_rest(seen)
 
 
+def _is_full(state: PoolState | None) -> bool:
+    """Whether a pool has no room left: then it stops growing whatever leaks."""
+    return state is not None and (state.tight or state.failures is not None or state.failures_seen is not None)
+
+
 def _tags_at_rest(seen: Seen) -> Finding:
     judged = [t for t in seen.courses.tags.values() if t.course.kind is not Kind.TOO_SHORT]
-    unclear = sum(t.course.kind is Kind.UNCLEAR for t in judged)
+    unclear = sum(t.course.kind is Kind.UNCLEAR or t.course.grows for t in judged)
     hours = max(t.course.hours for t in judged)
     says = f"of {len(judged):,} tags watched for {hours:.0f} hours none grows without coming down"
     if unclear:

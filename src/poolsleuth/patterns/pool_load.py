@@ -27,7 +27,9 @@ def judge(states: PoolStates | None, courses: Courses | None) -> Iterator[Findin
     load and stays as long as the load does."""
     if courses is None or not courses.judged:
         why = "one capture cannot tell load from a leak"
-        if courses is not None and courses.pools:
+        if courses is not None and courses.lines.undated:
+            why = "the tables follow each other, but nothing says when each was taken"
+        elif courses is not None and courses.pools:
             why = "too few samples, or too short a time, to tell load from a leak"
         elif states is None:
             why = "the evidence does not hold what this needs"

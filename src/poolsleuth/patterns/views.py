@@ -35,6 +35,7 @@ class PoolState:
     limit_is_memory: bool = False
     printed_max: Figure | None = None
     failures: Figure | None = None
+    failures_seen: Figure | None = None
     warning: Figure | None = None
     impossible: Figure | None = None
     nx_used: Figure | None = None
@@ -217,6 +218,7 @@ def _state(kind: PoolKind, counters: MemoryCounters, system: System) -> PoolStat
         limit_source=source if limit is not None else None,
         limit_is_memory=limit is not None and limit in _memory_bounds(kind, counters, system, printed),
         printed_max=printed,
+        failures_seen=counters.nonpaged_failures_seen if kind is PoolKind.NONPAGED else counters.paged_failures_seen,
         warning=warning,
         impossible=impossible,
         nx_used=counters.nonpaged_nx_used if kind is PoolKind.NONPAGED else None,

@@ -36,7 +36,7 @@ def render_picture(report: Report, kind: str) -> bytes:
         raise PoolsleuthError("pictures need matplotlib: install it with `pip install 'poolsleuth[plot]'`") from None
     panels = [panel for number, machine in enumerate(report.machines, 1) for panel in _panels(machine, number)]
     if not panels:
-        raise PoolsleuthError("nothing in this evidence was captured at two times: there is nothing to draw")
+        raise PoolsleuthError("nothing in this evidence was captured at two known times: there is nothing to draw")
     panels = panels[:MAX_PANELS]
     figure = Figure(figsize=(11, 2.9 * len(panels)), layout="constrained")
     FigureCanvasAgg(figure)

@@ -48,7 +48,7 @@ def render_trend(report: Report, console: Console) -> None:
 def _machine(machine: ReportMachine, number: int, console: Console) -> None:
     console.print(Text(_said(machine_name(machine, number), console, _NAME), style="bold"))
     if not machine.series:
-        console.print("Nothing in this evidence was captured at two times.")
+        console.print("Nothing in this evidence was captured at two known times.")
         return
     first = min(series.start for series in machine.series)
     longest = max(machine.series, key=lambda s: s.seconds[-1] if s.seconds else 0.0)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+from poolsleuth.model.series import CounterPath
 from poolsleuth.windows.counter_languages import TRANSLATIONS
 
 
@@ -100,6 +101,11 @@ def english(object_: str, counter: str) -> tuple[str, str]:
     """Object and counter in lower case, in English where the translation is known."""
     folded_object, folded_counter = object_.casefold(), counter.casefold()
     return TRANSLATIONS.get((folded_object, folded_counter), (folded_object, folded_counter))
+
+
+def english_of(path: CounterPath) -> tuple[str, str]:
+    """The same of a counter's path, whose log may tell the English names itself."""
+    return path.english or english(path.object, path.counter)
 
 
 def known(object_: str, counter: str) -> Known | None:

@@ -2,13 +2,14 @@
 
 from array import array
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from math import isfinite
 
 from poolsleuth.model.facts import Fact, Figure, Where
 from poolsleuth.model.memory import MemoryCounters
 from poolsleuth.model.series import CounterSeries, moment
 from poolsleuth.model.system import TargetInfo
-from poolsleuth.windows.counters import english
+from poolsleuth.windows.counters import english_of
 
 _MB = 1 << 20
 # How far apart two samples may lie that are called one capture: all counters of a row have one time
@@ -24,6 +25,11 @@ _FIELDS = {
     "available kbytes": ("available", 1 << 10),
     "available mbytes": ("available", _MB),
     "free system page table entries": ("free_system_ptes", 1),
+}
+# Counters of the server service that rise with each failed allocation -> field of MemoryCounters
+_FAILURES = {
+    "pool nonpaged failures": "nonpaged_failures_seen",
+    "pool paged failures": "paged_failures_seen",
 }
 _MAX_BYTES = 1 << 62  # a figure above it is damage
 
@@ -43,11 +49,14 @@ def captures(series: Sequence[CounterSeries], where: Where) -> list[Fact]:
 def _of_host(host: str | None, series: Sequence[CounterSeries], where: Where) -> list[Fact]:
     memory: dict[str, tuple[CounterSeries, int]] = {}
     uptime: CounterSeries | None = None
+    failed: dict[str, Figure] = {}
     for one in series:
-        object_, counter = english(one.path.object, one.path.counter)
+        object_, counter = english_of(one.path)
         if object_ == "memory" and counter in _FIELDS:
             name, factor = _FIELDS[counter]
             memory.setdefault(name, (one, factor))
+        elif object_ == "server" and counter in _FAILURES and (rise := _rise(one)):
+            failed[_FAILURES[counter]] = Figure(rise, where)
         elif (object_, counter) == ("system", "system up time"):
             uptime = one
     physical = _physical(series)
@@ -74,6 +83,8 @@ def _of_host(host: str | None, series: Sequence[CounterSeries], where: Where) ->
             value = _value_at(one, time)
             if value is not None and 0 <= value * factor < _MAX_BYTES:
                 figures[name] = Figure(round(value * factor), where)
+        if time == last:
+            figures.update(failed)
         if figures:
             facts.append(
                 MemoryCounters(
@@ -92,11 +103,16 @@ def _physical(series: Iterable[CounterSeries]) -> int | None:
     nodes = [
         s
         for s in series
-        if english(s.path.object, s.path.counter) == ("numa node memory", "total mbytes")
-        and (s.path.instance or "").casefold() != "_total"
+        if english_of(s.path) == ("numa node memory", "total mbytes") and (s.path.instance or "").casefold() != "_total"
     ]
     total = sum(round(s.values[-1]) for s in nodes if len(s.values) and isfinite(s.values[-1]))
     return total * _MB if 0 < total < _MAX_BYTES // _MB else None
+
+
+def _rise(series: CounterSeries) -> int:
+    """By how much a count rose in all; what it lost at a restart does not count."""
+    known = [value for value in series.values if isfinite(value) and 0 <= value < _MAX_BYTES]
+    return round(sum(max(0.0, later - earlier) for earlier, later in pairwise(known)))
 
 
 def _peak(series: CounterSeries) -> float | None:

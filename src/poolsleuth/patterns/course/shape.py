@@ -16,6 +16,12 @@ from poolsleuth.patterns.course.words import duration, figure, share
 
 Numbers = NDArray[np.float64]
 
+HALF_A_DAY = 12.0
+"""Hours that growth which began within the log must last to be more than a suspicion."""
+
+LATE = 0.1
+"""Growth that begins later than in this share of the log began within it."""
+
 ALIKE = 2.5
 """Slopes of two stretches are the same leak when neither is more than so many times the other."""
 
@@ -27,8 +33,24 @@ def judge_course(times: Numbers, values: Numbers, *, least: float, cuts: Sequenc
     growth that matters, in the series' unit. ``cuts`` are times of reboots: what lies on two sides of one is never
     compared. Raises ValueError when there are not as many times as values.
     """
-    samples = clean(times, values)
-    least = max(least, 0.0)
+    return _only_a_morning(clean(times, values), least, cuts)
+
+
+def _only_a_morning(samples: Samples, least: float, cuts: Sequence[float]) -> Course:
+    """The course; growth that began within the log and has lasted for less than half a day is sure of nothing."""
+    course = _judged(samples, max(least, 0.0), cuts)
+    if course.kind is not Kind.LEAK or course.starts is None or course.confidence is Confidence.LOW:
+        return course
+    end = samples.seconds(float(samples.hours[-1]))
+    before = course.starts - samples.seconds(float(samples.hours[0]))
+    lasts = (end - course.starts) / 3600.0
+    if course.resets or lasts >= HALF_A_DAY or before < LATE * samples.span * 3600.0:
+        return course
+    doubt = f"it has grown for {duration(lasts)} only: a working day's load begins like this"
+    return replace(course, confidence=Confidence.LOW, against=(*course.against, doubt))
+
+
+def _judged(samples: Samples, least: float, cuts: Sequence[float]) -> Course:
     if samples.values.size < FEWEST_SAMPLES or samples.span < SHORTEST_HOURS or float(np.ptp(samples.values)) < least:
         return judge_stretch(samples, least) if samples.values.size else basics(samples)
     if float(np.ptp(samples.values)) == 0.0:
@@ -142,6 +164,7 @@ def _pooled(whole: Course, growing: list[tuple[Samples, Course]], resets: int, p
         low=slope - half,
         high=slope + half,
         resets=resets,
+        starts=growing[0][1].starts,
         growth=float(sum(course.growth for _part, course in growing)),
         given_back=max(backs) if backs else None,
         because=(

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from poolsleuth.windows.counters import english_of
+
 if TYPE_CHECKING:
     from blg.conftest import Count, Instance, Reading, Writer
 
@@ -234,3 +236,24 @@ def test_a_definition_cannot_make_thousands_of_counters_from_each_byte(
 
     assert log.reader.series == 0
     assert log.problems == ["50 performance objects could not be read: the log is damaged"]
+
+
+def test_names_in_another_language_are_known_by_their_numbers(blg: "Writer", read: Read, make_count: MakeCount) -> None:
+    # A language of which no list of ours knows a word: the numbers of objects and counters are the same everywhere
+    log = read(
+        blg.log(
+            blg.titles({4: "\u30e1\u30e2\u30ea", 58: "\u975e\u30da\u30fc\u30b8", 9999: "\u8ffd\u52a0"}),
+            blg.counters(blg.whole("Memory")),
+            *(
+                blg.sample(START + n, blg.objects(blg.object(4, [make_count(58), make_count(9999)], [n << 20, n])))
+                for n in range(3)
+            ),
+        )
+    )
+
+    paths = {path.text: path.english for path in log.reader.columns}
+    assert paths == {
+        "\\\\SRV\\\u30e1\u30e2\u30ea\\\u975e\u30da\u30fc\u30b8": ("memory", "pool nonpaged bytes"),
+        "\\\\SRV\\\u30e1\u30e2\u30ea\\\u8ffd\u52a0": None,
+    }
+    assert [english_of(path) for path in log.reader.columns][0] == ("memory", "pool nonpaged bytes")

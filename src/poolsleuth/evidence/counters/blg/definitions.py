@@ -19,7 +19,7 @@ from poolsleuth.evidence.counters.blg.counter_types import (
     timer_of,
 )
 from poolsleuth.evidence.counters.blg.losses import Loss, Losses
-from poolsleuth.evidence.counters.blg.titles import Titles
+from poolsleuth.evidence.counters.blg.titles import Titles, english_name
 from poolsleuth.model.series import CounterPath
 
 OBJECT_BYTES, COUNTER_BYTES = 64, 40
@@ -57,6 +57,7 @@ class CounterDefinition:
     offset: int
     size: int
     base: tuple[int, int] | None
+    english: str | None = None  # in lower case, known by the counter's number
 
     @property
     def end(self) -> int:
@@ -90,6 +91,7 @@ class Definition:
     name: str
     counters: tuple[CounterDefinition, ...]
     least: int
+    english: str | None = None
     table: CounterTable = field(init=False)
     _known: dict[str | None, tuple[list[int], list[int]]] = field(default_factory=dict)
 
@@ -106,7 +108,8 @@ class Definition:
                 return [], []
             known = self._known[instance] = ([], [])
             for number, counter in enumerate(self.counters):
-                path = CounterPath(self.host, self.name, instance, counter.name)
+                english = (self.english, counter.english) if self.english and counter.english else None
+                path = CounterPath(self.host, self.name, instance, counter.name, english)
                 column = columns.count(path, counter.formula, counter.time_base)
                 if column != NO_COLUMN:
                     known[0].append(number)
@@ -191,6 +194,7 @@ class Definitions:
                     offset=offset,
                     size=size,
                     base=base,
+                    english=english_name(name),
                 )
             )
         object_name = self._name(host, title)
@@ -199,5 +203,6 @@ class Definitions:
         if len(self._shared) >= MAX_DEFINITIONS:
             self._shared.clear()
         return self._shared.setdefault(
-            shared, Definition(host, object_name, tuple(counters), data_bytes // MAX_SHARING)
+            shared,
+            Definition(host, object_name, tuple(counters), data_bytes // MAX_SHARING, english_name(title)),
         )

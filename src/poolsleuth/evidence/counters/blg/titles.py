@@ -6,10 +6,12 @@ MAX_TITLES = 500_000  # of all machines together: one machine has 2,000 to 20,00
 MAX_TITLE = 512  # characters
 LAST_BASE = 1847  # numbers up to here mean the same on every Windows (its own index 1 says so)
 
-# The counters of this diagnosis, for logs whose titles are lost
+# What this diagnosis needs, for logs whose titles are lost or in another language. The numbers were read from the
+# titles of a real log of Windows Vista.
 _BASE = {
     2: "System",
     4: "Memory",
+    6: "% Processor Time",
     24: "Available Bytes",
     26: "Committed Bytes",
     30: "Commit Limit",
@@ -18,18 +20,44 @@ _BASE = {
     60: "Pool Paged Allocs",
     64: "Pool Nonpaged Allocs",
     66: "Pool Paged Resident Bytes",
+    150: "System Calls/sec",
+    212: "Disk Transfers/sec",
+    218: "Disk Bytes/sec",
     230: "Process",
     234: "PhysicalDisk",
     236: "LogicalDisk",
     238: "Processor",
     248: "Processes",
     250: "Threads",
+    252: "Events",
+    254: "Semaphores",
+    256: "Mutexes",
+    258: "Sections",
+    260: "Objects",
+    314: "Server Sessions",
+    330: "Server",
+    358: "Work Item Shortages",
+    362: "Files Open",
+    370: "Pool Nonpaged Failures",
+    376: "Pool Paged Failures",
+    388: "Bytes Total/sec",
+    400: "Packets/sec",
+    406: "File Data Operations/sec",
+    510: "Network Interface",
+    638: "TCPv4",
+    642: "Connections Established",
     674: "System Up Time",
     678: "Free System Page Table Entries",
     680: "Thread Count",
     684: "Elapsed Time",
     784: "ID Process",
     952: "Handle Count",
+    1300: "Server Work Queues",
+    1304: "Active Threads",
+    1312: "Work Item Shortages",
+    1332: "Total Operations/sec",
+    1380: "Available KBytes",
+    1382: "Available MBytes",
 }
 
 
@@ -63,3 +91,9 @@ class Titles:
                 if number in table:
                     return table[number]
         return _BASE.get(number)
+
+
+def english_name(number: int) -> str | None:
+    """The English name, in lower case, of a base number that the diagnosis needs; None for any other."""
+    name = _BASE.get(number)
+    return name.lower() if name is not None else None
