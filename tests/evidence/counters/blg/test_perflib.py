@@ -256,4 +256,4 @@ def test_names_in_another_language_are_known_by_their_numbers(blg: "Writer", rea
         "\\\\SRV\\\u30e1\u30e2\u30ea\\\u975e\u30da\u30fc\u30b8": ("memory", "pool nonpaged bytes"),
         "\\\\SRV\\\u30e1\u30e2\u30ea\\\u8ffd\u52a0": None,
     }
-    assert [english_of(path) for path in log.reader.columns][0] == ("memory", "pool nonpaged bytes")
+    assert english_of(log.reader.columns[0]) == ("memory", "pool nonpaged bytes")
