@@ -9,7 +9,7 @@ import pytest
 from poolsleuth.evidence.counters.blg.clock import LocalClock, Switch, read_zone
 
 if TYPE_CHECKING:
-    from blg.conftest import Count, Reading, Writer, Zone
+    from evidence.counters.blg.conftest import Count, Reading, Writer, Zone
 
 Read = Callable[..., "Reading"]
 MakeZone = Callable[..., "Zone"]

@@ -10,7 +10,7 @@ from poolsleuth.evidence.counters.blg.container import buffer_order, read_log_fi
 from poolsleuth.evidence.counters.blg.losses import Losses
 
 if TYPE_CHECKING:
-    from blg.conftest import Reading, Writer
+    from evidence.counters.blg.conftest import Reading, Writer
 
 Read = Callable[..., "Reading"]
 BUFFER = 8192

@@ -8,7 +8,7 @@ import pytest
 from poolsleuth.evidence.counters.blg.counter_types import Formula, Timer, formula_of, is_hidden, is_text, timer_of
 
 if TYPE_CHECKING:
-    from blg.conftest import Reading, Writer
+    from evidence.counters.blg.conftest import Reading, Writer
 
 Read = Callable[..., "Reading"]
 

@@ -7,7 +7,7 @@ from poolsleuth.evidence.counters.blg.counter_list import read_counter_list
 from poolsleuth.evidence.counters.blg.losses import Losses
 
 if TYPE_CHECKING:
-    from blg.conftest import Writer
+    from evidence.counters.blg.conftest import Writer
 
 
 def test_damaged_entries_keep_their_places(blg: "Writer") -> None:

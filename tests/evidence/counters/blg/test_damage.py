@@ -13,7 +13,7 @@ from poolsleuth.evidence.counters.blg.losses import Loss
 from poolsleuth.model.errors import InputError
 
 if TYPE_CHECKING:
-    from blg.conftest import Count, Instance, Reading, Writer
+    from evidence.counters.blg.conftest import Count, Instance, Reading, Writer
 
 Read = Callable[..., "Reading"]
 MakeCount = Callable[..., "Count"]

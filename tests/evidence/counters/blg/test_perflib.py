@@ -8,7 +8,7 @@ import pytest
 from poolsleuth.windows.counters import english_of
 
 if TYPE_CHECKING:
-    from blg.conftest import Count, Instance, Reading, Writer
+    from evidence.counters.blg.conftest import Count, Instance, Reading, Writer
 
 Read = Callable[..., "Reading"]
 MakeCount = Callable[..., "Count"]

@@ -12,7 +12,7 @@ from poolsleuth.model.errors import InputError
 from poolsleuth.model.system import TargetInfo
 
 if TYPE_CHECKING:
-    from blg.conftest import Reading
+    from evidence.counters.blg.conftest import Reading
 
 Read = Callable[..., "Reading"]
 RealLog = Callable[[str], Path]

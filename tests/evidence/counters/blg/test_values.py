@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from blg.conftest import Reading, Writer
+    from evidence.counters.blg.conftest import Reading, Writer
 
 Read = Callable[..., "Reading"]
 
