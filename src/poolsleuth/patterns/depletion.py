@@ -91,6 +91,14 @@ def judge_pool(
         )
     if not state.tight and not told and state.peak is not None:
         return _past_peak(pattern, state, state.peak, remedies)
+    if not state.tight and not told and state.limit_at_most:
+        return not_assessed(
+            pattern,
+            f"{size(state.used.value)} of {name} are in use; its limit is not known, only what it cannot exceed",
+            "run `!vm`, or say the machine's Windows and memory with --os and --ram",
+            because=because,
+            subject=Subject(pool=str(kind)),
+        )
     if not state.tight and not told:
         return _not_depleted(pattern, state, states, sessions, because)
     failures = state.failures

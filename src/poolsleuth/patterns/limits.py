@@ -7,8 +7,9 @@ from poolsleuth.windows.builds import Era, version_of_build
 from poolsleuth.windows.pool_limits import effective_limit, pool_limits
 
 
-def judged_limit(kind: PoolKind, counters: MemoryCounters, system: System) -> tuple[int | None, str]:
-    """The limit in bytes and, in one sentence, why; None when what would decide is not known.
+def judged_limit(kind: PoolKind, counters: MemoryCounters, system: System) -> tuple[int | None, str, bool]:
+    """The limit in bytes, why in one sentence, and whether it is an upper bound only, below which the true limit may
+    lie. The limit is None when what would decide is not known.
 
     Where no maximum was printed (a counter log, a poolmon screen), the upper bound of the published rule stands in for
     it: a pool that is short of that is short of any.
@@ -27,7 +28,7 @@ def judged_limit(kind: PoolKind, counters: MemoryCounters, system: System) -> tu
         commit_limit_bytes=commit,
     )
     if limit is not None or printed is not None or era is None or bits is None:
-        return limit, source
+        return limit, source, False
     version = version_of_build(system.build) if system.build is not None else None
     rules = pool_limits(
         version or era,
@@ -39,7 +40,9 @@ def judged_limit(kind: PoolKind, counters: MemoryCounters, system: System) -> tu
     rule, bound = (rules.paged, commit) if kind is PoolKind.PAGED else (rules.nonpaged, ram)
     static = era <= Era.XP_2003 or bits == 32
     if rule.high_bytes is None or (bound is None and not static):
-        return None, source
+        return None, source, False
     if bound is not None and bound <= rule.high_bytes:
-        return bound, "commit limit" if kind is PoolKind.PAGED else "physical memory"
-    return rule.high_bytes, f"at most, by rule: {rule.rule}"
+        return bound, "commit limit" if kind is PoolKind.PAGED else "physical memory", rule.low_bytes != rule.high_bytes
+    if rule.low_bytes == rule.high_bytes:
+        return rule.high_bytes, f"by rule: {rule.rule}", False
+    return rule.high_bytes, f"at most, by rule: {rule.rule}", True

@@ -24,8 +24,9 @@ class PoolState:
     """One system pool. Bytes; None is not known.
 
     ``limit`` is what usage is judged by and ``limit_source`` says where it comes from; ``limit_is_memory`` when that
-    is RAM or the commit limit rather than a maximum of the pool itself. ``failures`` is set only where the failed
-    allocations belong to this pool for certain.
+    is RAM or the commit limit rather than a maximum of the pool itself; ``limit_at_most`` when the true limit may be
+    lower. ``failures`` is set only where the failed allocations belong to this pool for certain, ``failures_seen``
+    where a counter of this pool's failures rose while a log was recorded.
     """
 
     kind: PoolKind
@@ -33,6 +34,7 @@ class PoolState:
     limit: int | None = None
     limit_source: str | None = None
     limit_is_memory: bool = False
+    limit_at_most: bool = False
     printed_max: Figure | None = None
     failures: Figure | None = None
     failures_seen: Figure | None = None
@@ -82,8 +84,8 @@ class PoolState:
 
     @property
     def has_room(self) -> bool:
-        """True when the share of its limit is known, and the pool is not tight."""
-        return self.share is not None and not self.tight
+        """True when the share of its limit is known, and the pool is not tight. An upper bound proves no room."""
+        return self.share is not None and not self.tight and not self.limit_at_most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,13 +212,14 @@ def _state(kind: PoolKind, counters: MemoryCounters, system: System) -> PoolStat
     impossible = next(
         (figure for name, figure in counters.impossible if name.lower().replace(" ", "") == f"{label}usage"), None
     )
-    limit, source = judged_limit(kind, counters, system)
+    limit, source, at_most = judged_limit(kind, counters, system)
     return PoolState(
         kind=kind,
         used=used,
         limit=limit,
         limit_source=source if limit is not None else None,
         limit_is_memory=limit is not None and limit in _memory_bounds(kind, counters, system, printed),
+        limit_at_most=at_most,
         printed_max=printed,
         failures_seen=counters.nonpaged_failures_seen if kind is PoolKind.NONPAGED else counters.paged_failures_seen,
         warning=warning,
