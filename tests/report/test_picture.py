@@ -31,10 +31,10 @@ def test_svg(charted_report: Report) -> None:
 
     ET.fromstring(svg)
     said = comments(svg)
-    assert "FILESRV-02: Pools (bytes)" in said
-    assert "FILESRV-02: Load (per second)" in said
+    assert any(re.fullmatch(r"FILESRV-02: Pools, [MG]B", text) for text in said)
+    assert "FILESRV-02: Load, per second" in said
     assert "tag Thre" in said or "Thre" in said
-    assert any(re.fullmatch(r"[\d,.]+ MB", text) for text in said)
+    assert "200" in said or "100" in said or "500" in said, "the marks are round"
 
 
 @pytest.mark.parametrize("kind", ["svg", "png"])

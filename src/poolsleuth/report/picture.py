@@ -11,7 +11,7 @@ from poolsleuth.model.errors import PoolsleuthError
 from poolsleuth.model.report import Report, ReportMachine, ReportSeries
 from poolsleuth.model.series import moment
 from poolsleuth.report.arrange import machine_name
-from poolsleuth.report.wording import bytes_short, short
+from poolsleuth.report.wording import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +21,7 @@ MAX_LINES = 8  # of one panel: more cannot be told apart
 _HIGHEST = 1e30  # a figure beyond is damage
 _FARTHEST = 1e11  # seconds from a series' start
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_BYTES = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB"), (0, "bytes"))
 _TITLES = {"pool": "Pools", "tag": "Tags", "process": "Processes", "load": "Load", "counter": "Counters"}
 
 
@@ -61,34 +62,46 @@ def _panels(machine: ReportMachine, number: int) -> list[tuple[str, list[ReportS
     for series in machine.series:
         groups.setdefault((series.kind, series.unit), []).append(series)
     return [
-        (f"{name}: {_TITLES.get(kind) or short(kind, 20)} ({short(unit, 20)})", members[:MAX_LINES])
-        for (kind, unit), members in groups.items()
+        (f"{name}: {_TITLES.get(kind) or short(kind, 20)}", members[:MAX_LINES])
+        for (kind, _), members in groups.items()
     ]
 
 
 def _draw(axes: "Axes", title: str, lines: Sequence[ReportSeries]) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415
-    from matplotlib.ticker import FuncFormatter  # noqa: PLC0415
+    from matplotlib.ticker import EngFormatter  # noqa: PLC0415
 
-    axes.set_title(_literal(title), loc="left", fontsize=10)
+    factor, unit = _scale(lines)
+    axes.set_title(_literal(f"{title}, {unit}"), loc="left", fontsize=10)
     for place, series in enumerate(lines):
         colour = f"C{place}"
         times, values = _drawable(series, zip(series.seconds, series.values, strict=True))
-        axes.plot(times, values, color=colour, linewidth=1.2, label=_literal(short(series.name, 60)))
+        axes.plot(
+            times, [v / factor for v in values], color=colour, linewidth=1.2, label=_literal(short(series.name, 60))
+        )
         ends, fitted = _drawable(series, series.line)
         if len(ends) == 2:
-            axes.plot(ends, fitted, color=colour, linestyle="--", linewidth=1)
+            axes.plot(ends, [v / factor for v in fitted], color=colour, linestyle="--", linewidth=1)
         top = max((v for v in values if isfinite(v)), default=0.0)
         if series.limit is not None and 0 < series.limit < 3 * top:
-            axes.axhline(series.limit, color=colour, linestyle=":", linewidth=1.2)
-    unit = lines[0].unit if lines else ""
-    if unit == "bytes":
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: bytes_short(round(v))))
+            axes.axhline(series.limit / factor, color=colour, linestyle=":", linewidth=1.2)
+    if factor == 1:
+        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axes.grid(visible=True, alpha=0.25)
-    axes.legend(fontsize=8, loc="upper left", framealpha=0.85)
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False)
+
+
+def _scale(lines: Sequence[ReportSeries]) -> tuple[int, str]:
+    """By what figures are divided, and the unit they then have: bytes as KB, MB or GB, so that the marks are round."""
+    unit = short(lines[0].unit, 20) if lines else ""
+    top = max((abs(v) for series in lines for v in series.values if v is not None and abs(v) < _HIGHEST), default=0)
+    if unit != "bytes":
+        return 1, unit
+    size, name = next((size, name) for size, name in _BYTES if top >= size)
+    return max(size, 1), name
 
 
 def _drawable(series: ReportSeries, points: Iterable[tuple[float, float | None]]) -> tuple[Any, list[float]]:
