@@ -8,6 +8,7 @@ import pytest
 from poolsleuth.collect.plan import Plan, Step, make_plan
 from poolsleuth.collect.request import DAY, HOUR, Request, check
 from poolsleuth.collect.text import plan_lines
+from poolsleuth.evidence.dates import find_date
 from poolsleuth.windows.builds import WindowsVersion, parse_os_name
 
 A_DAY = Request(windows=None, duration=DAY, interval=300, max_mb=300, folder="C:\\PoolLogs")
@@ -48,6 +49,25 @@ def test_only_windows_7_needs_the_kernel_in_memory_for_stacks(name: str, wanted:
 def test_only_windows_xp_must_be_told_to_count_tags(name: str, wanted: bool) -> None:
     plan = make_plan(replace(A_DAY, windows=windows(name)))
     assert any("gflags -r +ptg" in note for note in step(plan, "poolmon").notes) is wanted
+
+
+@pytest.mark.parametrize("name", ["xp", "2003", "2008", "7"])
+def test_poolmon_runs_in_a_loop_on_every_windows(name: str) -> None:
+    request = replace(A_DAY, windows=windows(name))
+    (command,) = step(make_plan(request), "poolmon").commands
+    assert command.startswith("for /l %i in (1,1,288) do @(")
+    assert command.endswith("& ping -n 301 127.0.0.1 > nul)")
+    assert ("powershell" in command) is (name == "7")
+    assert command.count("(") == command.count(")")
+    assert command.count('"') % 2 == 0
+
+
+def test_the_time_that_wmic_writes_is_read() -> None:
+    (command,) = step(make_plan(replace(A_DAY, windows=windows("2003"))), "poolmon").commands
+    assert 'wmic os get LocalDateTime /value | find "=" >> ' in command
+    found = find_date("LocalDateTime=20080327101500.000000+060\r".strip())
+    assert found is not None
+    assert (found.year, found.first, found.second, found.seconds) == (2008, 3, 27, 10 * HOUR + 15 * 60)
 
 
 def test_windows_2000_is_told_what_to_do_by_hand() -> None:

@@ -152,7 +152,7 @@ def test_a_tag_that_a_cut_table_does_not_show_is_neither_gone_nor_new(
     assert tag_of(pair, "Old").bytes.change is None
     assert tag_of(pair, "New").bytes.before is None
     assert not pair.notable
-    assert any("may be cut" in note for note in pair.notes)
+    assert any("Not known to be complete" in note for note in pair.notes)
 
 
 def test_one_complete_table_proves_what_the_other_cannot(tag: Tag, machine: Machine, report: Make) -> None:
@@ -408,6 +408,37 @@ def test_a_report_and_its_log_are_of_the_same_moment(machine: Machine, report: M
 
     assert pair.span.seconds == 0
     assert pair.notes == ("Both captures are of the same moment.",)
+
+
+def test_two_captures_of_one_moment_have_no_restart_between_them(tag: Tag, machine: Machine, report: Make) -> None:
+    first = machine(*(tag(f"T{i}", 5, 5, allocs=100) for i in range(3)), hours=7)
+    second = machine(*(tag(f"T{i}", 5, 5, allocs=50) for i in range(3)), hours=7)
+    pair = only(compare(report(first), report(second)))
+
+    assert pair.span.rebooted is None
+    (note,) = pair.notes
+    assert "the same moment, which cannot be: 3 of 3 tags" in note
+    assert "restarted" not in note
+
+
+@pytest.mark.parametrize(
+    ("used", "says"),
+    [
+        (100 * MB, "nonpaged pool in BEFORE (the tags shown add up to all of it)"),
+        (100 * MB + 512 * 1024, "(the tags shown add up to all of it but 512 KB)"),
+        (102 * MB, "nonpaged pool in BEFORE. A tag"),
+        (40 * MB, "nonpaged pool in BEFORE. A tag"),  # of another time: they say nothing about the table
+    ],
+)
+def test_tags_that_add_up_to_their_pool_leave_little_out(
+    tag: Tag, machine: Machine, report: Make, used: int, says: str
+) -> None:
+    first = machine(tag("Old", 100 * MB, 9), nonpaged=(used, None), complete=False)
+    second = machine(tag("Old", 100 * MB, 9), tag("New", 84 * MB, 9), nonpaged=(184 * MB, None), complete=False)
+    pair = only(compare(report(first), report(second)))
+
+    assert any(says in note for note in pair.notes)
+    assert tag_of(pair, "New").status is Status.NOT_SHOWN_BEFORE
 
 
 def test_series_stand_in_for_captures(machine: Machine, report: Make) -> None:

@@ -1,5 +1,6 @@
 """The command ``poolsleuth``: one file per sub-command, and the one place where errors become an exit status."""
 
+import os
 import sys
 
 import click
@@ -36,6 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 nothing found, 1 something found or suspected, 2 no usable input."""
     try:
         status = cli.main(args=arguments, prog_name="poolsleuth", standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -49,4 +51,9 @@ def main(arguments: list[str] | None = None) -> None:
         # The reader of our output has gone (`| head`): say nothing, and keep Python from complaining at its own exit
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        # Our own writing failed, as on a full disk; what is left in the buffer must not fail again at Python's exit
+        click.echo(f"poolsleuth: the output could not be written: {error.strerror or error}", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(UNUSABLE)
     sys.exit(status if isinstance(status, int) else 0)

@@ -175,6 +175,11 @@ def _report(files: tuple[str, ...], targets: dict[str, str | None], selection: S
     if targets["--json"] is not None:
         write_target(targets["--json"], to_json(report))
     drawn = any(machine.series for machine in report.machines)
+    shown = [series for machine in report.machines for series in machine.series]
+    if selection.counters and drawn and not any(series.kind == "counter" for series in shown):
+        click.echo(f"poolsleuth: no counter here is named {' or '.join(selection.counters)}", err=True)
+    if selection.tags and drawn and not any(s.tag is not None and selection.asks_for_tag(s.tag) for s in shown):
+        click.echo(f"poolsleuth: no tag here is named {' or '.join(selection.tags)}", err=True)
     for kind in ("svg", "png"):
         target = targets[f"--{kind}"]
         if target is not None and drawn:

@@ -151,18 +151,14 @@ def _poolmon(request: Request) -> Step:
     if request.build == _XP:
         notes.append("Windows XP counts tags only after `gflags -r +ptg` and a restart.")
     snapshot = snapshot_command("poolmon", scratch, request)
-    if not request.has_powershell:
-        notes.append(
-            "Each pair of lines adds one snapshot with its time: repeat them, at least twelve times over the whole "
-            "time, or use --script, which does so by itself."
-        )
-        commands = (f"(date /t & time /t) >> {log}", f"{snapshot} & type {scratch} >> {log} & del {scratch}")
-        return Step("poolmon", "Take snapshots of the tags", commands, tuple(notes))
     pause = request.snapshot_interval + 1  # the first of the pings does not wait
-    body = (
-        f'powershell -NoProfile -Command "Get-Date -Format o" >> {log} & {snapshot} & type {scratch} >> {log} & '
-        f"del {scratch} & ping -n {pause} 127.0.0.1 > nul"
-    )
+    if request.has_powershell:
+        now = f'powershell -NoProfile -Command "Get-Date -Format o" >> {log}'
+    else:
+        # LocalDateTime=20080327101500.000000+060 in every language; find makes plain text of what wmic writes
+        now = f'wmic os get LocalDateTime /value | find "=" >> {log}'
+        notes.append("The first wmic of a Windows installs itself, which takes a minute. Windows XP Home has none.")
+    body = f"{now} & {snapshot} & type {scratch} >> {log} & del {scratch} & ping -n {pause} 127.0.0.1 > nul"
     notes.insert(
         0,
         f"{request.snapshots} snapshots, one every {span_text(request.snapshot_interval)}. The window must stay open; "

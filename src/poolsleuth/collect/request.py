@@ -40,12 +40,14 @@ _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?", re.ASCII
 def read_span(text: str) -> int:
     """Seconds of a time such as "90s", "5min", "24h", "7d" or "2w"; a bare number is seconds.
 
-    Raises ValueError, with a sentence that says how to write it, for anything else and for zero.
+    Raises ValueError, with a sentence that says how to write it, for anything else, and for zero.
     """
     found = _SPAN.fullmatch(text.strip())
-    seconds = 0 if found is None else int(found[1]) * _SPAN_UNITS[(found[2] or "s")[0].lower()]
-    if seconds == 0:
+    if found is None:
         raise ValueError(f"{text!r} is not a time: write a number with a unit, such as 30s, 5min, 24h or 7d.")
+    seconds = int(found[1]) * _SPAN_UNITS[(found[2] or "s")[0].lower()]
+    if seconds == 0:
+        raise ValueError(f"{text!r} must be longer than 0.")
     return seconds
 
 

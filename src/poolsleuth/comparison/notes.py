@@ -1,10 +1,11 @@
-"""What limits a comparison, in sentences: other machine, wrong order, restart, tables that may be cut."""
+"""What limits a comparison, in sentences: other machine, wrong order, restart, tables that may not be complete."""
 
 from collections.abc import Iterator, Sequence
 
 from poolsleuth.comparison.pairing import tells_apart
 from poolsleuth.comparison.side import Side
 from poolsleuth.model.comparison import Span, Status, TagChange
+from poolsleuth.report.wording import bytes_short
 
 _FIELDS = {
     "name": "another name",
@@ -29,6 +30,11 @@ def _time(before: Side, after: Side, span: Span, *, over_time: bool) -> Iterator
         yield "The time between the captures is not known, so there are no rates."
     elif span.seconds < 0:
         yield "AFTER was captured before BEFORE: if they are swapped, what shrank here grew. Rates are left out."
+    elif span.seconds == 0 and span.rebooted is None and span.reboot_basis:
+        yield (
+            f"Both captures give the same moment, which cannot be: {span.reboot_basis}. One of the two dates is wrong,"
+            " or they are of two machines; what changed between them is no growth over a known time."
+        )
     elif span.seconds == 0:
         yield "Both captures are of the same moment."
     if span.rebooted:
@@ -45,11 +51,17 @@ def _tables(before: Side, after: Side, tags: Sequence[TagChange]) -> Iterator[st
         pools = {tag.pool for tag in tags if tag.status is status}
         for pool, name in _POOLS.items():
             if pool in pools:
-                (cut if side.shows_tags(pool) else absent).append(f"{name} in {own}")
+                if not side.shows_tags(pool):
+                    absent.append(f"{name} in {own}")
+                    continue
+                rest = side.not_shown(pool)
+                but = f" but {bytes_short(rest)}" if rest else ""
+                room = "" if rest is None else f" (the tags shown add up to all of it{but})"
+                cut.append(f"{name} in {own}{room}")
     if absent:
         yield f"There is no table of tags of {_listed(absent)}."
     if cut:
-        yield f"Tables may be cut ({_listed(cut)}): a tag that is not shown there may still exist."
+        yield f"Not known to be complete: the tags of {_listed(cut)}. A tag that is not shown there may still exist."
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
+from poolsleuth.comparison.numbers import at_least
+from poolsleuth.comparison.thresholds import WHOLE_SHARE
 from poolsleuth.model.report import PoolUse, ReportMachine, ReportSeries, ReportTag, SessionPoolUse
 
 TagKey = tuple[str, str, int | None]
@@ -66,6 +68,17 @@ class Side:
     def complete(self, pool: str) -> bool:
         """True when a tag of this pool that is not shown does not exist. Tables of sessions never prove that."""
         return pool in {"nonpaged", "paged"} and self.pool(pool).tags_complete is True and bool(self.machine.tags)
+
+    def not_shown(self, pool: str) -> int | None:
+        """Bytes of a system pool that no shown tag holds, where that is next to nothing (``WHOLE_SHARE``), else None.
+
+        It says how much may be missing from a table that is not known to be complete.
+        """
+        used = self.used(pool) if pool in {"nonpaged", "paged"} else None
+        if not used:
+            return None
+        shown = sum(tag.bytes or 0 for tag in self.tags.values() if tag.pool == pool and tag.session is None)
+        return max(0, used - shown) if at_least(shown, used, WHOLE_SHARE) and shown <= 2 * used else None
 
     def shows_tags(self, pool: str) -> bool:
         """True when there is any row of this pool."""

@@ -46,10 +46,10 @@ def _rebooted(before: Side, after: Side, seconds: float | None) -> tuple[bool | 
         return True, "the uptime is lower than before (or the captures stand in the wrong order)"
     fell, known = _counts_fell(before, after)
     if fell >= COUNTS_FELL.value and fell >= COUNTS_FELL_SHARE.value * known:
-        return True, (
-            f"{fell:,} of {known:,} tags have lower counts of allocations, which never fall while Windows runs"
-            " (or the captures stand in the wrong order)"
-        )
+        says = f"{fell:,} of {known:,} tags have lower counts of allocations, which never fall while Windows runs"
+        if seconds == 0:
+            return None, says  # nothing lies between: a date is wrong, or there are two machines
+        return True, f"{says} (or the captures stand in the wrong order)"
     return None, None
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "REBOOT_SECONDS",
     "SAME_MOMENT_SECONDS",
     "SHARE_BYTES",
+    "WHOLE_SHARE",
     "Threshold",
 ]
 
@@ -43,4 +44,7 @@ SAME_MOMENT_SECONDS: Final = Threshold(1, "a report keeps whole seconds: less th
 COUNTS_FELL: Final = Threshold(3, "one count may have passed 32 bits and begun again; three at once have not")
 COUNTS_FELL_SHARE: Final = Threshold(
     0.10, "counts of allocations never fall while Windows runs: a tenth of all tags with lower counts is a restart"
+)
+WHOLE_SHARE: Final = Threshold(
+    0.99, "tags that add up to all but a hundredth of their pool leave no room for a large one that is not shown"
 )

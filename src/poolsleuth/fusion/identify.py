@@ -7,6 +7,7 @@ from poolsleuth.fusion.clues import Clues, is_old_x86
 from poolsleuth.model.facts import Fact, Reason
 from poolsleuth.model.machine import System
 from poolsleuth.model.memory import MemoryCounters
+from poolsleuth.model.series import FILE_TIME, MemoryHistory, TagHistory, moment
 from poolsleuth.model.system import BugCheck, TargetInfo
 from poolsleuth.windows.builds import Era, version_of_build
 from poolsleuth.windows.pool_limits import infers_3gb
@@ -59,11 +60,23 @@ def identify(facts: Sequence[Fact], clues: Clues) -> System:
         pae=_pae(targets, architecture, physical, basis),
         three_gb=three_gb,
         physical_bytes=physical,
-        captured_at=_last([t.captured_at for t in targets]),
+        captured_at=_last([*(t.captured_at for t in targets), *_table_times(facts)]),
         uptime_seconds=next((t.uptime_seconds for t in reversed(targets) if t.uptime_seconds is not None), None),
         bugcheck=next((fact for fact in reversed(facts) if isinstance(fact, BugCheck)), None),
         basis=tuple(basis),
     )
+
+
+def _table_times(facts: Sequence[Fact]) -> list[datetime | None]:
+    """When the last tag tables were taken, where they say so themselves in UTC."""
+    return [
+        moment(fact.times[-1])
+        for fact in facts
+        if isinstance(fact, TagHistory | MemoryHistory)
+        and fact.utc
+        and len(fact.times)
+        and FILE_TIME not in fact.dated_by
+    ]
 
 
 def _last(times: Sequence[datetime | None]) -> datetime | None:

@@ -40,6 +40,7 @@ def _facts(machine: ReportMachine, where: Where) -> Iterator[Fact]:
         architecture=system.architecture,
         pae=system.pae,
         computer=machine.name,
+        server=_is_server(system.os),
         captured_at=at,
         uptime_seconds=system.uptime_seconds,
     )
@@ -79,6 +80,13 @@ def _facts(machine: ReportMachine, where: Where) -> Iterator[Fact]:
             )
     for series in machine.series:
         yield from _series(series, where)
+
+
+def _is_server(os: str | None) -> bool | None:
+    """Whether the name of a Windows is that of a server; None for a family of both, and for none."""
+    if os is None or " or " in os:
+        return None
+    return "Server" in os
 
 
 def _figure(value: int | None, where: Where) -> Figure | None:

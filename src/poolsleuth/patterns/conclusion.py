@@ -70,6 +70,9 @@ def _worth_telling(finding: Finding) -> bool:
 
 def _cause_of(worst: Finding, holding: Sequence[Finding]) -> Finding:
     """The finding, as certain as the worst one, that explains it: about the same pool, and furthest left."""
+    holder = next((f for f in holding if f.pattern == "handle-leak" and _same_process(f, worst)), None)
+    if holder is not None and _group(holder) == _group(worst):
+        return holder  # a process that keeps opening handles is why its pool grows
     if worst.subject.pool is None:
         return worst
     same = [f for f in holding if _group(f) == _group(worst) and f.subject.pool == worst.subject.pool]
@@ -98,8 +101,22 @@ def _group(finding: Finding) -> int:
 def _same_cause(finding: Finding, head: Finding) -> bool:
     same_tag = finding.subject.tag is not None and finding.subject.tag == head.subject.tag
     same_pool = finding.subject.pool == head.subject.pool and finding.subject.pool is not None
+    if _same_process(finding, head) or _linked(finding, head):
+        return True
     same_kind = finding.pattern == head.pattern == "handle-leak"  # the objects and the process that holds them
     return same_kind or same_tag or (same_pool and finding.pattern in _SAME_POOL)
+
+
+def _same_process(finding: Finding, other: Finding) -> bool:
+    return finding.subject.process is not None and finding.subject.process == other.subject.process
+
+
+def _linked(finding: Finding, head: Finding) -> bool:
+    """Whether one finding explains the growth of the other's tag."""
+    return any(
+        one.subject.tag is not None and any(f"tag {one.subject.tag}" in text for text in other.explains)
+        for one, other in ((finding, head), (head, finding))
+    )
 
 
 def _sentence(finding: Finding) -> str:

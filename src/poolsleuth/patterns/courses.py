@@ -64,6 +64,7 @@ class Courses:
 
     def __init__(self, lines: Lines) -> None:
         self.lines = lines
+        self._loads: dict[int, bool] = {}
 
     @cached_property
     def pools(self) -> dict[PoolKind, Course]:
@@ -124,6 +125,15 @@ class Courses:
             for load in self.lines.loads[:MAX_LOADS]
             if len(load.times) > 1 and load.utc == line.utc
         ]
+
+    def load_grows(self, load: Line) -> bool:
+        """Whether a load counter itself grows and does not come down."""
+        known = self._loads.get(id(load))
+        if known is None:
+            good = load.values[np.isfinite(load.values)]
+            least = COURSE_TAG_SHARE.value * float(np.median(np.abs(good))) if len(good) else 0.0
+            known = self._loads[id(load)] = self._judge(load, least, ()).grows
+        return known
 
     @property
     def judged(self) -> bool:

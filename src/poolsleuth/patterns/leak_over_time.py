@@ -15,6 +15,7 @@ from poolsleuth.patterns.lockstep_groups import Group, groups_of, row_of
 from poolsleuth.patterns.over_time import WORDS, course_reasons, date, doubts, hours_until, rate, trend_of
 from poolsleuth.patterns.tag_knowledge import family_hint, sure_note
 from poolsleuth.patterns.thresholds import (
+    FOLLOWS_CLOSELY,
     FOLLOWS_THE_LOAD,
     GROWTH_BYTES,
     GROWTH_EXPLAINED,
@@ -52,13 +53,15 @@ def leaks_over_time(seen: Seen) -> list[Finding]:
     groups = groups_of(seen.courses, seen.tags)
     victims = {id(part.tag) for group in groups if group.why for part in group.parts}
     growing = [tag for tag in seen.courses.growing_tags() if id(tag) not in victims and _tells(tag)]
-    findings = [_of_tag(tag, seen, groups) for tag in growing[:MAX_TAGS]]
+    # A pool that its tags do not explain stands before them: they are not what fills it
+    findings: list[Finding] = []
     for kind, course in seen.courses.pools.items():
         if not course.grows:
             continue
         explained = _explained(kind, seen, course)
         if explained < GROWTH_EXPLAINED.value:
             findings.append(_of_pool(kind, course, seen, explained))
+    findings += [_of_tag(tag, seen, groups) for tag in growing[:MAX_TAGS]]
     findings += _of_processes(seen, findings)
     return findings
 
@@ -82,14 +85,16 @@ def _of_tag(tag: TagCourse, seen: Seen, groups: Sequence[Group]) -> Finding:
     owner = seen.owners.owner(row)
     state = seen.state(key.pool) if key.session is None else None
     pool = seen.pool(key.pool) if key.session is None else None
-    trend = trend_of(course, line, seen.courses.blocks(tag), state, pool)
+    trend = trend_of(course, line, seen.courses.blocks(tag), state, pool, _pace(seen, key.pool))
+    follows = _follows_growing_load(seen, line)
     because = list(course_reasons(course, line))
     explains: list[str] = []
     whole = seen.courses.pools.get(key.pool) if key.session is None else None
     if whole is not None and whole.grows and whole.slope and course.slope:
         share = course.slope / whole.slope
         because.append(Reason(f"that is {percent(min(share, 1.0))} of the growth of the whole {key.pool} pool"))
-        explains.append(f"the growth of the {key.pool} pool")
+        if share >= GROWTH_EXPLAINED.value:
+            explains.append(f"the growth of the {key.pool} pool")
     elif whole is not None and whole.kind in (Kind.LOAD, Kind.STEADY):
         because.append(Reason(f"the whole {key.pool} pool does not show it: it {WORDS[whole.kind]}"))
     for group in groups:
@@ -104,13 +109,13 @@ def _of_tag(tag: TagCourse, seen: Seen, groups: Sequence[Group]) -> Finding:
     because += _load_reasons(seen, line)
     return Finding(
         pattern=PATTERN,
-        verdict=_verdict(course),
+        verdict=_verdict(course, follows),
         severity=_severity(trend, state, pool or line),
-        confidence=course.confidence,
-        headline=f"tag {key.tag} of the {_pool_words(tag)} pool {_growth_words(course, line)}",
+        confidence=_confidence(course, follows),
+        headline=f"tag {key.tag} of {_pool_words(tag)} pool {_growth_words(course, line, follows)}{_full_at(trend)}",
         subject=Subject(pool=str(key.pool), tag=key.tag, driver=culprit(row, owner), session=key.session),
         because=tuple(because),
-        against=(*_against(course, row), *_dating(seen)),
+        against=(*follows, *_against(course, row), *_dating(seen)),
         explains=tuple(explains),
         next_steps=(*_limit_step(trend, seen, key.pool), *find_driver(row)),
         trend=trend,
@@ -119,13 +124,13 @@ def _of_tag(tag: TagCourse, seen: Seen, groups: Sequence[Group]) -> Finding:
 
 def _pool_words(tag: TagCourse) -> str:
     if tag.key.session is None:
-        return str(tag.key.pool)
-    return f"{tag.key.pool} (all sessions)" if tag.key.session == -1 else f"session {tag.key.session}'s {tag.key.pool}"
+        return f"the {tag.key.pool}"
+    return f"all sessions' {tag.key.pool}" if tag.key.session == -1 else f"session {tag.key.session}'s {tag.key.pool}"
 
 
-def _growth_words(course: Course, line: Line) -> str:
+def _growth_words(course: Course, line: Line, follows: Sequence[Reason] = ()) -> str:
     grown = amount(course.growth, line.unit)
-    what = "a leak" if _verdict(course) is Verdict.FOUND else "a leak is suspected"
+    what = "a leak" if _verdict(course, follows) is Verdict.FOUND else "a leak is suspected"
     pace = f", {rate(course, line.unit)}" if course.slope is not None else ""
     if course.kind is Kind.STEPS:
         return f"grew by {grown} in {course.steps} steps and gave nothing back{pace}: {what}"
@@ -144,8 +149,41 @@ def _late(course: Course, line: Line) -> bool:
     return course.starts is not None and course.starts > line.times[0] + 0.1 * (line.times[-1] - line.times[0])
 
 
-def _verdict(course: Course) -> Verdict:
-    return Verdict.SUSPECTED if course.confidence is Confidence.LOW else Verdict.FOUND
+def _verdict(course: Course, follows: Sequence[Reason] = ()) -> Verdict:
+    return Verdict.SUSPECTED if course.confidence is Confidence.LOW or follows else Verdict.FOUND
+
+
+def _confidence(course: Course, follows: Sequence[Reason]) -> Confidence:
+    return Confidence.LOW if follows else course.confidence
+
+
+def _full_at(trend: Trend | None) -> str:
+    """The hour when the limit is reached, for a headline."""
+    if trend is None or trend.limit_reached_at is None:
+        return ""
+    return f"; at this rate the pool is full at {trend.limit_reached_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _pace(seen: Seen, kind: PoolKind) -> float:
+    """Bytes an hour by which a pool grows in all: as a whole, or as the sum of its growing tags."""
+    whole = seen.courses.pools.get(kind)
+    pace = (whole.slope or 0.0) if whole is not None and whole.grows else 0.0
+    tags = [t for t in seen.courses.growing_tags(kind) if t.key.session is None and t.shown is t.line.bytes]
+    return max(pace, sum(t.course.slope or 0.0 for t in tags if _tells(t)))
+
+
+def _follows_growing_load(seen: Seen, line: Line) -> tuple[Reason, ...]:
+    """What speaks against a leak: a load counter that grows as well, and that the level goes with closely."""
+    best: tuple[float, Reason] | None = None
+    for load, relation in seen.courses.relations(line):
+        if relation.level is None or relation.level < FOLLOWS_CLOSELY.value or not seen.courses.load_grows(load):
+            continue
+        if best is None or relation.level > best[0]:
+            says = (
+                f"it follows {load.source}, which grew as well (rank correlation {relation.level:.2f}): it may be work"
+            )
+            best = (relation.level, Reason(says, load.where))
+    return () if best is None else (best[1],)
 
 
 def _severity(trend: Trend | None, state: PoolState | None, line: Line) -> Severity:
@@ -205,7 +243,8 @@ def _limit_step(trend: Trend | None, seen: Seen, kind: PoolKind) -> tuple[str, .
 def _of_pool(kind: PoolKind, course: Course, seen: Seen, explained: float) -> Finding:
     line = seen.courses.lines.pools[kind]
     state = seen.state(kind)
-    trend = trend_of(course, line, None, state, None)
+    trend = trend_of(course, line, None, state, None, _pace(seen, kind))
+    follows = _follows_growing_load(seen, line)
     because = list(course_reasons(course, line))
     if explained > 0:
         because.append(Reason(f"the tags that grow make only {percent(explained)} of it"))
@@ -226,16 +265,20 @@ def _of_pool(kind: PoolKind, course: Course, seen: Seen, explained: float) -> Fi
         ]
     return Finding(
         pattern=PATTERN,
-        verdict=_verdict(course),
+        verdict=_verdict(course, follows),
         severity=_severity(trend, state, line),
-        confidence=course.confidence,
-        headline=f"the {kind} pool {_growth_words(course, line)}",
+        confidence=_confidence(course, follows),
+        headline=f"the {kind} pool {_growth_words(course, line, follows)}{_held_by(holder)}{_full_at(trend)}",
         subject=Subject(pool=str(kind), process=holder.process.name if holder is not None else None),
         because=tuple(because),
-        against=_against(course, None),
+        against=(*follows, *_against(course, None)),
         next_steps=(*_limit_step(trend, seen, kind), *steps),
         trend=trend,
     )
+
+
+def _held_by(holder: ProcessCourse | None) -> str:
+    return f", most of it charged to {holder.process.name}" if holder is not None else ""
 
 
 def _holder(kind: PoolKind, course: Course, seen: Seen) -> ProcessCourse | None:

@@ -41,6 +41,13 @@ def judged_limit(kind: PoolKind, counters: MemoryCounters, system: System) -> tu
     static = era <= Era.XP_2003 or bits == 32
     if rule.high_bytes is None or (bound is None and not static):
         return None, source, False
+    used = counters.paged_used if kind is PoolKind.PAGED else counters.nonpaged_used
+    if used is not None and used.value > max(rule.high_bytes, bound or 0):
+        return (
+            None,
+            "the pool holds more than the rule of this Windows allows: Windows or address width is another",
+            False,
+        )
     if bound is not None and bound <= rule.high_bytes:
         return bound, "commit limit" if kind is PoolKind.PAGED else "physical memory", rule.low_bytes != rule.high_bytes
     if rule.low_bytes == rule.high_bytes:

@@ -65,23 +65,26 @@ def seen(course: Course, line: Line) -> str:
     return f"{ends}{over}{peak}"
 
 
-def limit_reached_at(course: Course, line: Line, state: PoolState | None, pool: Line | None) -> datetime | None:
+def limit_reached_at(
+    course: Course, line: Line, state: PoolState | None, pool: Line | None, pace: float = 0.0
+) -> datetime | None:
     """When the pool is full at this rate; None when the limit is not known, nothing grows, or it is too far away.
 
-    ``line`` is what grows, ``pool`` the pool it grows in (None: the line itself is the pool).
+    ``line`` is what grows, ``pool`` the pool it grows in (None: the line itself is the pool). ``pace`` is what all of
+    the pool grows by in an hour, where that is known to be more than this one's share.
     """
     whole = pool if pool is not None else line
     used, limit = whole.last, state.limit if state is not None else None
     if course.slope is None or course.slope <= 0 or limit is None or used is None or not whole.utc:
         return None
-    hours = (limit - used) / course.slope
+    hours = (limit - used) / max(course.slope, pace)
     if hours > FARTHEST_HOURS:
         return None
     return moment(float(whole.times[-1]) + max(0.0, hours) * 3600)
 
 
 def trend_of(
-    course: Course, line: Line, blocks: Course | None, state: PoolState | None, pool: Line | None
+    course: Course, line: Line, blocks: Course | None, state: PoolState | None, pool: Line | None, pace: float = 0.0
 ) -> Trend | None:
     """The growth as a finding carries it; None when no growth was fitted or the line does not count bytes."""
     if course.slope is None or course.low is None or course.high is None or line.unit is not Unit.BYTES:
@@ -91,7 +94,7 @@ def trend_of(
         low=course.low,
         high=course.high,
         allocs_per_hour=blocks.slope if blocks is not None and blocks.grows else None,
-        limit_reached_at=limit_reached_at(course, line, state, pool),
+        limit_reached_at=limit_reached_at(course, line, state, pool, pace),
     )
 
 

@@ -39,7 +39,11 @@ def judge(
     seen = Seen(courses, tags, states, owners) if courses is not None else None
     if seen is not None:
         holding += leaks_over_time(seen)
-    growth = growing_tags(tables)
+    # Time has judged these tags by all their tables: the first and the last say no more
+    watched = (
+        {(k.tag, k.pool) for k, t in courses.tags.items() if t.course.kind is not Kind.TOO_SHORT} if courses else set()
+    )
+    growth = {key: rows for key, rows in growing_tags(tables).items() if key not in watched}
     named = {(f.subject.tag, f.subject.pool) for f in holding}
     for kind in (PoolKind.NONPAGED, PoolKind.PAGED):
         if tags is None or (seen is not None and at_rest(seen, kind) is not None):

@@ -80,5 +80,8 @@ COURSE_COUNT: Final = Threshold(500, "a few hundred handles or blocks come and g
 GROWTH_EXPLAINED: Final = Threshold(0.50, "tags that make half of a pool's growth are its cause")
 LIMIT_SOON_HOURS: Final = Threshold(7 * 24, "a limit that is reached within a week needs somebody now")
 FOLLOWS_THE_LOAD: Final = Threshold(0.70, "a rank correlation from which a figure is said to follow a load counter")
+FOLLOWS_CLOSELY: Final = Threshold(
+    0.90, "a growth whose order is that of a growing load nine times in ten may be the load's own"
+)
 PROCESS_EXPLAINS: Final = Threshold(0.50, "a process that holds half of a growth is the one to look at")
 LOAD_SWING_BYTES: Final = Threshold(16 << 20, "a tag that comes and goes by less than 16 MB is no news")

@@ -198,9 +198,19 @@ def tag_notes(tag: ReportTag, limit: int = _TEXT) -> str:
     return " - ".join(short(words, limit) for words in (tag.driver, tag.description) if words)
 
 
+_POOLS = ("nonpaged", "paged", "session")
+
+
 def pattern_counts(findings: Iterable[ReportFinding], verdict: Verdict) -> list[str]:
-    """``pool-leak (3)``: the patterns with this verdict, each named once."""
-    counts = Counter(short(finding.pattern, _TEXT) for finding in findings if finding.verdict is verdict)
+    """``pool-leak (3)``: the patterns with this verdict, each named once; with its pool where another pool's holds."""
+    findings = list(findings)
+    holding = {finding.pattern for finding in findings if finding.holds}
+
+    def name_of(finding: ReportFinding) -> str:
+        of_another = finding.pattern in holding and finding.subject.pool in _POOLS
+        return short(finding.pattern, _TEXT) + (f" of the {finding.subject.pool} pool" if of_another else "")
+
+    counts = Counter(name_of(finding) for finding in findings if finding.verdict is verdict)
     return [name if n == 1 else f"{name} ({n})" for name, n in counts.items()]
 
 

@@ -6,14 +6,16 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII = "_.-=*#"
 GAP = " "
 _BELOW, _ABOVE = -1e300, 1e300  # a figure beyond is damage, and sums of such overflow
+_FLAT = 0.05  # of the level: a smaller movement does not fill the height
 _DENSE = 2  # samples per character from which a character without any is a gap
 
 
 def sparkline(seconds: Sequence[float], values: Sequence[float | None], width: int, blocks: str = BLOCKS) -> str:
     """The series in ``width`` characters, evenly in time; a stretch without a value is blank.
 
-    Each character shows the mean of its stretch, on a scale from the lowest to the highest of them. A series that does
-    not move is a line at the bottom. Where there are fewer samples than characters, a value lasts until the next one.
+    Each character shows the mean of its stretch, on a scale from the lowest to the highest of them, which is at least a
+    twentieth of the level. A series that does not move is a line at the bottom. Where there are fewer samples than
+    characters, a value lasts until the next one.
     """
     columns: list[list[float]] = [[] for _ in range(width)]
     sampled = [False] * width
@@ -34,6 +36,7 @@ def sparkline(seconds: Sequence[float], values: Sequence[float | None], width: i
     if not known:
         return GAP * width
     low, high = min(known), max(known)
+    reach = max(high - low, _FLAT * max(abs(low), abs(high)))  # noise on a high level must not look like a swing
     drawn = []
     previous: float | None = None
     sparse = length > 0 and len(drawable) < _DENSE * width
@@ -43,6 +46,6 @@ def sparkline(seconds: Sequence[float], values: Sequence[float | None], width: i
         if shown is None:
             drawn.append(GAP)
             continue
-        share = (shown - low) / (high - low) if high > low else 0.0
+        share = (shown - low) / reach if reach > 0 else 0.0
         drawn.append(blocks[min(int(share * len(blocks)), len(blocks) - 1)])
     return "".join(drawn)

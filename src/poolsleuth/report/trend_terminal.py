@@ -16,6 +16,7 @@ from poolsleuth.report.wording import bytes_short, count_text, short, time_text,
 OVER_TIME = ("pool-leak", "handle-leak", "tags-growing-together", "pool-load")
 _GROUPS = (("pool", "Pools"), ("tag", "Tags"), ("process", "Processes"), ("load", "Load"), ("counter", "Counters"))
 _ABSURD = 1e24
+MAX_NAMED = 30  # machines named before the figures
 _LONG = 1_000_000  # from which a rate is shown in millions
 _LONGEST_HOURS = 100 * 366 * 24.0
 _GAP = 2  # blanks between columns
@@ -39,10 +40,31 @@ _SHORT_WORDS = {
 
 def render_trend(report: Report, console: Console) -> None:
     """Every machine's series with sparklines, then the findings that rest on time."""
+    if len(report.machines) > 1:
+        _overview(report, console)
     for number, machine in enumerate(report.machines, start=1):
         if number > 1:
             console.print()
         _machine(machine, number, console)
+
+
+def _overview(report: Report, console: Console) -> None:
+    """Which of several machines have a leak, before all the figures."""
+    ill = [
+        (machine_name(machine, number), list(dict.fromkeys(f.pattern for f in machine.findings if _is_ill(f))))
+        for number, machine in enumerate(report.machines, start=1)
+    ]
+    ill = [(name, patterns) for name, patterns in ill if patterns]
+    console.print(f"{len(ill)} of {len(report.machines)} machines have something that grows", style="bold")
+    for name, patterns in ill[:MAX_NAMED]:
+        console.print(Text(f"  {short(name, 80)}: {', '.join(patterns)}"))
+    if len(ill) > MAX_NAMED:
+        console.print(f"  and {len(ill) - MAX_NAMED} more")
+    console.print()
+
+
+def _is_ill(finding: ReportFinding) -> bool:
+    return finding.holds and finding.pattern in OVER_TIME and finding.pattern != "pool-load"
 
 
 def _machine(machine: ReportMachine, number: int, console: Console) -> None:

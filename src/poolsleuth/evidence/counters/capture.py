@@ -99,13 +99,17 @@ def _of_host(host: str | None, series: Sequence[CounterSeries], where: Where) ->
 
 
 def _physical(series: Iterable[CounterSeries]) -> int | None:
-    """Bytes of memory: the sum of the NUMA nodes' totals (Windows 7 and later), None when they were not recorded."""
-    nodes = [
+    """Bytes of memory: the sum of the NUMA nodes' totals (Windows 7 and later), None when they were not recorded.
+
+    ``_Total`` stands in where no single node was recorded.
+    """
+    found = [
         s
         for s in series
-        if english_of(s.path) == ("numa node memory", "total mbytes") and (s.path.instance or "").casefold() != "_total"
+        if english_of(s.path) == ("numa node memory", "total mbytes") and len(s.values) and isfinite(s.values[-1])
     ]
-    total = sum(round(s.values[-1]) for s in nodes if len(s.values) and isfinite(s.values[-1]))
+    nodes = [s for s in found if (s.path.instance or "").casefold() != "_total"]
+    total = sum(round(s.values[-1]) for s in nodes or found[:1])
     return total * _MB if 0 < total < _MAX_BYTES // _MB else None
 
 

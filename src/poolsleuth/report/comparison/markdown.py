@@ -140,7 +140,7 @@ def _tags(pair: MachinePair, selection: Selection) -> list[str]:
         if tags:
             named = ", ".join(text_of(one_sided_text(tag)) for tag in tags[:ONE_SIDED])
             more = f" and {count_text(len(tags) - ONE_SIDED)} more" if len(tags) > ONE_SIDED else ""
-            lines += [f"**Shown in {own} only** (the other table may be cut): {named}{more}", ""]
+            lines += [f"**Shown in {own} only** (the other table is not known to be complete): {named}{more}", ""]
     return lines
 
 

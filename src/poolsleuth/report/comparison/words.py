@@ -186,7 +186,7 @@ def pool_details(pool: PoolChange) -> list[str]:
     if pool.explained_by:
         lines.append(f"{explained_text(pool)} of the change")
     rest = pool.unexplained_bytes
-    if rest is not None and change and pool.explained_by:
+    if rest and change and pool.explained_by:
         whose = "no tag accounts for" if pool.unexplained_exact else "tags shown on both sides do not account for"
         lines.append(f"{whose} {signed_bytes(rest)}")
     if pool.basis == "tagged":
