@@ -85,6 +85,7 @@ def test_parts_can_be_left_out() -> None:
         (("--tag", ""), "is not a pool tag"),
         (("--os", "95"), "'95' names no Windows known here"),
         (("--for", "soon"), "'soon' is not a time"),
+        (("--interval", "0s"), "'0s' must be longer than 0"),
         (("--for", "100d"), "--for must lie between"),
         (("--interval", "1h", "--for", "2h"), "too few to tell growth from a wave"),
         (("--max-size", "many"), "'many' is not a size"),

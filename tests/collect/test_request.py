@@ -42,9 +42,15 @@ def test_span(text: str, seconds: int) -> None:
     assert read_span(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "0h", "h", "-5m", "1.5h", "24x", "5m5s", "9" * 30, "٣h"])
+@pytest.mark.parametrize("text", ["", "h", "-5m", "1.5h", "24x", "5m5s", "9" * 30, "٣h"])
 def test_what_is_no_span(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time: write a number with a unit"):
+        read_span(text)
+
+
+@pytest.mark.parametrize("text", ["0", "0s", "00h"])
+def test_a_span_of_nothing(text: str) -> None:
+    with pytest.raises(ValueError, match=f"'{text}' must be longer than 0"):
         read_span(text)
 
 

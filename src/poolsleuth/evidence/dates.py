@@ -13,8 +13,10 @@ from datetime import datetime
 from itertools import pairwise
 from statistics import median
 
-from poolsleuth.evidence.date_words import DAYS, MONTHS
+from poolsleuth.evidence.date_words import DAYS, EASTERN_PAGES, MONTHS, without_signs
+from poolsleuth.evidence.debugger_log.decode import narrow
 
+MAX_SHOWN = 60  # characters of a date that cannot be read, in the sentence that says so
 MAX_LINE = 300  # characters of a line in which a date is looked for: the lines that collectors write are short
 _YEARS = range(1980, 2100)  # a "year" outside is part of a version or an address
 _EVEN = 3.0  # the longest step of an even course, in median steps (a collector may have missed two)
@@ -64,6 +66,14 @@ _BEHIND = re.compile(rf"(?:[ ]{{0,4}}(?:[T,_-]|at|um|à|kl\.?)?[ ]{{0,4}}){_CLOC
 _PACKED = re.compile(r"[T _-]?(?P<h>\d{2})(?P<min>\d{2})(?P<sec>\d{2})(?P<zero>Z)?")
 _ANYWHERE = re.compile(rf"(?<![\d.:]){_CLOCK}")
 _COLON = re.compile(r"(?<![\d.:])\d{1,2}:\d{2}")
+_AMOUNT = re.compile(rb"\d[ ]?K\b")  # figures of memory, as in poolmon's header lines
+_YEAR = re.compile(rb"(?<!\d)\d{4}(?!\d)")
+# Three numbers with a little between them, or a year and two such numbers
+_DATE_LIKE = re.compile(
+    rb"(?<![\d.])(?:\d{1,2}[^\w\s]\s?\d{1,2}[^\w\s]\s?(?:\d{4}|\d{2})|\d{4}[^\w\s]\s?\d{1,2}[^\w\s]\s?\d{1,2})(?!\d|[.]\d)"
+    rb"|(?<!\d)\d{1,4}[^\d\s]{1,8}[ ]?\d{1,2}[^\d\s:]{1,8}[ ]?\d{1,2}[^\d\s:]{1,8}[ ]"
+    rb"|(?<!\d)\d{1,2}[ ].{1,40}[ ]\d{4}[ ].{0,20}\d{1,2}:\d{2}"
+)
 _NAME = re.compile(r"[^\W\d_]{2,12}(?:-feira)?")
 
 
@@ -102,6 +112,8 @@ def find_date(line: str) -> DateText | None:
     """The date and time that stand in a line, or a date alone, or a time alone; None when there is neither."""
     if len(line) > MAX_LINE:
         return None
+    if not line.isascii():
+        line = without_signs(line)
     for kind, expression in _DATES:
         for match in expression.finditer(line):
             found = _day(kind, match)
@@ -112,6 +124,32 @@ def find_date(line: str) -> DateText | None:
         return None
     alone = _clock(DateText(), match_time)
     return alone if alone.seconds is not None else None
+
+
+def date_in(line: bytes) -> DateText | None:
+    """The same for a line whose encoding is not known: UTF-8, cp1252, or what the far East writes."""
+    if not line.isascii() and len(line) <= MAX_LINE:
+        try:
+            line.decode("utf-8")
+        except UnicodeDecodeError:
+            # A page that is not the text's own does not make the signs for year, month, day and half a day out of it
+            for page in EASTERN_PAGES:
+                text = line.decode(page, errors="replace").strip()
+                eastern = find_date(text) if without_signs(text) != text else None
+                if eastern is not None and eastern.year is not None:
+                    return eastern
+    return find_date(narrow(line).strip())
+
+
+def unread_date(line: bytes) -> str | None:
+    """What a line shows that looks like a date, and is none that ``date_in`` reads; None for any other line."""
+    if len(line) > MAX_LINE or (_AMOUNT.search(line) and not _DATE_LIKE.search(line)):
+        return None
+    text = narrow(line).strip()
+    found = date_in(line)
+    if found is not None and (found.year is not None or not re.search(r"\d", _ANYWHERE.sub("", text))):
+        return None  # a date, or nothing but a time: its date may stand on a line of its own
+    return text[:MAX_SHOWN] if _DATE_LIKE.search(line) or (found is not None and _YEAR.search(line)) else None
 
 
 def _day(kind: str, match: re.Match[str]) -> DateText | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from poolsleuth.evidence.dates import find_date
+from poolsleuth.evidence.debugger_log.clean import clean
 from poolsleuth.evidence.debugger_log.output import ELISION
 from poolsleuth.evidence.poolmon import ROW
 from poolsleuth.evidence.poolmon_blocks import line_blocks
@@ -95,7 +96,10 @@ def _facts(walk: Walk, input_index: int, modified: datetime | None, problems: li
         says = says or timeline.problem
         facts += part.facts(input_index, timeline)
     if undated and (snapshots > 1 or says is not None):
-        why = says or ("its snapshots carry no date" if undated == kept else "some of its snapshots carry no date")
+        all_ = "" if undated == kept else "some of "
+        why = says or f"{all_}its snapshots carry no date"
+        if says is None and walk.unread is not None:
+            why = f"the dates of {all_}its snapshots could not be read ({clean(walk.unread)!r})"
         problems.append(
             Problem(
                 f"the times of its {snapshots:,} snapshots are not known: {why}; {HOW_TO_DATE}",

@@ -8,8 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from poolsleuth.evidence.dates import MAX_LINE as MAX_DATE_LINE
-from poolsleuth.evidence.dates import DateText, find_date, joined
-from poolsleuth.evidence.debugger_log.decode import narrow
+from poolsleuth.evidence.dates import DateText, date_in, joined, unread_date
 from poolsleuth.evidence.debugger_log.output import integer
 from poolsleuth.evidence.poolmon import HEADER_CHARS, MEMORY_FIELDS, POOLS, session_of
 from poolsleuth.evidence.poolmon_blocks import MEMORY, memory_lines
@@ -34,6 +33,7 @@ class Walk:
 
     def __init__(self) -> None:
         self.parts: list[Part] = []
+        self.unread: str | None = None  # the first line that looks like a date and cannot be read
         self._by_memory: dict[float | None, Part] = {}
         self._columns: dict[int, _Columns] = {}
         self._parser = RowParser()
@@ -73,6 +73,7 @@ class Walk:
         self._release()
         if self._part is not None and self._part.snapshots.last is not None:
             self._part.snapshots.last.after = tuple(self._gap.dates())
+            self.unread = self.unread or self._gap.unread()
             self._part.keep(self._screen)
 
     def _hold(self, text: bytes) -> None:
@@ -139,6 +140,8 @@ class Walk:
         if not len(rows):
             return kept
         dates = self._gap.dates()
+        if not dates and self.unread is None:
+            self.unread = self._gap.unread()
         part = self._part
         if part is None or (self._filled and dates):
             kept = self._cut(text, int(rows.offsets[0]), kept)
@@ -186,6 +189,8 @@ class Walk:
         self._count_lines(text, offset)
         figures = _figures(text, offset) if memory else {}
         dates = tuple(self._gap.dates())
+        if not dates and self.unread is None:
+            self.unread = self._gap.unread()
         if self._part is not None and self._part.snapshots.last is not None:
             self._part.snapshots.last.after = dates
             self._part.keep(self._screen)
@@ -301,8 +306,13 @@ class _Gap:
 
     def dates(self) -> list[DateText]:
         """The dates of the lines, in their order."""
-        found = (find_date(narrow(line).strip()) for line in (*self._first, *self._last))
+        found = (date_in(line) for line in (*self._first, *self._last))
         return joined([date for date in found if date is not None])
+
+
+    def unread(self) -> str | None:
+        """The first line that looks like a date and cannot be read; None when there is none."""
+        return next(filter(None, map(unread_date, (*self._first, *self._last))), None)
 
 
 def _may_be_date(line: bytes) -> bool:

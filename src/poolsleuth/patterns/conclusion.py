@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from poolsleuth.model.finding import Confidence, Finding, Severity, Verdict
 from poolsleuth.model.report import Conclusion
+from poolsleuth.patterns.wording import GROWTH_OF_TAG
 
 # What causes what: a pattern further left explains those further right, when it is about the same pool
 _CAUSES = (
@@ -39,21 +40,22 @@ def conclude(findings: Sequence[Finding]) -> Conclusion | None:
     if not holding:
         return None
     head = _cause_of(holding[0], holding)
+    links = _links(holding)
     parts = [_sentence(head)]
     told = [head]
     depletion = next((f for f in holding if f.pattern in _DEPLETIONS and f.subject.pool == head.subject.pool), None)
     if depletion is not None and depletion is not head:
         parts.append(f"Consequence{_called(depletion)}: {depletion.headline}")
         told.append(depletion)
-    commit = next((f for f in holding if f.pattern == "commit-exhaustion" and _same_cause(f, head)), None)
+    commit = next((f for f in holding if f.pattern == "commit-exhaustion" and _same_cause(f, head, links)), None)
     if commit is not None and commit is not head:
         parts.append(f"Consequence: {commit.headline}")
         told.append(commit)
     if head.pattern in _DEPLETIONS:
-        for finding in [f for f in holding if f.pattern in _CONTRIBUTORS and not _same_cause(f, head)][:2]:
+        for finding in [f for f in holding if f.pattern in _CONTRIBUTORS and not _same_cause(f, head, links)][:2]:
             parts.append(f"Possible contributor (suspected): {finding.headline}")
             told.append(finding)
-    others = [f for f in holding if f not in told and _worth_telling(f) and not _same_cause(f, head)]
+    others = [f for f in holding if f not in told and _worth_telling(f) and not _same_cause(f, head, links)]
     for ordinal, other in zip(("second", "third"), others, strict=False):
         parts.append(f"A {ordinal}, separate problem{_called(other)}: {other.headline}")
     return Conclusion(head.pattern, head.verdict, ". ".join(parts) + ".")
@@ -98,10 +100,10 @@ def _group(finding: Finding) -> int:
     return (0 if finding.verdict is Verdict.FOUND else 2) + int(finding.pattern in _BESIDE)
 
 
-def _same_cause(finding: Finding, head: Finding) -> bool:
+def _same_cause(finding: Finding, head: Finding, links: Sequence[frozenset[str]]) -> bool:
     same_tag = finding.subject.tag is not None and finding.subject.tag == head.subject.tag
     same_pool = finding.subject.pool == head.subject.pool and finding.subject.pool is not None
-    if _same_process(finding, head) or _linked(finding, head):
+    if _same_process(finding, head) or _linked(finding, head, links):
         return True
     same_kind = finding.pattern == head.pattern == "handle-leak"  # the objects and the process that holds them
     return same_kind or same_tag or (same_pool and finding.pattern in _SAME_POOL)
@@ -111,12 +113,24 @@ def _same_process(finding: Finding, other: Finding) -> bool:
     return finding.subject.process is not None and finding.subject.process == other.subject.process
 
 
-def _linked(finding: Finding, head: Finding) -> bool:
-    """Whether one finding explains the growth of the other's tag."""
-    return any(
-        one.subject.tag is not None and any(f"tag {one.subject.tag}" in text for text in other.explains)
-        for one, other in ((finding, head), (head, finding))
-    )
+def _linked(finding: Finding, head: Finding, links: Sequence[frozenset[str]]) -> bool:
+    """Whether the tags of both grow in lock-step: one cause, counted twice."""
+    return any(finding.subject.tag in tags and head.subject.tag in tags for tags in links)
+
+
+def _links(findings: Sequence[Finding]) -> list[frozenset[str]]:
+    """The tags of each group that grows in lock-step, and those of all objects that are never closed."""
+    links = []
+    objects = set()
+    for finding in findings:
+        if finding.subject.tag is None or not finding.holds:
+            continue
+        if finding.pattern == "tags-growing-together":
+            explained = (text.removeprefix(GROWTH_OF_TAG) for text in finding.explains)
+            links.append(frozenset((finding.subject.tag, *explained)))
+        elif finding.pattern == "handle-leak":
+            objects.add(finding.subject.tag)
+    return [*links, frozenset(objects)]
 
 
 def _sentence(finding: Finding) -> str:

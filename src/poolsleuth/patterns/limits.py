@@ -6,6 +6,8 @@ from poolsleuth.model.tags import PoolKind
 from poolsleuth.windows.builds import Era, version_of_build
 from poolsleuth.windows.pool_limits import effective_limit, pool_limits
 
+SLACK = 1.05  # a rule's figure is not exact to the megabyte; beyond it the machine cannot be the one the rule is for
+
 
 def judged_limit(kind: PoolKind, counters: MemoryCounters, system: System) -> tuple[int | None, str, bool]:
     """The limit in bytes, why in one sentence, and whether it is an upper bound only, below which the true limit may
@@ -42,7 +44,7 @@ def judged_limit(kind: PoolKind, counters: MemoryCounters, system: System) -> tu
     if rule.high_bytes is None or (bound is None and not static):
         return None, source, False
     used = counters.paged_used if kind is PoolKind.PAGED else counters.nonpaged_used
-    if used is not None and used.value > max(rule.high_bytes, bound or 0):
+    if used is not None and used.value > rule.high_bytes * SLACK:
         return (
             None,
             "the pool holds more than the rule of this Windows allows: Windows or address width is another",

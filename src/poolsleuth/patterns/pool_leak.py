@@ -112,7 +112,7 @@ def _other_pools(seen: Seen, holding: list[Finding]) -> Iterator[Finding]:
                 verdict=Verdict.SUSPECTED,
                 severity=Severity.INFO,
                 confidence=Confidence.LOW,
-                headline=f"the {kind} pool rises, but whether it comes down again was not seen: a leak is possible",
+                headline=f"the {kind} pool rises in a way that cannot be told from load yet: a leak is possible",
                 subject=Subject(pool=str(kind)),
                 because=course_reasons(course, line),
                 against=doubts(course),

@@ -15,6 +15,7 @@ from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.tag_knowledge import sure_note
 from poolsleuth.patterns.thresholds import OBJECTS_SUSPECT, TWINS_DIFFERENCE, TWINS_MIN
 from poolsleuth.patterns.views import PoolStates, TagView
+from poolsleuth.patterns.wording import GROWTH_OF_TAG
 from poolsleuth.windows.tag_notes import Role
 
 ID = "tags-growing-together"
@@ -97,7 +98,7 @@ def _of_group(group: Group, courses: Courses, tags: TagView) -> Finding:
         subject=Subject(pool=str(first.pool), tag=first.tag, session=first.session),
         because=tuple(because),
         against=against,
-        explains=tuple(f"the growth of tag {part.tag.key.tag}" for part in group.parts),
+        explains=tuple(GROWTH_OF_TAG + part.tag.key.tag for part in group.parts),
         next_steps=(note.next_step,) if note is not None and group.why else (find_by_tag(first.tag),),
     )
 

@@ -3,6 +3,7 @@
 from poolsleuth.windows.counters import Unit
 
 _MB = 1 << 20
+GROWTH_OF_TAG = "the growth of tag "  # what a finding about one tag explains of another
 _GB = 1 << 30
 
 

@@ -17,6 +17,9 @@ HIGH_HOURS = 24.0
 
 HIGH_CYCLES = 2.0
 
+SHORT_RHYTHM = 3.0
+"""Hours; whole rounds of a shorter rhythm say nothing about what a day brings."""
+
 
 def basics(samples: Samples, raw: Samples | None = None) -> Course:
     """A course that says only what was measured, not yet what it is."""
@@ -38,7 +41,8 @@ def amount_of_evidence(samples: Samples, cycles: float = 0.0) -> Confidence:
     """How sure an answer about so many samples and so long a time can be at best."""
     if samples.values.size < SURE_SAMPLES or samples.span < SURE_HOURS:
         return Confidence.LOW
-    if samples.span >= HIGH_HOURS or cycles >= HIGH_CYCLES:
+    whole_rounds = cycles >= HIGH_CYCLES and samples.span >= SHORT_RHYTHM * cycles
+    if samples.span >= HIGH_HOURS or whole_rounds:
         return Confidence.HIGH
     return Confidence.MEDIUM
 

@@ -18,6 +18,9 @@ DAILY_LIKENESS = 0.4
 """The level of a day and of the next one, at the same time of day, correlate at least so much (weekends lower it)."""
 
 GRID = 512
+SAMPLES_A_ROUND = 6
+"""A rhythm that is sampled more rarely may be another, faster one, seen through the gaps between the samples."""
+
 CYCLES = 3.0
 """Any other rhythm must be seen at least so often."""
 
@@ -41,7 +44,7 @@ def find_period(samples: Samples) -> float | None:
     basis, _ = np.linalg.qr(trend)
     rest = level - level.mean()
     rest = rest - basis @ (basis.T @ rest)
-    if span >= DAYS_FOR_RHYTHM * DAY and hours.size >= 6 * span / DAY and _daily(hours, rest, basis):
+    if span >= DAYS_FOR_RHYTHM * DAY and hours.size >= SAMPLES_A_ROUND * span / DAY and _daily(hours, rest, basis):
         return DAY
     return _other_period(hours, rest, span)
 
@@ -76,7 +79,7 @@ def _other_period(hours: Numbers, rest: Numbers, span: float) -> float | None:
     if likeness[0] <= 0:
         return None
     likeness = likeness / likeness[0] * GRID / np.maximum(GRID - np.arange(GRID), 1)
-    shortest = max(4, int(2.5 * GRID / hours.size))
+    shortest = max(4, int(SAMPLES_A_ROUND * GRID / hours.size))
     longest = int(GRID / CYCLES)
     negative = np.flatnonzero(likeness[:longest] < 0.1)
     if negative.size == 0 or max(negative[0], shortest) >= longest - 1:

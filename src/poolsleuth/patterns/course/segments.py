@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from poolsleuth.patterns.course.rhythm import DAY
 from poolsleuth.patterns.course.samples import SECONDS_PER_HOUR, Samples
 
 MOST_RESETS = 3
@@ -15,6 +16,15 @@ DEEP = 0.25
 
 NEAR = 0.25
 """After a reset the level lies above the very first level by at most this share of what it was before."""
+
+SAME_TIME = 1.0
+"""Hours; drops that lie whole days apart but for this come at the same time of day."""
+
+SAME_HEIGHT = 0.15
+"""Drops from heights that differ by less than this share of a drop give back when so much has piled up."""
+
+SAME_HEIGHT_STRETCH = 1.15
+"""The first and the last tooth are cut off by the log: they are no longer than this many of the longest between."""
 
 
 def at_cuts(samples: Samples, cuts: Sequence[float]) -> list[Samples]:
@@ -51,4 +61,31 @@ def at_drops(samples: Samples) -> list[Samples]:
     inner = lengths[1:-1]
     if inner.size >= 2 and float(np.ptp(inner)) < 0.1 * float(inner.mean()):
         return [samples]
-    return parts
+    return [samples] if _by_the_clock(samples, places) or _always_full(samples, places, few) else parts
+
+
+def _by_the_clock(samples: Samples, places: list[int]) -> bool:
+    """Whether two drops or more come at the same time of day: what a job or a schedule frees, no reboots."""
+    if len(places) < 2:
+        return False
+    at = samples.hours[places]
+    apart = np.diff(at)
+    # As far apart as the samples let it be told.
+    blur = max(SAME_TIME, 1.5 * float(np.median(np.diff(samples.hours))))
+    off = np.abs(apart - DAY * np.round(apart / DAY))
+    return bool((np.round(apart / DAY) >= 1).all() and (off <= blur).all())
+
+
+def _always_full(samples: Samples, places: list[int], few: int) -> bool:
+    """Whether every drop comes from the same height, and no stretch is longer than those between two drops.
+
+    Then something frees memory whenever so much has piled up, or at regular times. Reboots come at any height.
+    """
+    if len(places) < 2:
+        return False
+    tops = np.array([float(np.median(samples.values[max(place - 1 - few, 0) : place - 1])) for place in places])
+    lows = np.array([float(np.median(samples.values[place : place + 1 + few])) for place in places])
+    at = samples.hours[places]
+    longest = SAME_HEIGHT_STRETCH * float(np.max(np.diff(at)))
+    within = at[0] - samples.hours[0] <= longest and samples.hours[-1] - at[-1] <= longest
+    return bool(within and np.ptp(tops) <= SAME_HEIGHT * float(np.mean(tops - lows)))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolsleuth.model.finding import Confidence
+from poolsleuth.patterns.course.caution import cautious
 from poolsleuth.patterns.course.course import Course, Kind
 from poolsleuth.patterns.course.evidence import FEWEST_SAMPLES, SHORTEST_HOURS, basics, lower
 from poolsleuth.patterns.course.samples import Samples, clean
@@ -16,31 +17,32 @@ from poolsleuth.patterns.course.words import duration, figure, share
 
 Numbers = NDArray[np.float64]
 
-A_SHIFT = 8.0
-"""Hours that growth which began within the log must last to be more than a suspicion: a working day's load rises for
-less."""
-
 WIDENED = 1.3
 """By how much the calculated intervals of a pace are widened."""
 
 UNKNOWN_FORM = 0.02
 """The share of a pace that is added on both sides of its interval."""
 
-LATE = 0.1
-"""Growth that begins later than in this share of the log began within it."""
-
 ALIKE = 2.5
 """Slopes of two stretches are the same leak when neither is more than so many times the other."""
 
 
-def judge_course(times: Numbers, values: Numbers, *, least: float, cuts: Sequence[float] = ()) -> Course:
+def judge_course(
+    times: Numbers,
+    values: Numbers,
+    *,
+    least: float,
+    cuts: Sequence[float] = (),
+    restarts_known: bool = False,
+) -> Course:
     """What a series does.
 
     ``times`` are seconds, ascending (others are sorted); ``values`` may hold NaN (missing). ``least`` is the smallest
     growth that matters, in the series' unit. ``cuts`` are times of reboots: what lies on two sides of one is never
-    compared. Raises ValueError when there are not as many times as values.
+    compared. ``restarts_known``: there were no other reboots (an uptime or counts of allocations that go on show it), so
+    that a sudden fall is memory given back; else a fall to the first level may be taken for one. Raises ValueError when there are not as many times as values.
     """
-    return _widened(_only_a_morning(clean(times, values), least, cuts))
+    return _widened(_judged(clean(times, values), max(least, 0.0), cuts, restarts_known=restarts_known))
 
 
 def _widened(course: Course) -> Course:
@@ -58,21 +60,12 @@ def _widened(course: Course) -> Course:
     return replace(course, low=low, high=high)
 
 
-def _only_a_morning(samples: Samples, least: float, cuts: Sequence[float]) -> Course:
-    """The course; growth that began within the log and has lasted for less than a working day is sure of nothing."""
-    course = _judged(samples, max(least, 0.0), cuts)
-    if course.kind is not Kind.LEAK or course.starts is None or course.confidence is Confidence.LOW:
-        return course
-    end = samples.seconds(float(samples.hours[-1]))
-    before = course.starts - samples.seconds(float(samples.hours[0]))
-    lasts = (end - course.starts) / 3600.0
-    if course.resets or lasts >= A_SHIFT or before < LATE * samples.span * 3600.0:
-        return course
-    doubt = f"it has grown for {duration(lasts)} only: a working day's load begins like this"
-    return replace(course, confidence=Confidence.LOW, against=(*course.against, doubt))
+def _stretch(samples: Samples, least: float) -> Course:
+    """What one stretch without reboots does, as sure as its length allows."""
+    return cautious(judge_stretch(samples, least), samples, least)
 
 
-def _judged(samples: Samples, least: float, cuts: Sequence[float]) -> Course:
+def _judged(samples: Samples, least: float, cuts: Sequence[float], *, restarts_known: bool) -> Course:
     if samples.values.size < FEWEST_SAMPLES or samples.span < SHORTEST_HOURS or float(np.ptp(samples.values)) < least:
         return judge_stretch(samples, least) if samples.values.size else basics(samples)
     if float(np.ptp(samples.values)) == 0.0:
@@ -80,17 +73,17 @@ def _judged(samples: Samples, least: float, cuts: Sequence[float]) -> Course:
     parts = at_cuts(samples, cuts)
     if len(parts) > 1:
         return _together(samples, parts, least)
-    parts = at_drops(samples)
+    parts = [samples] if restarts_known else at_drops(samples)
     if len(parts) > 1:
         known = _after_drops(samples, parts, least)
         if known is not None:
             return known
-    return judge_stretch(samples, least)
+    return _stretch(samples, least)
 
 
 def _after_drops(samples: Samples, parts: list[Samples], least: float) -> Course | None:
     """A leak with unannounced restarts: every stretch that is long enough grows alike; None when it is not that."""
-    judged = [(part, judge_stretch(part, least)) for part in parts]
+    judged = [(part, _stretch(part, least)) for part in parts]
     judged = [(part, course) for part, course in judged if course.kind is not Kind.TOO_SHORT]
     if len(judged) < 2 or judged[-1][0] is not parts[-1]:
         return None
@@ -113,7 +106,7 @@ def _after_drops(samples: Samples, parts: list[Samples], least: float) -> Course
 
 def _together(samples: Samples, parts: list[Samples], least: float) -> Course:
     """One answer for the stretches between reboots: the longest time of one kind wins, growth of all is pooled."""
-    judged = [(part, judge_stretch(part, least)) for part in parts]
+    judged = [(part, _stretch(part, least)) for part in parts]
     whole = basics(samples)
     known = [(part, course) for part, course in judged if course.kind is not Kind.TOO_SHORT]
     resets = len(parts) - 1
