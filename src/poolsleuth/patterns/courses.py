@@ -132,7 +132,7 @@ class Courses:
         if known is None:
             good = load.values[np.isfinite(load.values)]
             least = COURSE_TAG_SHARE.value * float(np.median(np.abs(good))) if len(good) else 0.0
-            known = self._loads[id(load)] = self._judge(load, least, ()).grows
+            known = self._loads[id(load)] = self._judge(load, least, None).grows
         return known
 
     @property
@@ -141,26 +141,27 @@ class Courses:
         courses = [*self.pools.values(), *(tag.course for tag in self.tags.values())]
         return any(course.kind is not Kind.TOO_SHORT for course in courses)
 
-    def _bytes(self, line: Line, share: Threshold, more_cuts: Sequence[float] = ()) -> Course:
+    def _bytes(self, line: Line, share: Threshold, more_cuts: Sequence[float] | None = None) -> Course:
         return self._judge(line, _least(line, COURSE_BYTES, share), more_cuts)
 
-    def _count(self, line: Line, share: Threshold, more_cuts: Sequence[float] = ()) -> Course:
+    def _count(self, line: Line, share: Threshold, more_cuts: Sequence[float] | None = None) -> Course:
         return self._judge(line, _least(line, COURSE_COUNT, share), more_cuts)
 
-    def _judge(self, line: Line, least: float, more_cuts: Sequence[float]) -> Course:
+    def _judge(self, line: Line, least: float, more_cuts: Sequence[float] | None) -> Course:
         # scipy takes a second to load, which logs without a second capture need not wait for
         from poolsleuth.patterns.course.shape import judge_course  # noqa: PLC0415
 
         zone = "UTC" if line.utc else "(local time of the server)"
-        cuts = sorted({*self.lines.reboots, *more_cuts})
+        known = self.lines.boots_known if more_cuts is None else True
+        cuts = sorted({*self.lines.reboots, *(more_cuts or ())})
         with shown(lambda value: amount(value, line.unit), zone):
-            return judge_course(line.times, line.values, least=least, cuts=cuts)
+            return judge_course(line.times, line.values, least=least, cuts=cuts, restarts_known=known)
 
 
-def _restarts(process: ProcessLine) -> list[float]:
-    """When another process took over the instance's name: its id changed."""
+def _restarts(process: ProcessLine) -> list[float] | None:
+    """When another process took over the instance's name: its id changed. None when its id was not recorded."""
     if process.id is None:
-        return []
+        return None
     good = np.isfinite(process.id.values)
     times, ids = process.id.times[good], process.id.values[good]
     return [float(times[place + 1]) for place in np.flatnonzero(np.diff(ids) != 0)][:MAX_RESTARTS]

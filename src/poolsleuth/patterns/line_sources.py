@@ -43,6 +43,7 @@ def lines_of(machine: Machine) -> Lines | None:
         loads=tuple(loads),
         counters=tuple(counters),
         reboots=_reboots(machine, counters, tags),
+        boots_known=_boots_known(counters, tags),
         undated=undated,
         dated_by_files=any(FILE_TIME in history.dated_by for history in histories),
     )
@@ -342,6 +343,7 @@ def _number(value: int | None) -> float:
 
 _LOST_ALLOCS = 0.5  # of the allocations since boot that a table must lose before it is another boot's
 _MOMENT = 0.001  # seconds
+_FEW_TAGS = 5  # whose counts of allocations must be known before they tell of reboots
 _FELL_BACK = 60.0  # seconds that an uptime must fall before it is another boot's: clocks are corrected by less
 
 
@@ -365,6 +367,15 @@ def _reboots(machine: Machine, counters: Sequence[Line], tags: dict[TagKey, TagL
             found.add(float(min(max(boot, times[place] + _MOMENT), times[place + 1])))
     found |= set(_allocs_lost(tags))
     return tuple(sorted(found))
+
+
+def _boots_known(counters: Sequence[Line], tags: dict[TagKey, TagLine]) -> bool:
+    """Whether every reboot would show: an uptime was recorded, or the tables count allocations since boot."""
+    for line in counters:
+        if line.path is not None and english_of(line.path)[1] == "system up time" and len(line.times) > 1:
+            return True
+    counted = sum(np.isfinite(tag.allocs.values).sum() > 1 for tag in tags.values())
+    return bool(counted >= _FEW_TAGS)
 
 
 def _allocs_lost(tags: dict[TagKey, TagLine]) -> list[float]:

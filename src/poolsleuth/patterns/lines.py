@@ -62,9 +62,10 @@ class ProcessLine:
 class Lines:
     """Every line of one machine.
 
-    ``reboots`` are times (seconds) between whose sides nothing is compared. ``counters`` are all counters of the logs,
-    also those that stand elsewhere. ``undated`` is True when tag tables came in order but without times: then nothing
-    can be said per hour. ``dated_by_files`` is True when a table's only time is that of its file.
+    ``reboots`` are times (seconds) between whose sides nothing is compared. ``boots_known`` is True when an uptime or
+    counts of allocations go through all of it, so that there were no other reboots. ``counters`` are all counters of
+    the logs, also those that stand elsewhere. ``undated`` is True when tag tables came in order but without times: then
+    nothing can be said per hour. ``dated_by_files`` is True when a table's only time is that of its file.
     """
 
     pools: dict[PoolKind, Line] = field(default_factory=dict)
@@ -74,5 +75,6 @@ class Lines:
     loads: tuple[Line, ...] = ()
     counters: tuple[Line, ...] = ()
     reboots: tuple[float, ...] = ()
+    boots_known: bool = False
     undated: bool = False
     dated_by_files: bool = False

@@ -7,7 +7,7 @@ import numpy as np
 from poolsleuth.model.finding import Confidence
 from poolsleuth.patterns.course.course import Course, Kind
 from poolsleuth.patterns.course.evidence import lower
-from poolsleuth.patterns.course.growing import ONE_DAY
+from poolsleuth.patterns.course.rests import A_NIGHT, ONE_DAY
 from poolsleuth.patterns.course.rhythm import DAY, DAYS_FOR_RHYTHM, find_period
 from poolsleuth.patterns.course.samples import Samples, windows
 from poolsleuth.patterns.course.words import duration, figure, share
@@ -25,8 +25,8 @@ LATE_SHARE = 0.15
 KEPT = 0.15
 """In the second half of a log the lows lie higher by at least this share of the swing: it did not all come down."""
 
-LEVEL = 0.05
-"""Lows of both halves that differ by less than this share of the swing are one level."""
+LEVEL = 0.1
+"""Lows of the second half that lie higher by less than this share of the swing are the same level, or a lower one."""
 
 
 def cautious(course: Course, samples: Samples, least: float) -> Course:
@@ -37,6 +37,9 @@ def cautious(course: Course, samples: Samples, least: float) -> Course:
         after = 1.0 - (course.starts - samples.origin) / 3600.0 / max(samples.span, 1e-9)
         if after < LATE_SHARE:
             return replace(course, confidence=lower(course.confidence, Confidence.MEDIUM))
+    if course.kind is Kind.FILLED and samples.span < A_NIGHT:
+        # The whole log may be an evening: it filled in the last hour of work.
+        return replace(course, confidence=Confidence.LOW)
     if course.kind in (Kind.STEADY, Kind.LOAD, Kind.FILLED) and samples.span < DAYS_FOR_RHYTHM * DAY:
         return _both_halves(course, samples, least)
     return course
@@ -72,7 +75,7 @@ def _both_halves(course: Course, samples: Samples, least: float) -> Course:
     half = int(np.searchsorted(samples.hours, samples.hours[0] + samples.span / 2))
     begun, ended = (float(np.quantile(part, 0.05)) for part in (samples.values[:half], samples.values[half:]))
     kept = ended - begun
-    level = abs(kept) <= max(least, LEVEL * (high - low))
+    level = kept <= max(least, LEVEL * (high - low))
     if course.kind is not Kind.FILLED and kept >= max(2.0 * least, KEPT * (high - low)):
         _hours, _low, tenths = windows(samples, 10)
         rise = float(tenths[-1] - tenths[0])

@@ -14,6 +14,7 @@ from poolsleuth.patterns.course.fits import Fit, Form, fill_then_line, fit_forms
 from poolsleuth.patterns.course.floors import longest_pause, smooth
 from poolsleuth.patterns.course.ground import FLOOR_WINDOWS, Floor
 from poolsleuth.patterns.course.noise import Slope, robust_slope, slope_error
+from poolsleuth.patterns.course.rests import ONE_DAY, rest_of_work
 from poolsleuth.patterns.course.samples import Samples, windows
 from poolsleuth.patterns.course.steps import rest_of_two_jumps
 from poolsleuth.patterns.course.words import chance, duration, figure, moment, share
@@ -35,8 +36,8 @@ NEVER_BACK = 0.1
 JUMPS_BETTER = 0.6
 """Two jumps that leave less than this share of what the growth leaves unexplained are the better answer."""
 
-ONE_DAY = 20.0
-"""In less than about a day a rise may be the first half of a daily rhythm."""
+QUICK = 2.0
+"""What has been full for so many times as long as it took to fill is no working day's growth."""
 
 
 def kind_of_growth(
@@ -61,11 +62,13 @@ def kind_of_growth(
     after = _after_filling(floor, fits, best, least)
     if after is not None:
         return _leak(course, samples, floor, fits, after, back)
-    stopped = _stopped(floor, best)
+    stopped = _stopped(samples, floor, best)
     if stopped is not None:
-        return replace(
-            course, kind=Kind.FILLED, confidence=amount_of_evidence(samples, floor.cycles), because=(rises, stopped)
-        )
+        said, rest = stopped
+        if rest is not None:
+            return replace(course, kind=Kind.UNCLEAR, confidence=Confidence.LOW, because=(rises, f"{said}; {rest}"))
+        sure = amount_of_evidence(samples, floor.cycles)
+        return replace(course, kind=Kind.FILLED, confidence=sure, because=(rises, said))
     if best.form is Form.FILL and best.end < SLOW_FILL:
         return replace(
             course,
@@ -127,8 +130,8 @@ def _straight(fits: dict[Form, Fit]) -> bool:
     return straight <= bent
 
 
-def _stopped(floor: Floor, best: Fit) -> str | None:
-    """Why the growth is over; None when it goes on."""
+def _stopped(samples: Samples, floor: Floor, best: Fit) -> tuple[str, str | None] | None:
+    """Why the growth is over, and why that may be a night or a weekend only; None when it goes on."""
     if best.form not in (Form.STOP, Form.RAMP, Form.FILL, Form.WAVE, Form.JUMP):
         return None
     begin, end = floor.hours[0], floor.hours[-1]
@@ -147,7 +150,10 @@ def _stopped(floor: Floor, best: Fit) -> str | None:
     pause = longest_pause(floor.hours[phase], smooth(floor.low[phase]), best.rise) if phase.sum() > 3 else 0.0
     if tail < 1.5 * min(pause, 0.5 * length):
         return None
-    return f"it has not grown for the last {duration(float(tail))} ({share(tail / span)} of the time)"
+    said = f"it has not grown for the last {duration(float(tail))} ({share(tail / span)} of the time)"
+    # What fills up faster than it has been full since is a cache; a night looks like its end as well.
+    quick = best.form in (Form.FILL, Form.STOP) and tail >= QUICK * length
+    return said, rest_of_work(samples, float(stop), pause, quick=quick)
 
 
 def _leak(course: Course, samples: Samples, floor: Floor, fits: dict[Form, Fit], best: Fit, back: float) -> Course:

@@ -10,9 +10,13 @@ from poolsleuth.patterns.course.course import Course, Kind
 from poolsleuth.patterns.course.evidence import amount_of_evidence, lower
 from poolsleuth.patterns.course.fits import Fit, Form
 from poolsleuth.patterns.course.ground import Floor
+from poolsleuth.patterns.course.rests import rest_of_work
 from poolsleuth.patterns.course.samples import Samples
 from poolsleuth.patterns.course.steps import Staircase
 from poolsleuth.patterns.course.words import duration, figure, moment, share
+
+MISSED = 1.6
+"""After so many times the longest wait between steps the next one is missing."""
 
 
 def without_jump(samples: Samples, floor: Floor, best: Fit) -> Samples:
@@ -77,7 +81,18 @@ def steps(course: Course, samples: Samples, floor: Floor, staircase: Staircase, 
     reach = error * float(stats.t.ppf(0.975, max(count - 2, 1)))
     # Waiting for the next step is part of the pace: a stop longer than any wait before is an end.
     tail = float(samples.hours[-1] - times[-1])
-    if tail > 2.0 * float(lengths.max()) and tail > 0.25 * samples.span:
+    stop, wait = float(times[-1]), float(lengths.max())
+    rest = rest_of_work(samples, stop, wait, quick=True) if tail > MISSED * wait else None
+    if rest is not None:
+        return replace(
+            course,
+            kind=Kind.UNCLEAR,
+            confidence=Confidence.LOW,
+            growth=rise,
+            steps=count,
+            because=(f"it rose in {count} steps, and has not for the last {duration(tail)}; {rest}",),
+        )
+    if tail > 2.0 * wait and tail > 0.25 * samples.span:
         return replace(
             course,
             kind=Kind.FILLED,

@@ -83,7 +83,7 @@ def _always_full(samples: Samples, places: list[int], few: int) -> bool:
     """
     if len(places) < 2:
         return False
-    tops = np.array([float(np.median(samples.values[max(place - 1 - few, 0) : place - 1])) for place in places])
+    tops = np.array([float(np.median(samples.values[max(place - 1 - few, 0) : max(place - 1, 1)])) for place in places])
     lows = np.array([float(np.median(samples.values[place : place + 1 + few])) for place in places])
     at = samples.hours[places]
     longest = SAME_HEIGHT_STRETCH * float(np.max(np.diff(at)))

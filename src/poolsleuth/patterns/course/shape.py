@@ -27,6 +27,10 @@ ALIKE = 2.5
 """Slopes of two stretches are the same leak when neither is more than so many times the other."""
 
 
+ONE_FALL = 2
+"""Stretches that one sudden fall leaves."""
+
+
 def judge_course(
     times: Numbers,
     values: Numbers,
@@ -98,7 +102,8 @@ def _after_drops(samples: Samples, parts: list[Samples], least: float) -> Course
     note = f"{len(parts) - 1} sudden drop(s) to the first level, then the same growth again: taken for restarts"
     return replace(
         whole,
-        confidence=lower(whole.confidence, Confidence.MEDIUM),
+        # One fall may as well be the first tooth of a load; several from unlike heights look like restarts.
+        confidence=lower(whole.confidence, Confidence.LOW if len(parts) == ONE_FALL else Confidence.MEDIUM),
         because=(*whole.because, note),
         against=(*whole.against, "if the machine was not restarted, the drops are memory given back"),
     )
