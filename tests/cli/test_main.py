@@ -129,3 +129,21 @@ def test_every_command_has_help(command: str) -> None:
 
 def test_the_version() -> None:
     assert __version__ in CliRunner().invoke(cli, ["--version"]).output
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full here")
+@pytest.mark.parametrize("command", ["diagnose", "trend", "tags"])
+def test_a_full_disk_is_one_sentence(command: str) -> None:
+    log = Path(__file__).parents[2] / "examples" / "leak-poolmon.log"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "poolsleuth", command, str(log)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            text=True,
+        )
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "the output could not be written" in done.stderr

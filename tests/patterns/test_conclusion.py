@@ -161,3 +161,39 @@ def test_the_name_of_a_file_keeps_its_letters() -> None:
 
     assert result is not None
     assert result.says == "myDriver.sys was unloaded."
+
+
+def of_process(pattern: str, process: str, pool: str | None = None) -> Finding:
+    return replace(finding(pattern, severity=WARNING, pool=pool), subject=Subject(pool=pool, process=process))
+
+
+def test_a_process_that_opens_handles_is_the_cause_of_its_pool() -> None:
+    result = conclude([of_process("handle-leak", "badagent"), of_process("pool-leak", "badagent", "paged")])
+
+    assert result is not None
+    assert result.pattern == "handle-leak"
+    assert "separate" not in result.says
+
+
+def test_a_process_that_only_opens_handles_stands_behind_a_pool_that_leaks() -> None:
+    result = conclude([of_process("handle-leak", "agent"), finding("pool-leak", severity=WARNING, tag="Leak")])
+
+    assert result is not None
+    assert result.pattern == "pool-leak"
+    assert "separate problem: the headline of handle-leak" in result.says
+
+
+def test_tags_in_step_are_one_problem() -> None:
+    together = replace(
+        finding("tags-growing-together", severity=WARNING, tag="Thre"), explains=("the growth of tag Toke",)
+    )
+    leaks = [
+        finding("pool-leak", severity=WARNING, tag="Thre"),
+        finding("pool-leak", severity=WARNING, pool="paged", tag="Toke"),
+        finding("pool-leak", severity=WARNING, pool="paged", tag="Othr"),
+    ]
+
+    result = conclude([*leaks, together])
+
+    assert result is not None
+    assert result.says.count("separate") == 1, "Toke goes with Thre, Othr does not"

@@ -9,9 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from poolsleuth.evidence.counters.capture import captures
-from poolsleuth.model.facts import Where
+from poolsleuth.model.facts import Figure, Where
 from poolsleuth.model.finding import Confidence, Finding, Severity, Verdict
-from poolsleuth.model.series import CounterPath, CounterSeries, TagColumn, TagHistory, TagKey
+from poolsleuth.model.memory import MemoryCounters
+from poolsleuth.model.series import CounterPath, CounterSeries, MemoryHistory, TagColumn, TagHistory, TagKey
 from poolsleuth.model.tags import Completeness, PoolKind, TagRow, TagTable
 
 Findings = Callable[..., tuple[Finding, ...]]
@@ -320,3 +321,95 @@ def test_low_confidence_is_only_suspected(findings: Findings) -> None:
     for finding in findings("pool-leak", short):
         assert finding.verdict is not Verdict.FOUND
         assert finding.confidence is Confidence.LOW
+
+
+# ---- what the tags do not explain, what follows the load ----
+
+
+def header(times: Numbers, nonpaged: Numbers) -> MemoryHistory:
+    return MemoryHistory(
+        where=Where(0),
+        times=array("d", times.tolist()),
+        figures={"nonpaged_used": array("d", nonpaged.tolist())},
+        snapshots=len(times),
+    )
+
+
+def test_a_pool_that_its_tags_do_not_explain_stands_before_them(findings: Findings) -> None:
+    times = clock(3, 1800)
+    tags = history(times, ("Smll", "nonpaged", 4000 + 200 * hours(times) + noise(times, 5), 2048))
+    pool = header(times, 300 * MB + 50 * MB * hours(times))
+
+    found = holding(findings("pool-leak", pool, *tags))
+
+    assert [f.subject.tag for f in found] == [None, "Smll"]
+    assert not found[1].explains
+    assert any("0.8 % of the growth" in reason.says for reason in found[1].because)
+
+
+def test_the_limit_is_reached_by_all_that_grows_in_a_pool(findings: Findings) -> None:
+    times = clock(3, 1800)
+    tags = history(
+        times,
+        ("Aaaa", "nonpaged", 4000 + 512 * hours(times) + noise(times, 5), 10_240),
+        ("Bbbb", "nonpaged", 4000 + 512 * hours(times) + noise(times, 5, 2), 10_240),
+    )
+    pool = header(times, 500 * MB + 10 * MB * hours(times))
+    last = MemoryCounters(
+        where=Where(0, 1),
+        physical=Figure(8192 * MB, Where(0, 1)),
+        nonpaged_used=Figure(1219 * MB, Where(0, 1)),
+        at=datetime.fromtimestamp(times[-1], UTC),
+    )
+
+    found = holding(findings("pool-leak", pool, last, *tags, era=5, architecture="x64"))
+
+    dates = {f.trend.limit_reached_at for f in found if f.trend is not None}
+    assert len(dates) == 1, "two tags of 5 MB an hour fill one pool at one time"
+    # 8192 - 1219 MB at 10 MB an hour are 697 hours
+    at = dates.pop()
+    assert at is not None
+    assert (at.timestamp() - times[-1]) / 3600 == pytest.approx(697, rel=0.05)
+    assert all(f"{at:%Y-%m-%d %H:%M}" in f.headline for f in found)
+
+
+def test_growth_that_follows_a_growing_load_is_only_suspected(findings: Findings) -> None:
+    times = clock(2)
+    work = 1e5 * (1 + hours(times) / 8) + noise(times, 2e3)
+    pool = counter("\\Memory\\Pool Nonpaged Bytes", times, 200 * MB + 300 * work)
+    load = counter("\\Server\\Bytes Total/sec", times, work)
+
+    found = holding(findings("pool-leak", pool, load))
+
+    assert [(f.verdict, f.confidence) for f in found] == [(Verdict.SUSPECTED, Confidence.LOW)]
+    assert "Bytes Total/sec" in found[0].against[0].says
+
+
+def test_tags_that_time_has_judged_are_not_suspected_again_by_two_tables(findings: Findings) -> None:
+    times = clock(3, 1800)
+    up_and_down = 40_000 + 30_000 * np.sin(hours(times) / 7)
+    facts = history(times, ("Work", "nonpaged", up_and_down, 2048))
+    first = TagTable(
+        where=Where(0, 1),
+        rows=(TagRow("Work", PoolKind.NONPAGED, None, None, 1000, 2_048_000, Where(0, 1)),),
+        pools=frozenset({PoolKind.NONPAGED}),
+        completeness=Completeness.UNKNOWN,
+        at=datetime.fromtimestamp(times[0], UTC),
+    )
+
+    assert not holding(findings("pool-leak", first, *facts))
+
+
+def test_a_pool_that_filled_up_is_not_ruled_out(findings: Findings) -> None:
+    times = clock(5)
+    grown = np.minimum(100 * MB + 2 * MB * hours(times), 250 * MB) + noise(times, 0.1 * MB)
+    pool = counter("\\Memory\\Pool Nonpaged Bytes", times, grown)
+    failures = counter("\\Server\\Pool Nonpaged Failures", times, np.floor(np.maximum(0.0, hours(times) - 80)))
+    facts = [*captures([pool, failures], Where(0)), pool, failures]
+
+    leak = findings("pool-leak", *facts)
+    depletion = holding(findings("nonpaged-pool-depletion", *facts))
+
+    assert [(f.verdict, f.severity) for f in leak] == [(Verdict.SUSPECTED, Severity.CRITICAL)]
+    assert [f.verdict for f in depletion] == [Verdict.FOUND]
+    assert "failed while the counters were recorded" in depletion[0].because[0].says

@@ -102,3 +102,11 @@ def test_known_values_leave_no_hole_and_use_the_whole_height(values: list[float]
         assert BLOCKS[0] in drawn
     if len(values) == width and max(values) - min(values) > 1:
         assert BLOCKS[-1] in drawn
+
+
+def test_noise_on_a_high_level_is_no_swing() -> None:
+    values = [200_000_000.0 + 400_000 * (place % 3) for place in range(60)]
+
+    drawn = sparkline([float(place) for place in range(60)], values, 20)
+
+    assert set(drawn) <= set(BLOCKS[:2])
