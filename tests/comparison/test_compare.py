@@ -425,7 +425,7 @@ def test_two_captures_of_one_moment_have_no_restart_between_them(tag: Tag, machi
     ("used", "says"),
     [
         (100 * MB, "nonpaged pool in BEFORE (the tags shown add up to all of it)"),
-        (100 * MB + 512 * 1024, "(the tags shown add up to all of it but 512 KB)"),
+        (100 * MB + 512 * 1024, "(the tags shown add up to all of it but 512.0 KB)"),
         (102 * MB, "nonpaged pool in BEFORE. A tag"),
         (40 * MB, "nonpaged pool in BEFORE. A tag"),  # of another time: they say nothing about the table
     ],

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poolsleuth.evidence.dates import DateText, find_date, joined, understand
+from poolsleuth.evidence.dates import DateText, date_in, find_date, joined, understand, unread_date
 
 WHEN = datetime(2008, 3, 27, 10, 15, tzinfo=UTC).timestamp()
 
@@ -43,6 +43,83 @@ def test_dates_that_can_be_read_in_one_way_only(line: str) -> None:
     assert found.known
     assert found.moment(True) == found.moment(False) == WHEN
     assert found.offset is None
+
+
+EASTERN = [
+    ("2026年3月2日 10:15:00", 10.25),
+    ("2026年3月2日 星期一 10:15:00", 10.25),
+    ("2026/03/02 10:15:00", 10.25),
+    ("2026年3月2日 午後 1:15", 13.25),
+    ("2026年3月2日 午前 0:15", 0.25),
+    ("2026年3月2日 午後12:15:00", 12.25),
+    ("2026年3月2日月曜日 13時15分00秒", 13.25),
+    ("2026/3/2 下午 01:15:00", 13.25),
+    ("2026/3/2 上午 12:15:00", 0.25),
+    ("2026년 3월 2일 월요일 오후 1:15:00", 13.25),
+    ("2026-03-02 오전 1:15:00", 1.25),
+]
+
+
+PAGES = {
+    "年": ("utf-8", "cp932", "cp936", "cp949"),
+    "下": ("utf-8", "cp932", "cp936", "cp950"),
+    "오": ("utf-8", "cp949"),
+}
+
+
+@pytest.mark.parametrize(
+    ("data", "hour"),
+    [
+        (line.encode(page), hour)
+        for line, hour in EASTERN
+        for page in next((pages for sign, pages in PAGES.items() if sign in line), ("utf-8",))
+        if "오" not in line or page in PAGES["오"]
+    ],
+)
+def test_dates_of_china_japan_and_korea(data: bytes, hour: float) -> None:
+    found = date_in(data)
+    assert found is not None
+    assert found.known
+    assert found.moment(True) == datetime(2026, 3, 2, tzinfo=UTC).timestamp() + hour * 3600
+    assert unread_date(data) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "令和8年3月2日 10:15:00",
+        "2/3/2569 10:15:00",
+        "poniedziałek, 2 marca 2026 10:15:00",
+        "12 Mart 2026 Perşembe 10:15:00",
+        "Thu 13/13/2026 10:00",
+    ],
+)
+def test_what_looks_like_a_date_and_is_not_read(line: str) -> None:
+    assert unread_date(line.encode()) == line
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "10:15:00",
+        "10:15:00 AM",
+        "Thu 03/27/2008",
+        " Commit:3762700K Limit:33554432K Peak:4043634K            Pool N:41422K P:143512K",
+        "... 3,000 rows more ...",
+        "Pool Monitor 5.2.3790.0",
+        "Microsoft Windows [Version 10.0.19041.1]",
+        r"C:\tools>poolmon -n 2026.log",
+    ],
+)
+def test_what_is_no_unread_date(line: str) -> None:
+    assert unread_date(line.encode()) is None
+
+
+@given(st.binary(max_size=400))
+def test_any_line_is_a_date_or_none(line: bytes) -> None:
+    date_in(line)
+    shown = unread_date(line)
+    assert shown is None or len(shown) <= 60
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,27 @@ def test_snapshots_without_dates(poolmon_text: Writer) -> None:
     assert (history.utc, history.dated_by) == (False, "")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp932", "cp936"])
+def test_dates_of_the_far_east(poolmon_text: Writer, encoding: str) -> None:
+    text = course(poolmon_text, ["2026年3月2日 9:15:00", "2026年3月2日 10:15:00", "2026年3月2日 13:15:00"])
+    facts, problems = read(text.encode(encoding))
+
+    assert problems == []
+    begin = seconds(2026, 3, 2, 9, 15)
+    assert list(only(facts, TagHistory).times) == [begin, begin + 3600, begin + 4 * 3600]
+
+
+def test_a_date_that_cannot_be_read_is_shown(poolmon_text: Writer) -> None:
+    _, problems = read(course(poolmon_text, [f"令和8年3月{day}日 10:15:00" for day in (2, 3, 4)]))
+    (problem,) = problems
+    assert "the dates of its snapshots could not be read ('令和8年3月2日 10:15:00'); write a date" in problem.says
+    assert "carry no date" not in problem.says
+
+    _, problems = read(course(poolmon_text, ["2026-03-02 10:15:00", "2/3/2569 11:15:00", "2026-03-02 12:15:00"]))
+    (problem,) = problems
+    assert "the dates of some of its snapshots could not be read ('2/3/2569 11:15:00')" in problem.says
+
+
 def test_some_snapshots_without_dates(poolmon_text: Writer) -> None:
     facts, problems = read(course(poolmon_text, ["2008-03-27 10:15:00", None, "2008-03-27 11:15:00"]), WRITTEN)
 

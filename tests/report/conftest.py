@@ -467,6 +467,16 @@ def charted_report() -> Report:
 
 
 @pytest.fixture(scope="session")
+def far_report() -> Report:
+    """The pool that leaks, four days of it; its limit of 8 GB is met 25 days later."""
+    leak = make_chart_series()[0]
+    reach = datetime(2008, 4, 20, tzinfo=UTC)
+    trend = Trend(bytes_per_hour=13.0 * KB * KB, low=12.0 * KB * KB, high=14.0 * KB * KB, limit_reached_at=reach)
+    leak = replace(leak, limit=float(8 << 30), trend=trend)
+    return replace(FULL, machines=(replace(MACHINE, series=(leak,)),))
+
+
+@pytest.fixture(scope="session")
 def evil_chart_report() -> Report:
     """Series whose every text is an attack and whose figures are absurd."""
     evil = make_series(EVIL, EVIL, EVIL, (1.0, 2.0, None, 5.0), says=EVIL, course=EVIL, path=EVIL)

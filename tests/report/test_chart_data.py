@@ -226,6 +226,24 @@ def test_the_axes_hold_limit_and_forecast() -> None:
     assert 300 < chart.y[1] < 330
 
 
+def test_a_forecast_beyond_the_chart_waits_for_its_button() -> None:
+    for hours, near, far in ((30, True, False), (31, False, True), (110, False, True), (111, False, False)):
+        trend = Trend(bytes_per_hour=1.0, low=0.9, high=1.1, limit_reached_at=START + timedelta(hours=hours))
+        made = line_of(replace(series(tuple(float(n) for n in range(11))), trend=trend, limit=300.0))
+        assert made is not None
+        assert (bool(made.forecast), bool(made.far)) == (near, far)
+        (chart,), _ = charts_of([made], 9, 400)
+        end = EPOCH + hours * HOUR
+        if far:
+            assert made.far[1] == (end, 300.0)
+            assert chart.far is not None
+            assert end < chart.far < end + hours * HOUR * 0.04
+        else:
+            assert chart.far is None
+        assert (chart.x[1] > EPOCH + 10 * HOUR) is near
+        assert (chart.y[1] > 300) is near
+
+
 def test_an_axis_begins_at_0_unless_the_values_lie_close_together() -> None:
     assert value_range(20, 100)[0] == 0
     assert 900 < value_range(950, 1000)[0] < 950

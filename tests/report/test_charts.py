@@ -107,6 +107,22 @@ def test_the_date_of_the_limit_is_said_once(charted_report: Report) -> None:
     assert says(far).endswith("The limit of 128.0 GB lies far above this chart.")
 
 
+def test_a_forecast_beyond_the_chart_is_there_for_the_script_only(far_report: Report) -> None:
+    (picture,) = ChartStore(far_report).views([1], 1, 999, 2000, live=False)[1].lead
+    assert picture.key == "Short dashes: fitted growth."
+    assert 'class="limit"' not in picture.picture
+    assert picture.says[0].says.endswith(
+        "At the fitted rate the limit of 8.0 GB is reached at 2008-04-20 00:00:00 UTC, later than this chart reaches."
+    )
+    (live,) = ChartStore(far_report).views([1], 1, 999, 2000, live=True)[1].lead
+    assert live.key == "Long dashes: limit, short dashes: fitted growth, dots: where it leads."
+    data = json.loads(live.data or "")
+    (line,) = data["lines"]
+    assert line["far"][1][1] == pytest.approx(8 << 30)
+    assert "limit" not in line
+    assert data["far"] > line["far"][1][0] > data["x"][1]
+
+
 def test_lines_and_points_are_shared_out(huge_chart_report: Report) -> None:
     store = ChartStore(huge_chart_report)
     views = store.views(range(1, 61), 240, 4000, 2000, live=True)

@@ -250,6 +250,38 @@ def test_limit_trend_and_forecast_are_drawn(browser: Browser, charted_report: Re
     assert it.complaints == []
 
 
+def test_a_far_limit_is_shown_on_demand(browser: Browser, far_report: Report, tmp_path: Path) -> None:
+    it = opened(browser, far_report, tmp_path)
+    figure = it.figure()
+    seen = it.ends(figure)
+    assert seen[1].startswith("2008-03-26 ")
+    button = figure.locator(".chart-outlook")
+    assert button.inner_text() == "Show forecast"
+    button.click()
+    begin, end = it.ends(figure)
+    assert begin[:13] == seen[0][:13]
+    assert "2008-04-20" < end < "2008-04-22"
+    assert button.inner_text() == "Hide forecast"
+    assert figure.locator(".chart-reset:not(.chart-outlook)").is_hidden()
+    said, values = it.hover(figure, 0.5)
+    assert said.startswith("2008-04-0")
+    assert 3.5 < float(values[0].removeprefix("~ ").removesuffix(" GB")) < 4.5
+    it.drag(figure, 0.5, 0.7)
+    assert it.ends(figure)[0].startswith("2008-04-0")
+    figure.locator(".chart-reset:not(.chart-outlook)").click()
+    assert it.ends(figure) == (begin, end)
+    button.click()
+    assert it.ends(figure) == seen
+    assert button.inner_text() == "Show forecast"
+    it.page.mouse.move(5, 5)
+    assert it.complaints == []
+
+
+def test_without_a_far_limit_there_is_no_button(browser: Browser, charted_report: Report, tmp_path: Path) -> None:
+    it = opened(browser, charted_report, tmp_path)
+    assert it.figure().locator(".chart-outlook").count() == 0
+
+
 def test_dark_and_light_use_their_own_colours(browser: Browser, charted_report: Report, tmp_path: Path) -> None:
     it = opened(browser, charted_report, tmp_path, dark=True)
     figure = it.figure()

@@ -37,6 +37,38 @@ def test_svg(charted_report: Report) -> None:
     assert "200" in said or "100" in said or "500" in said, "the marks are round"
 
 
+def test_a_limit_is_a_line_or_stands_in_the_legend(charted_report: Report) -> None:
+    (machine,) = charted_report.machines
+    top = max(value for value in machine.series[0].values if value is not None)
+
+    def drawn(limit: float | None) -> bytes:
+        one = replace(machine.series[0], limit=limit, trend=None, line=())
+        return render_picture(replace(charted_report, machines=(replace(machine, series=(one,)),)), "svg")
+
+    near, far, none = drawn(3.0 * top), drawn(float(8 << 30)), drawn(None)
+    assert "Nonpaged pool" in comments(near)
+    assert near.count(b"stroke-dasharray") == none.count(b"stroke-dasharray") + 1
+    assert "Nonpaged pool, limit 8.0 GB" in comments(far)
+    assert far.count(b"stroke-dasharray") == none.count(b"stroke-dasharray")
+    assert not any("limit" in text for text in comments(none))
+
+
+@pytest.mark.parametrize(
+    ("clocks", "says"),
+    [
+        ((True, True), "UTC"),
+        ((False, False), "local time of the server"),
+        ((True, False), "UTC or local time of the server"),
+    ],
+)
+def test_the_time_axis_says_whose_clock_it_is(charted_report: Report, clocks: tuple[bool, ...], says: str) -> None:
+    report = small(charted_report, "a", "b")
+    (machine,) = report.machines
+    series = tuple(replace(one, utc=utc) for one, utc in zip(machine.series, clocks, strict=True))
+    svg = render_picture(replace(report, machines=(replace(machine, series=series),)), "svg")
+    assert says in comments(svg)
+
+
 @pytest.mark.parametrize("kind", ["svg", "png"])
 def test_the_same_evidence_gives_the_same_file(charted_report: Report, kind: str) -> None:
     report = small(charted_report, "a", "b")

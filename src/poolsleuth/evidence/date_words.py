@@ -29,9 +29,7 @@ _DAYS = (
     "sunday sun sonntag so dimanche dim domenica dom domingo zondag zo søndag söndag søn sön",
 )
 
-_DAY = re.compile(
-    r"(?<!\d)(\d{4})[ ]?[年년][ ]?(\d{1,2})[ ]?[月월][ ]?(\d{1,2})[ ]?(?:[日일号號]|(?=[^\d]))"
-)
+_DAY = re.compile(r"(?<!\d)(\d{4})[ ]?[年년][ ]?(\d{1,2})[ ]?[月월][ ]?(\d{1,2})[ ]?(?:[日일号號]|(?=[^\d]))")
 _CLOCK = re.compile(
     r"(?<!\d)(\d{1,2})[ ]?[時时시點点][ ]?(\d{1,2})[ ]?[分분](?:[ ]?(\d{1,2})[ ]?[秒초])?"  # 13時15分30秒
 )

@@ -309,7 +309,6 @@ class _Gap:
         found = (date_in(line) for line in (*self._first, *self._last))
         return joined([date for date in found if date is not None])
 
-
     def unread(self) -> str | None:
         """The first line that looks like a date and cannot be read; None when there is none."""
         return next(filter(None, map(unread_date, (*self._first, *self._last))), None)

@@ -21,7 +21,8 @@ _LAST_TIME = 32_503_680_000.0  # the year 3000: later is damage, not a date
 _LARGEST = 1e24  # a figure beyond is damage
 _SPREAD = 6.0  # largest to smallest peak in one chart: a line lower than that is flat on the ground
 _NEAR = 2.5  # a limit further above the peak than this would press the lines to the ground
-_HORIZON = 2.0  # a forecast is drawn for at most this many times the time seen
+_HORIZON = 2.0  # a forecast this many times the time seen ahead lies within the chart
+_FARTHEST = 10.0  # and one this many times ahead is drawn when it is asked for: what was seen is then an eleventh
 _KINDS = ("pool", "tag", "process", "load", "counter")
 _GROWING = ("leak", "steps")
 _COURSE_ORDER = {"leak": 0, "steps": 0, "unclear": 1, "jump": 2, "filled": 2}
@@ -35,8 +36,9 @@ class Line:
     None is a gap, which nothing bridges.
 
     ``limit`` is in the line's own unit. ``fit`` are the two ends of the fitted growth and ``forecast`` where it goes
-    from there until it meets the limit; both empty where there is none. ``reached`` is when that is, even where it
-    lies too far away to be drawn.
+    from there until it meets the limit; both empty where there is none. ``far`` is the same for a limit that is met
+    beyond the chart, but near enough to be shown on demand. ``reached`` is when that is, even where it lies too far
+    away to be drawn.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Line:
     fit: tuple[Point, ...]
     forecast: tuple[Point, ...]
     reached: datetime | None
+    far: tuple[Point, ...] = ()
 
     @property
     def known(self) -> list[float]:
@@ -75,7 +78,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """Lines of one kind, one unit and one clock. ``x`` and ``y`` are the ends of the axes."""
+    """Lines of one kind, one unit and one clock. ``x`` and ``y`` are the ends of the axes.
+
+    ``far`` is the end of the time axis that shows all forecasts, None when ``x`` does.
+    """
 
     title: str
     kind: str
@@ -84,6 +90,7 @@ class Chart:
     lines: tuple[Line, ...]
     x: Point
     y: Point
+    far: float | None = None
 
     @property
     def leads(self) -> bool:
@@ -121,20 +128,22 @@ def line_of(series: ReportSeries) -> Line | None:
         forecast=(),
         reached=reached if reached is not None and _dated(_epoch(reached)) else None,
     )
-    return replace(line, forecast=_forecast(line))
+    ahead, distance = _forecast(line)
+    return replace(line, forecast=ahead) if distance <= _HORIZON else replace(line, far=ahead)
 
 
-def _forecast(line: Line) -> tuple[Point, ...]:
-    """From the end of the fitted growth (of the line, where nothing was fitted) to the limit."""
+def _forecast(line: Line) -> tuple[tuple[Point, ...], float]:
+    """From the end of the fitted growth (of the line, where nothing was fitted) to the limit; and how far ahead that is
+    in times of the time seen. Empty where there is none, or none that can be drawn."""
     if line.limit is None or line.reached is None:
-        return ()
+        return (), 0.0
     end = _epoch(line.reached)
     last = next((t, v) for t, v in zip(reversed(line.times), reversed(line.values), strict=True) if v is not None)
     begin = line.fit[1] if line.fit else last
     seen = line.times[-1] - line.times[0]
-    if not _dated(end) or not max(begin[0], last[0]) < end <= line.times[-1] + _HORIZON * seen:
-        return ()
-    return (begin, (end, line.limit))
+    if not _dated(end) or not max(begin[0], last[0]) < end <= line.times[-1] + _FARTHEST * seen:
+        return (), 0.0
+    return (begin, (end, line.limit)), (end - line.times[-1]) / seen
 
 
 def _epoch(moment: datetime) -> float:
@@ -303,7 +312,13 @@ def _chart(title: str, lines: Sequence[Line]) -> Chart:
         lines=tuple(lines),
         x=(begin, end),
         y=value_range(min(known), max(known)),
+        far=_far_end(begin, end, lines),
     )
+
+
+def _far_end(begin: float, end: float, lines: Sequence[Line]) -> float | None:
+    met = max((line.far[1][0] for line in lines if line.far), default=end)
+    return met + (met - begin) * 0.03 if met > end else None
 
 
 def value_range(low: float, high: float) -> Point:

@@ -116,7 +116,7 @@ def _view(chart: Chart, text: int, *, live: bool) -> ChartView:
     return ChartView(
         title=chart.title,
         clock=clock_text(chart.utc),
-        key=_key(chart.lines),
+        key=_key(chart.lines, live=live),
         picture=chart_svg(chart),
         legend=tuple(
             LegendEntry(n, line.name, value_text(line.known[-1], line.unit)) for n, line in enumerate(chart.lines, 1)
@@ -124,23 +124,24 @@ def _view(chart: Chart, text: int, *, live: bool) -> ChartView:
         says=tuple(
             Saying(n, line.name, line.course, says)
             for n, line in enumerate(chart.lines, 1)
-            if (says := " ".join(filter(None, (short(line.says, text), _about_limit(line)))))
+            if (says := " ".join(filter(None, (short(line.says, text), _about_limit(line, live=live)))))
         ),
         data=chart_json(chart) if live else None,
     )
 
 
-def _key(lines: Sequence[Line]) -> str:
+def _key(lines: Sequence[Line], *, live: bool) -> str:
+    far = live and any(line.far for line in lines)  # a button shows it
     drawn = (
-        ("long dashes: limit", any(line.limit_near for line in lines)),
+        ("long dashes: limit", far or any(line.limit_near for line in lines)),
         ("short dashes: fitted growth", any(line.fit for line in lines)),
-        ("dots: where it leads", any(line.forecast for line in lines)),
+        ("dots: where it leads", far or any(line.forecast for line in lines)),
     )
     text = ", ".join(words for words, there in drawn if there)
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
-def _about_limit(line: Line) -> str:
+def _about_limit(line: Line, *, live: bool) -> str:
     """What the picture cannot show of the limit, and the forecast's date in words."""
     if line.limit is None:
         return ""
@@ -149,7 +150,8 @@ def _about_limit(line: Line) -> str:
         when = moment_text(line.reached.timestamp(), line.utc)
         if when in clean(line.says):
             return ""
-        far = "" if line.forecast else ", later than this chart reaches"
+        shown = line.forecast or (live and line.far)  # at once, or by a button
+        far = "" if shown else ", later than this chart reaches"
         return f"At the fitted rate the limit of {limit} is reached at {when}{far}."
     return "" if line.limit_near else f"The limit of {limit} lies far above this chart."
 
@@ -162,7 +164,8 @@ def chart_json(chart: Chart) -> Markup:
 
     ``x``: ends of the time axis in seconds after ``t0`` (seconds since 1970). Of each line: ``t`` its times as steps
     of ``dt`` seconds, each counted from the one before (or the number of an earlier line with the same times), ``v``
-    its values in the same way as steps of ``dv``, null for a gap.
+    its values in the same way as steps of ``dv``, null for a gap. ``far``: the end of the axis that shows all
+    forecasts, and of each line the forecast that lies beyond ``x``.
     """
     begin, end = chart.x
     t0 = math.floor(begin)
@@ -184,11 +187,20 @@ def chart_json(chart: Chart) -> Markup:
             entry["t"] = first
         if limit is not None:
             entry["limit"] = limit
-        for name, ends in (("fit", line.fit), ("ahead", line.forecast)):
+        for name, ends in (("fit", line.fit), ("ahead", line.forecast), ("far", line.far if chart.far else ())):
             if ends:
                 entry[name] = [[round(t - t0, 3), float(f"{v:.9g}")] for t, v in ends]
         lines.append(entry)
-    document = {"unit": chart.unit, "utc": chart.utc, "t0": t0, "dt": dt, "x": [begin - t0, end - t0], "lines": lines}
+    document: dict[str, object] = {
+        "unit": chart.unit,
+        "utc": chart.utc,
+        "t0": t0,
+        "dt": dt,
+        "x": [begin - t0, end - t0],
+        "lines": lines,
+    }
+    if chart.far is not None:
+        document["far"] = round(chart.far - t0, 3)
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.translate(_ESCAPES))
 

@@ -11,6 +11,7 @@ from poolsleuth.model.errors import PoolsleuthError
 from poolsleuth.model.report import Report, ReportMachine, ReportSeries
 from poolsleuth.model.series import moment
 from poolsleuth.report.arrange import machine_name
+from poolsleuth.report.chart_scale import value_text
 from poolsleuth.report.wording import short
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_PANELS = 24  # of one picture: more do not fit a page
 MAX_LINES = 8  # of one panel: more cannot be told apart
+_NEAR = 3.0  # a limit further above the peak than this would press the lines to the ground
+_LOCAL = "local time of the server"
 _HIGHEST = 1e30  # a figure beyond is damage
 _FARTHEST = 1e11  # seconds from a series' start
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -76,22 +79,32 @@ def _draw(axes: "Axes", title: str, lines: Sequence[ReportSeries]) -> None:
     for place, series in enumerate(lines):
         colour = f"C{place}"
         times, values = _drawable(series, zip(series.seconds, series.values, strict=True))
-        axes.plot(
-            times, [v / factor for v in values], color=colour, linewidth=1.2, label=_literal(short(series.name, 60))
-        )
+        top = max((v for v in values if isfinite(v)), default=0.0)
+        limit = series.limit if series.limit is not None and 0 < series.limit < _HIGHEST else None
+        near = limit is not None and limit <= _NEAR * top
+        label = short(series.name, 60)
+        if limit is not None and not near:
+            label = f"{label}, limit {value_text(limit, series.unit)}"
+        axes.plot(times, [v / factor for v in values], color=colour, linewidth=1.2, label=_literal(label))
         ends, fitted = _drawable(series, series.line)
         if len(ends) == 2:
             axes.plot(ends, [v / factor for v in fitted], color=colour, linestyle="--", linewidth=1)
-        top = max((v for v in values if isfinite(v)), default=0.0)
-        if series.limit is not None and 0 < series.limit < 3 * top:
-            axes.axhline(series.limit / factor, color=colour, linestyle=":", linewidth=1.2)
+        if limit is not None and near:
+            axes.axhline(limit / factor, color=colour, linestyle=":", linewidth=1.2)
     if factor == 1:
         axes.yaxis.set_major_formatter(EngFormatter(sep=""))
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axes.set_xlabel(_clock(lines), fontsize=8)
     axes.grid(visible=True, alpha=0.25)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.005, 0.5), frameon=False)
+
+
+def _clock(lines: Sequence[ReportSeries]) -> str:
+    """Whose clock the times of a panel are of."""
+    clocks = {series.utc for series in lines}
+    return "UTC or local time of the server" if len(clocks) > 1 else "UTC" if True in clocks else _LOCAL
 
 
 def _scale(lines: Sequence[ReportSeries]) -> tuple[int, str]:

@@ -96,6 +96,12 @@ def test_physical_memory_is_the_sum_of_the_nodes_without_their_total() -> None:
     assert capture.physical is not None
     assert capture.physical.value == 8 << 30
 
+    total = series("Total MBytes", [4096, 8192], object_="NUMA Node Memory", instance="_Total")
+    for alone in ([total], [series("Total MBytes", [nan], object_="NUMA Node Memory", instance="0"), total]):
+        (capture,) = memory(captures([series("Pool Nonpaged Bytes", [5, 4]), *alone], HERE))[-1:]
+        assert capture.physical is not None
+        assert capture.physical.value == 8 << 30
+
     none = [series("Total MBytes", values, object_="NUMA Node Memory", instance="0") for values in ([], [nan], [0.0])]
     for one in none:
         assert memory(captures([series("Pool Nonpaged Bytes", [5]), one], HERE))[0].physical is None

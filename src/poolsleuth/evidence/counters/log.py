@@ -13,7 +13,7 @@ from poolsleuth.model.series import CounterPath, CounterSeries
 Wanted = Callable[[CounterPath], bool]
 """Whether a counter's values are needed. Readers ask once per counter, and skip the bytes of those that are not."""
 
-MAX_COLUMNS = 1_000_000  # different counters of one log: a terminal server has some 100,000
+MAX_COLUMNS = 150_000  # different counters of one log, 1 KB each: a terminal server has some 100,000
 MAX_CELLS = 16_000_000  # values kept of one log for the judgement: 128 MB
 
 

@@ -86,15 +86,16 @@
     chart.lines.forEach((line, i) => {
       line.times = typeof line.t === "number" ? chart.lines[line.t].times : summed(line.t, chart.dt, chart.t0);
       line.values = summed(line.v, line.dv, 0);
-      for (const ends of [line.fit, line.ahead]) for (const end of ends ?? []) end[0] += chart.t0;
+      for (const ends of [line.fit, line.ahead, line.far]) for (const end of ends ?? []) end[0] += chart.t0;
       line.number = i + 1;
     });
     chart.x = chart.x.map((x) => x + chart.t0);
+    if (chart.far !== undefined) chart.far += chart.t0;
     return chart;
   };
   const aligned = (chart) => {
     // The first place lies before everything and holds no value of any line: where a line has none, it is shown there.
-    const all = new Set([chart.x[0] - 1, ...chart.x]);
+    const all = new Set([chart.x[0] - 1, ...chart.x, chart.far ?? chart.x[1]]);
     for (const line of chart.lines) for (const time of line.times) all.add(time);
     const times = Array.from(all).sort((a, b) => a - b);
     const place = new Map(times.map((time, i) => [time, i]));
@@ -168,10 +169,25 @@
     reset.textContent = "Show everything";
     reset.hidden = true;
     clock.after(reset);
+    // Forecasts that lie beyond the chart are shown on demand: then the time axis reaches to the last of them.
+    let whole = chart.x;
+    const outlook = document.createElement("button");
+    outlook.type = "button";
+    outlook.className = "chart-reset chart-outlook";
+    outlook.textContent = "Show forecast";
+    outlook.setAttribute("aria-pressed", "false");
+    const near = lines.map(({ ahead, limit }) => ({ ahead, limit }));
+    const look = (far) => {
+      whole = far ? [chart.x[0], chart.far] : chart.x;
+      lines.forEach((line, i) => Object.assign(line, far && line.far ? { ahead: line.far, limit: line.far[1][1] } : near[i]));
+      outlook.textContent = far ? "Hide forecast" : "Show forecast";
+      outlook.setAttribute("aria-pressed", String(far));
+    };
+    if (chart.far !== undefined) clock.after(outlook);
     const shown = lines.map(() => true);
     const visible = () => lines.filter((_, i) => shown[i]);
     let seen = chart.x; // the ends of the time axis; uPlot asks for them before it asks for those of the values
-    const full = (from, to) => from <= chart.x[0] && to >= chart.x[1];
+    const full = (from, to) => from <= whole[0] && to >= whole[1];
     const still = clock.textContent;
     const hint = document.createElement("span");
     hint.className = "chart-hint muted";
@@ -326,12 +342,12 @@
         points: { size: 7 },
       },
       scales: {
-        x: { time: false, range: (u, min, max) => (seen = [Math.max(min, chart.x[0]), Math.min(max, chart.x[1])]) },
+        x: { time: false, range: (u, min, max) => (seen = [Math.max(min, whole[0]), Math.min(max, whole[1])]) },
         y: {
           range: () => {
-            const whole = full(...seen);
-            const ends = extent(visible(), ...seen, whole);
-            return ends ? valueRange(...ends, whole) : [0, 1];
+            const everywhere = full(...seen);
+            const ends = extent(visible(), ...seen, everywhere);
+            return ends ? valueRange(...ends, everywhere) : [0, 1];
           },
         },
       },
@@ -356,8 +372,8 @@
     }, data, live);
 
     // ---- keyboard, size and colours ---------------------------------------------------------------------------
-    const show = (min, max) => plot.setScale("x", { min: Math.max(min, chart.x[0]), max: Math.min(max, chart.x[1]) });
-    const everything = () => show(...chart.x);
+    const show = (min, max) => plot.setScale("x", { min: Math.max(min, whole[0]), max: Math.min(max, whole[1]) });
+    const everything = () => show(...whole);
     const zoom = (factor) => {
       const { min, max } = plot.scales.x;
       const middle = plot.cursor.left >= 0 ? plot.posToVal(plot.cursor.left, "x") : (min + max) / 2;
@@ -381,6 +397,7 @@
     const leave = () => plot.setCursor({ left: -10, top: -10 });
     live.addEventListener("blur", () => { clock.removeAttribute("aria-live"); leave(); });
     addEventListener("beforeprint", leave);
+    outlook.addEventListener("click", () => { look(whole === chart.x); everything(); });
     reset.addEventListener("click", () => { everything(); live.focus({ preventScroll: true }); });
     let width = live.clientWidth;
     new ResizeObserver(() => {

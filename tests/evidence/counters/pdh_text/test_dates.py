@@ -29,8 +29,17 @@ def test_the_form_of_pdh_is_month_first(read: Read) -> None:
 
 
 def test_esxtop_is_month_first_without_milliseconds(read: Read) -> None:
-    outcome = read(log([OTHER.format("05/06/2020", n) for n in range(3)], "(UTC)(0)"))
+    data = log([OTHER.format("05/06/2020", n) for n in range(3)], "(UTC)(0)")
+    outcome = read(data.replace(b"Memory\\Available Bytes", b"Group Cpu(1:idle)\\Members"))
     assert days(outcome) == [MAY_6] * 3
+
+
+@pytest.mark.parametrize("zone", ["(UTC)(0)", "(GMT Standard Time)(0)"])
+@pytest.mark.parametrize("date", ["04/05/2026", "4/5/2026"])
+def test_a_windows_log_in_utc_is_trusted_no_more_than_others(zone: str, date: str, read: Read) -> None:
+    outcome = read(log([OTHER.format(date, n) for n in range(30)], zone))
+    assert outcome.rows == []
+    assert "can be read as month/day or as day/month, the first is 04/05/2026 (line 2)" in outcome.error
 
 
 @pytest.mark.parametrize("form", [PLAIN, OTHER])

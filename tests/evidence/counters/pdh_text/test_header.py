@@ -3,7 +3,7 @@
 import pytest
 
 from poolsleuth.evidence.counters.pdh_text import header as module
-from poolsleuth.evidence.counters.pdh_text.header import parse_header
+from poolsleuth.evidence.counters.pdh_text.header import is_damaged_header, looks_like_pdh_text, parse_header
 from poolsleuth.model.series import CounterPath
 
 PATH = r"\\H\Memory\Pool Paged Bytes"
@@ -41,6 +41,36 @@ def test_no_header(line: bytes) -> None:
     assert parse_header(line) is None
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'"(PDH-CSX 4.0) (Pacific Standard Time)(480)","{PATH}"',
+        f'"(PDX-CSV 4.0) (Pacific Standard Time)(480)","{PATH}"',
+        '"(PDH-CSV 4',
+        f'ific Standard Tim","{PATH}","{PATH}"',
+        '"11/26/2016 13:46:30.874","1.5","2"',
+        "11/26/2016 13:46:30.874\t1.5",
+    ],
+)
+def test_a_damaged_header_is_seen(line: str) -> None:
+    assert looks_like_pdh_text(f"\ufeff{line}\r\nmore")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "*** Virtual Memory Usage ***",
+        "kd> !vm",
+        'time,tag,type,"bytes"',
+        r'the files "C:\a\b", "C:\c\d" and "\\server\share" are large',
+        "11/26/2016 13:46:30.874 kd> !vm",
+        "see the PDH-CSV below",
+    ],
+)
+def test_other_text_is_no_damaged_header(line: str) -> None:
+    assert not is_damaged_header(line)
+
+
 def test_captions_and_empty_cells_are_no_counters() -> None:
     header = parse_header(f'"(PDH-CSV 4.0)","{PATH}","night run, see (1)",""'.encode())
     assert header is not None
@@ -66,3 +96,12 @@ def test_columns_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     header = parse_header(('"(PDH-CSV 4.0)"' + f',"{PATH}"' * 5).encode())
     assert header is not None
     assert (len(header.paths), header.cut) == (3, 2)
+
+
+@pytest.mark.parametrize("quote", ['"', ""])
+def test_of_columns_beyond_the_bound_nothing_is_kept(quote: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_COLUMNS", 3)
+    line = f"{quote}(PDH-CSV 4.0){quote}" + f",{quote}{PATH}{quote}" * 50
+    header = parse_header(line.encode())
+    assert header is not None
+    assert (len(header.paths), header.cut) == (3, 47)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poolsleuth.evidence.counters.pdh_text import PdhTextReader, looks_like_pdh_text
+from poolsleuth.evidence.counters.pdh_text import PdhTextReader, columns, header, looks_like_pdh_text
 
 Read = Callable[..., Any]
 Make = Callable[..., Any]
@@ -99,6 +99,39 @@ def test_long_header_is_recognised_by_its_beginning(dialect: Make) -> None:
 def test_other_text_is_not_recognised(text: str, read: Read) -> None:
     assert not looks_like_pdh_text(text)
     assert read(text.encode()).error is not None
+
+
+@pytest.mark.parametrize(("at", "byte"), [(2, b"?"), (6, b"X"), (8, b"0")])
+def test_a_damaged_header_is_named(at: int, byte: bytes, dialect: Make, read: Read) -> None:
+    data = dialect().write(PATHS, ROWS)
+    data = data[:at] + byte + data[at + 1 :]
+    assert looks_like_pdh_text(data.decode())
+    error = read(data).error
+    assert error is None or "its header line (the time zone and the names of the counters) is damaged" in error
+
+
+def test_a_log_without_its_header_is_named(dialect: Make, read: Read) -> None:
+    data = dialect().write(PATHS, ROWS).partition(b"\n")[2]
+    assert looks_like_pdh_text(data.decode())
+    assert "is damaged or missing; give the log as Windows wrote it" in read(data).error
+
+
+def test_counters_beyond_the_bound_leave_the_others_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, dialect: Make, read: Read
+) -> None:
+    for module in (header, columns):
+        monkeypatch.setattr(module, "MAX_COLUMNS", 2)
+    outcome = read(dialect().write(PATHS, ROWS))
+    assert [path.text for path in outcome.columns] == PATHS[:2]
+    assert outcome.values == [{NONPAGED: 28422144.0}, {NONPAGED: 28782592.0, PAGED: 7.5e7}, {NONPAGED: 3.0, PAGED: 1.5}]
+    assert [problem.says for problem in outcome.problems] == ["counters beyond the first 150,000, left out: 1"]
+
+
+def test_a_line_of_far_too_many_cells_is_no_sample(dialect: Make, read: Read) -> None:
+    data = dialect().write(PATHS, ROWS)
+    outcome = read(data + b'"11/20/2024 13:47:30.874"' + b"," * 100_000 + b"\r\n")
+    assert len(outcome.rows) == len(ROWS)
+    assert "lines that are no whole sample, left out: 1" in outcome.says
 
 
 def test_without_a_zone_times_stay_as_they_stand(dialect: Make, read: Read) -> None:

@@ -7,7 +7,7 @@ from poolsleuth.model.series import CounterPath
 from poolsleuth.windows.counters import Unit, unit_of
 
 _NEVER_NEGATIVE = frozenset({Unit.BYTES, Unit.KILOBYTES, Unit.MEGABYTES, Unit.PERCENT})
-_Key = tuple[str, str, str, str]
+_Key = str
 
 
 @dataclass(slots=True)
@@ -88,7 +88,7 @@ class Columns:
 
 def _key(path: CounterPath) -> _Key:
     instance = "" if path.instance is None else f"({path.instance.casefold()}"
-    return (path.host or "").casefold(), path.object.casefold(), instance, path.counter.casefold()
+    return "\0".join(((path.host or "").casefold(), path.object.casefold(), instance, path.counter.casefold()))
 
 
 def _numbered(path: CounterPath, number: int, seen: dict[_Key, int]) -> tuple[CounterPath, int]:

@@ -25,6 +25,14 @@ _PREFIX = re.compile(r'"?\(PDH-[CT]SV[ ]\d{1,3}\.\d{1,3}\)')
 # How the first cell of such a header ends and the second begins: with a path of at least object and counter
 _PATH_AHEAD = r'"?[,;\t]"?(?:\\\\[^\\",;\t\r\n]{1,256})?\\[^\\\r\n]{1,1024}\\[^\\\r\n]'
 _ZONE = re.compile(rf'"?(?:\(PDH-[CT]SV[^)\r\n]{{0,20}}\)[ ]?)?\([^"\\\r\n]{{0,200}}\)\(-?\d{{1,4}}\){_PATH_AHEAD}')
+# What remains of a first line: part of its prefix, or a sample where the header should be
+_REMAINS = re.compile(
+    r"[^\r\n]{0,4}PDH.?[CT]SV.{0,2}\d|[^\r\n]{0,6}-[CT]SV.{0,2}\d\.\d|"
+    r'"?\d\d/\d\d/\d{4} \d\d:\d\d:\d\d\.\d{3}"?[,;\t]"?(?:[-\d. ]|")'
+)
+_PATH_CELL = re.compile(r'[,;\t]"\\{1,2}[^"\\\r\n]{1,256}\\[^"\r\n]{1,1024}"')
+_PATHS_OF_A_HEADER = 2  # paths in quotes that only such a line has
+_MAX_DAMAGED = 8192  # characters of it that are looked at
 # Other programs' names of the column of times
 _TIME_WORD = re.compile(
     rf'"?[^"\\,;\t\r\n]{{0,60}}?(?:time|date|zeit|datum|heure|fecha|hora|data|tijd|время|дата|日付|時刻|时间|時間)'
@@ -35,13 +43,21 @@ _BIAS = re.compile(r"\(([+-]?\d{1,5})\)")
 _UTC = re.compile(r"\((?:UTC|GMT|Coordinated Universal Time)\)\s*\(0\)\s*$", re.IGNORECASE)
 # What Windows writes where UTF-8 is not asked for, by language
 _CODE_PAGES = ("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp932", "cp936", "cp949", "cp950")
+_ESXTOP_OBJECTS = frozenset({"Physical Cpu", "Group Cpu", "Vcpu", "Group Memory", "Numa Node", "Power"})
+_PIECES = 4  # pieces that a header is cut into at its delimiters, for each column: names may hold some
+_SCORED_BYTES = 1 << 20  # of a header line, out of which its code page is told: some 15,000 columns
 _MAX_SCORED = 2000  # columns looked at to tell the code page
 
 
 def looks_like_pdh_text(text: str) -> bool:
-    """Whether the beginning of a text (64 KB are enough) is that of a counter log in text form."""
+    """Whether the beginning of a text (64 KB are enough) is that of a counter log in text form.
+
+    One whose header is damaged or lost is one too, so that the reader can say so.
+    """
     start = 0
     text = text.lstrip("\ufeff")
+    if is_damaged_header(text.lstrip().partition("\n")[0]):
+        return True
     for _ in range(MAX_PREAMBLE_LINES):
         line_end = re.compile(r"[\r\n]").search(text, start)
         if is_header(text, start):
@@ -50,6 +66,12 @@ def looks_like_pdh_text(text: str) -> bool:
             return False
         start = line_end.end()
     return False
+
+
+def is_damaged_header(line: str) -> bool:
+    """Whether a line that is no header still shows that it was one, or is a sample in PDH's form without a header."""
+    head = line[:_MAX_DAMAGED].lstrip()
+    return _REMAINS.match(head) is not None or len(_PATH_CELL.findall(head)) >= _PATHS_OF_A_HEADER
 
 
 def is_header(text: str, start: int = 0) -> bool:
@@ -62,15 +84,15 @@ class Header:
     """One header line. ``paths`` has one entry per column after the first, None for one that is no counter.
 
     ``bias`` is in minutes, None when the line does not say it. ``utc`` is True when it says that times are UTC, so
-    that no clock change can occur. ``pdh`` is True with the prefix that PDH writes. ``cut`` counts columns above
-    ``MAX_COLUMNS``, which were left out.
+    that no clock change can occur. ``esxtop`` is True when its counters are those of ESXTOP, which writes month/day
+    without milliseconds. ``cut`` counts columns above ``MAX_COLUMNS``, which were left out.
     """
 
     delimiter: str
     paths: tuple[CounterPath | None, ...]
     bias: int | None
     utc: bool
-    pdh: bool
+    esxtop: bool
     cut: int = 0
 
     @property
@@ -86,17 +108,18 @@ def parse_header(line: bytes) -> Header | None:
         return None
     text = _decoded(line)
     delimiter = _delimiter(text)
-    first, *cells = _cells(text, delimiter)
+    (first, *cells), cut = _cells(text, delimiter)
     first = first[:MAX_TIME_CELL]
-    cut = max(len(cells) - MAX_COLUMNS, 0)
     pdh = _PREFIX.match(first) is not None
     zone = first[first.index(")") + 1 :] if pdh else first
     biases = [int(found) for found in _BIAS.findall(zone)]
     bias = biases[-1] if biases and abs(biases[-1]) <= MAX_BIAS else None
-    paths = tuple(counter_path(cell) for cell in cells[:MAX_COLUMNS])
+    paths = tuple(map(counter_path, cells))
     if not pdh and not any(paths):
         return None
-    return Header(delimiter, paths, bias, _UTC.search(zone) is not None, pdh, cut)
+    utc = _UTC.search(zone) is not None
+    esxtop = pdh and utc and any(path is not None and path.object in _ESXTOP_OBJECTS for path in paths)
+    return Header(delimiter, paths, bias, utc, esxtop, cut)
 
 
 def _delimiter(text: str) -> str:
@@ -107,17 +130,26 @@ def _delimiter(text: str) -> str:
     return "\t" if "(PDH-TSV" in text[:MAX_TIME_CELL] else ","
 
 
-def _cells(text: str, delimiter: str) -> list[str]:
+def _cells(text: str, delimiter: str) -> tuple[list[str], int]:
+    """The first cell and at most ``MAX_COLUMNS`` others; and how many were left out."""
     text = text.strip(" ")
+    most = MAX_COLUMNS + 1
     if len(text) >= 2 and text[0] == '"' == text[-1] and '""' not in text:
         # An instance may hold a single quote, which PDH does not double
-        cells = text[1:-1].split(f'"{delimiter}"')
+        between = f'"{delimiter}"'
+        cells = text[1:-1].split(between, most)
         if all(cell.startswith("\\") for cell in cells[1:-1]):
-            return cells
+            return cells[:most], sum(1 + cell.count(between) for cell in cells[most:])
+    cut = 0
+    pieces = text.split(delimiter, _PIECES * most)
+    if len(pieces) > _PIECES * most:
+        cut = 1 + pieces[-1].count(delimiter)
+        text = text[: -1 - len(pieces[-1])]
     try:
-        return next(csv.reader([text], delimiter=delimiter), [""])
+        cells = next(csv.reader([text], delimiter=delimiter), [""])
     except csv.Error:  # a cell above the module's bound
-        return [cell.strip('"') for cell in text.split(delimiter)]
+        cells = [cell.strip('"') for cell in pieces]
+    return cells[:most], cut + max(len(cells) - most, 0)
 
 
 def _decoded(line: bytes) -> str:
@@ -126,11 +158,12 @@ def _decoded(line: bytes) -> str:
         return line.decode("utf-8")
     except UnicodeDecodeError:
         pass
-    texts = [line.decode(page, errors="replace") for page in _CODE_PAGES]
-    return max(texts, key=_known_paths)
+    sample = line[:_SCORED_BYTES]
+    page = max(_CODE_PAGES, key=lambda page: _known_paths(sample.decode(page, errors="replace")))
+    return line.decode(page, errors="replace")
 
 
 def _known_paths(text: str) -> int:
-    cells = _cells(text, _delimiter(text))[1 : _MAX_SCORED + 1]
+    cells = _cells(text, _delimiter(text))[0][1 : _MAX_SCORED + 1]
     paths = [path for path in map(counter_path, cells) if path is not None]
     return sum(known(path.object, path.counter) is not None for path in paths)

@@ -1,5 +1,7 @@
 r"""The text of one counter path: ``\\HOST\Object(parent/instance#n)\Counter``, host and instance may be missing."""
 
+from sys import intern
+
 from poolsleuth.model.series import CounterPath
 
 
@@ -31,7 +33,10 @@ def counter_path(text: str) -> CounterPath | None:
     else:
         object_, instance, counter = rest[:first] if first >= 0 else "", None, rest[first + 1 :]
     object_, counter = object_.strip(), counter.strip()
-    return CounterPath(host, object_, instance, counter) if object_ and counter else None
+    if not object_ or not counter:
+        return None
+    # A header names few hosts, objects and counters, but each of them many times
+    return CounterPath(host if host is None else intern(host), intern(object_), instance, intern(counter))
 
 
 def _instance_at(text: str) -> int:

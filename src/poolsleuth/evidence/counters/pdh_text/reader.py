@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from poolsleuth.evidence.counters.log import MAX_COLUMNS, CounterRow, Wanted
 from poolsleuth.evidence.counters.pdh_text.cells import LARGEST, Numbers, irregular_row, picked_cells
@@ -20,8 +20,13 @@ from poolsleuth.model.series import CounterPath
 MAX_SPOILED_ROWS = 20  # rows without a date, before any good one, after which the rest is not tried
 _TRAILERS = (b"Exiting, please wait", b"The command completed successfully")  # typeperf's last words
 _LONG_LINE = 4096  # bytes of a line for which cells are picked out by the places of the quotes
+_CELLS_OF_A_LINE = 4  # delimiters of a long line, for each cell of the header: beyond, it is none of its samples
 _FEW = 0.25  # share of the cells that are needed, up to which that is faster than splitting
 _NO_NUMBER = float("inf")
+_NO_HEADER = (
+    "it looks like a performance counter log, but its header line (the time zone and the names of the counters) is"
+    " damaged or missing; give the log as Windows wrote it (`relog IN -f csv -o OUT.csv` writes it anew)"
+)
 _SHOWN = 40  # characters of a cell that a problem shows
 
 
@@ -36,6 +41,7 @@ class _Block:
     numbers: Numbers
     mark: bytes  # the delimiter
     between: bytes  # what stands between two values in quotes
+    reach: int  # cells that are looked at: the first of a line
     least: int  # cells that a whole line has: at least, and at most
     most: int
     chosen: tuple[int, ...]  # the cells that are needed, when they are few
@@ -80,7 +86,7 @@ class PdhTextReader:
         finally:
             self._report()
         if self._block is None:
-            raise InputError("it does not begin with the header of a performance counter log")
+            raise InputError(_NO_HEADER)
         if not self._rows:
             raise InputError(self._spoiled or self._empty())
 
@@ -105,7 +111,7 @@ class PdhTextReader:
                 return
             if block is None:
                 if self._lines.number > MAX_PREAMBLE_LINES:
-                    raise InputError("it does not begin with the header of a performance counter log")
+                    raise InputError(_NO_HEADER)
                 return
         yield from self._sample(block, line)
 
@@ -116,15 +122,16 @@ class PdhTextReader:
         mark = header.delimiter.encode()
         chosen = (0, *(cell for cell, _ in layout.take), *layout.twins)
         self._block = _Block(
-            header,
+            replace(header, paths=()),  # there may be many of them, and they are columns now
             layout,
-            DateColumn(trusted=header.pdh and header.utc),
+            DateColumn(trusted=header.esxtop),
             TimeCourse(bias=60.0 * (header.bias or 0), local=not header.utc),
             Numbers(),
             mark,
             b'"' + mark + b'"',
-            header.width,
             len(header.paths) + 1,
+            header.width,
+            len(header.paths) + header.cut + 1,
             chosen if len(chosen) < _FEW * len(header.paths) else (),
         )
 
@@ -140,13 +147,18 @@ class PdhTextReader:
 
     def _split(self, block: _Block, line: bytes) -> list[bytes] | None:
         """All cells of a line; None when nothing of it can be used."""
+        if len(line) > _LONG_LINE and line.count(block.mark) > _CELLS_OF_A_LINE * block.most:
+            self._not_a_sample(line)
+            return None
         if line.startswith(b'"') and line.endswith(b'"'):
-            parts = line[1:-1].split(block.between)
-            plain = line.count(b'"') == 2 * len(parts)
+            parts = line[1:-1].split(block.between, block.reach)
+            cells = len(parts) + (parts[-1].count(block.between) if len(parts) > block.reach else 0)
+            plain = line.count(b'"') == 2 * cells
         else:
-            parts = line.split(block.mark)
+            parts = line.split(block.mark, block.reach)
+            cells = len(parts) + (parts[-1].count(block.mark) if len(parts) > block.reach else 0)
             plain = b'"' not in line and self._lines.ended
-        if not plain or not block.least <= len(parts) <= block.most:
+        if not plain or not block.least <= cells <= block.most:
             row = irregular_row(line, block.header.delimiter, block.least, self._lines.ended)
             if row is None or not row.cells:
                 self._not_a_sample(line)
