@@ -13,6 +13,7 @@ from poolsleuth.evidence.counters.log import CounterReader, SeriesCollector, Wan
 from poolsleuth.evidence.counters.pdh_text import PdhTextReader
 from poolsleuth.evidence.debugger_log.bounded import BoundedFacts
 from poolsleuth.evidence.debugger_log.reader import LogReader
+from poolsleuth.evidence.dump import read_dump
 from poolsleuth.evidence.poolmon_log import read_poolmon_log
 from poolsleuth.evidence.poolmonx import read_poolmonx
 from poolsleuth.evidence.pooltags import parse_pool_tags
@@ -31,6 +32,7 @@ from poolsleuth.windows.counters import english_of, is_wanted
 
 MAX_POOL_TAGS_BYTES = 64 << 20
 MAX_HOSTS = 500  # machines named by one counter log
+MAX_HASHED_DUMP = 256 << 20  # bytes: reading a larger dump whole for its digest would take longer than diagnosing it
 
 Progress = Callable[[str, int, int | None], None]
 """Called while an input is read: its name, bytes read so far, bytes in all (None when not known)."""
@@ -166,12 +168,18 @@ class _Input:
                     self._problem(f"it could not be read (internal error: {error!r})")
                 if stream.stopped is not None:
                     self._problem(stream.stopped, Where(self._index, offset=stream.position))
-                digest = stream.sha256()
+                if self._is_hashed(stream):
+                    digest = stream.sha256()
         except InputError as error:
             self._problems.append(Problem(str(error), Where(self._index)))
         result.inputs.append(ReportInput(self._source.name, self._kind, self._source.size, digest))
         result.facts.append(facts)
         result.problems += self._problems
+
+    def _is_hashed(self, stream: EvidenceStream) -> bool:
+        """Whether the digest is taken: what was unpacked is hashed already, and a plain dump may be very large."""
+        large = self._source.size is None or self._source.size > MAX_HASHED_DUMP
+        return self._kind is not InputKind.CRASH_DUMP or stream.packed or not large
 
     def _problem(self, says: str, where: Where | None = None) -> None:
         self._problems.append(Problem(f"{self._source.name}: {says}", where or Where(self._index)))
@@ -193,6 +201,10 @@ class _Input:
             data = stream.read(MAX_POOL_TAGS_BYTES)
             self._kind = InputKind.POOL_TAGS
             return (parse_pool_tags(data.decode("utf-8", errors="replace"), self._index),)
+        if content is Content.CRASH_DUMP:
+            self._kind = InputKind.CRASH_DUMP
+            with random_access(self._source, stream) as file:
+                return within(tuple(read_dump(file, self._index, self._problems)), self._selection.covers)
         if content in (Content.COUNTER_LOG, Content.TRACE_OR_BLG):
             return self._counter_log(stream, content)
         if content in _TAG_TABLES:
@@ -277,7 +289,7 @@ class _Input:
         return facts
 
 
-_REFUSED_KINDS = {Content.DRIVER: InputKind.DRIVER, Content.CRASH_DUMP: InputKind.CRASH_DUMP}
+_REFUSED_KINDS = {Content.DRIVER: InputKind.DRIVER}
 _TAG_TABLES = {
     Content.POOLMON: read_poolmon_log,
     Content.POOLMONX: read_poolmonx,

@@ -81,8 +81,6 @@ def _is_etw(sample: bytes) -> bool:
 
 
 REFUSALS = {
-    Content.CRASH_DUMP: "it is a kernel crash dump, which this version does not read yet; open it in WinDbg, run `!vm`,"
-    " `!poolused 2`, `!poolused 4` and `lm`, and give the log",
     Content.USER_DUMP: "it is a user-mode minidump, which holds nothing about kernel pool; a kernel dump (MEMORY.DMP)"
     " or a debugger log is needed",
     Content.DRIVER: "it is a driver or program file, which this version does not read yet",

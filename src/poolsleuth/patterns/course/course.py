@@ -26,9 +26,10 @@ class Course:
 
     ``slope``, ``low`` and ``high`` are the growth per hour with its 95 % interval, None where no growth was fitted.
     ``starts`` is when the growth that lasts to the end began (the first sample when it always grew). ``growth`` is how
-    much the floor rose from there; ``peak`` the largest value. ``given_back`` is the largest fall as a share of the
-    rise before it (0: never, 1: all of it; None: nothing rose). ``line`` are the two ends (time, value) of the fitted
-    growth. ``because`` says which tests decided, with their figures, ``against`` what speaks for another answer.
+    much the floor rose from there; after restarts both are those of the last stretch that grew. ``peak`` is the largest
+    value, ``given_back`` the largest fall as a share of the rise before it (0: never, 1: all of it; None: nothing
+    rose). ``line`` are the two ends (time, value) of the fitted growth. ``because`` says which tests decided, with
+    their figures, ``against`` what speaks for another answer.
     """
 
     kind: Kind

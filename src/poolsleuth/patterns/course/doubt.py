@@ -10,7 +10,7 @@ from poolsleuth.patterns.course.rhythm import DAY
 CLEAR_CHANCE = 1e-3
 """Growth counts when chance alone (for noise as correlated as this one) would show it less often."""
 
-WEAK_CHANCE = 0.02
+WEAK_CHANCE = 0.01
 """Below this it is worth saying that something may grow."""
 
 FEWEST_FLOORS = 4

@@ -1,5 +1,6 @@
 """The floor rose for sure: whether it still does, since when and how fast."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -10,19 +11,37 @@ from poolsleuth.model.finding import Confidence
 from poolsleuth.patterns.course.course import Course, Kind
 from poolsleuth.patterns.course.doubt import CLEAR_CHANCE, FEW_FLOORS
 from poolsleuth.patterns.course.evidence import amount_of_evidence, lower
-from poolsleuth.patterns.course.fits import Fit, Form, fill_then_line, fit_forms
+from poolsleuth.patterns.course.fits import Fit, Form, fill_then_line, fit_forms, fit_log
 from poolsleuth.patterns.course.floors import longest_pause, smooth
 from poolsleuth.patterns.course.ground import FLOOR_WINDOWS, Floor
 from poolsleuth.patterns.course.noise import Slope, robust_slope, slope_error
-from poolsleuth.patterns.course.rests import ONE_DAY, rest_of_work
+from poolsleuth.patterns.course.rests import ONE_DAY, may_be_night, rest_of_work, rests_of
+from poolsleuth.patterns.course.rhythm import DAY
 from poolsleuth.patterns.course.samples import Samples, windows
 from poolsleuth.patterns.course.steps import rest_of_two_jumps
+from poolsleuth.patterns.course.wandering import wanders
 from poolsleuth.patterns.course.words import chance, duration, figure, moment, share
 
 Numbers = NDArray[np.float64]
 
 TAIL = 0.2
 """Growth that stopped in the last 20 % of the time is still called growth: a pause is no end."""
+
+WANDERS = "it moves by chance as well, each move from where the last one ended: such a figure rises like this at times"
+
+LOG_AS_GOOD = 1.15
+"""Filling with growth besides must leave less than a logarithm of the time does, divided by this."""
+
+BENT = 2.0
+"""By so much better a score a rise that slows down explains the floor than a straight one."""
+
+SEEN = 0.02
+"""A bend is seen when a straight line misses the points by more than this share of the rise."""
+
+VAGUE = 0.7
+"""An interval that reaches farther than this share of the pace to both sides leaves an answer of medium confidence."""
+
+A_WEEK = 7 * DAY
 
 SLOW_FILL = 3.0
 """Filling that would take up to three times as long as the log is not told from growth."""
@@ -36,8 +55,12 @@ NEVER_BACK = 0.1
 JUMPS_BETTER = 0.6
 """Two jumps that leave less than this share of what the growth leaves unexplained are the better answer."""
 
-QUICK = 2.0
-"""What has been full for so many times as long as it took to fill is no working day's growth."""
+POINTS_FOR_FORM = 16
+"""In less than a day, fewer points of the floor do not tell how straight a rise is."""
+
+QUICK = 1.0
+"""What has been full for so many times as long as it took to fill is more likely a cache than a working day's growth;
+half of it is enough where it filled slower and slower."""
 
 
 def kind_of_growth(
@@ -57,17 +80,16 @@ def kind_of_growth(
     )
     course = replace(course, growth=best.rise, because=(rises,))
     short = samples.span < ONE_DAY and not floor.period
-    if short and best.form in (Form.WAVE, Form.RAMP) and best.end > 0.75:
+    if short and best.form in (Form.WAVE, Form.RAMP) and best.end > 0.75 and _bends(floor, fits):
         return replace(course, kind=Kind.UNCLEAR, confidence=Confidence.LOW, because=(rises, _half_day(samples)))
     after = _after_filling(floor, fits, best, least)
     if after is not None:
         return _leak(course, samples, floor, fits, after, back)
     stopped = _stopped(samples, floor, best)
     if stopped is not None:
-        said, rest = stopped
+        said, rest, sure = stopped
         if rest is not None:
             return replace(course, kind=Kind.UNCLEAR, confidence=Confidence.LOW, because=(rises, f"{said}; {rest}"))
-        sure = amount_of_evidence(samples, floor.cycles)
         return replace(course, kind=Kind.FILLED, confidence=sure, because=(rises, said))
     if best.form is Form.FILL and best.end < SLOW_FILL:
         return replace(
@@ -76,12 +98,17 @@ def kind_of_growth(
             confidence=Confidence.LOW,
             because=(rises, "it grows slower and slower: it may fill up and stop"),
         )
-    if short and best.form is not Form.FASTER and not _straight(fits):
+    if short and best.form is not Form.FASTER and not _straight(floor, fits):
         return replace(course, kind=Kind.UNCLEAR, confidence=Confidence.LOW, because=(rises, _half_day(samples)))
     if best.form is not Form.FASTER and rest_of_two_jumps(floor.low) < JUMPS_BETTER * best.rest:
         twice = "two jumps explain the rise far better than growth: a third would tell"
         return replace(course, kind=Kind.UNCLEAR, confidence=Confidence.LOW, because=(rises, twice))
+    at_best = wanders(floor, best)
+    if at_best is None:
+        return replace(course, kind=Kind.UNCLEAR, confidence=Confidence.LOW, because=(rises, WANDERS))
     found = _leak(course, samples, floor, fits, best, back)
+    if at_best is not Confidence.HIGH:
+        found = replace(found, confidence=lower(found.confidence, at_best), against=(*found.against, WANDERS))
     if found.low is not None and found.low <= 0 and back > NEVER_BACK:
         unsure = f"{found.because[-1]}: the pace may be none"
         return replace(course, kind=Kind.UNCLEAR, confidence=Confidence.LOW, because=(*found.because[:-1], unsure))
@@ -103,6 +130,8 @@ def _after_filling(floor: Floor, fits: dict[Form, Fit], best: Fit, least: float)
     bent = min(fits[form].rest for form in (Form.FILL, Form.STOP, Form.JUMP, Form.RAMP))
     if rise < least or rise < 0.1 * best.rise or unexplained > bent * np.exp(-12.0 / count) or unexplained > 0.7 * bent:
         return None
+    if unexplained * LOG_AS_GOOD > fit_log(floor.hours, floor.low):
+        return None
     later = floor.hours - floor.hours[0] >= where * (floor.hours[-1] - floor.hours[0])
     if later.sum() < FEW_FLOORS:
         return None
@@ -123,15 +152,29 @@ def _half_day(samples: Samples) -> str:
     )
 
 
-def _straight(fits: dict[Form, Fit]) -> bool:
+def _straight(floor: Floor, fits: dict[Form, Fit]) -> bool:
     """Whether a line (from the beginning or from a moment on) fits no worse than half a wave or a bent rise."""
+    if not _bends(floor, fits):
+        return True
     straight = min(fits[Form.LINE].score, fits[Form.START].score)
     bent = min(fits[Form.WAVE].score, fits[Form.RAMP].score, fits[Form.FASTER].score)
     return straight <= bent
 
 
-def _stopped(samples: Samples, floor: Floor, best: Fit) -> tuple[str, str | None] | None:
-    """Why the growth is over, and why that may be a night or a weekend only; None when it goes on."""
+def _slows(floor: Floor, fits: dict[Form, Fit], best: Fit) -> bool:
+    """Whether the floor rises more and more slowly, by enough to see it."""
+    slowing = best.form in (Form.STOP, Form.FILL, Form.WAVE, Form.RAMP)
+    return slowing and fits[Form.LINE].score - best.score > BENT and _bends(floor, fits)
+
+
+def _bends(floor: Floor, fits: dict[Form, Fit]) -> bool:
+    """Whether a straight line misses the floor by enough to see it; less is noise that resembles itself."""
+    line = fits[Form.LINE]
+    return float(np.sqrt(line.rest / floor.low.size)) > SEEN * line.rise
+
+
+def _stopped(samples: Samples, floor: Floor, best: Fit) -> tuple[str, str | None, Confidence] | None:
+    """Why the growth is over, why that may be a night or a weekend only, how sure it is; None when it goes on."""
     if best.form not in (Form.STOP, Form.RAMP, Form.FILL, Form.WAVE, Form.JUMP):
         return None
     begin, end = floor.hours[0], floor.hours[-1]
@@ -151,9 +194,15 @@ def _stopped(samples: Samples, floor: Floor, best: Fit) -> tuple[str, str | None
     if tail < 1.5 * min(pause, 0.5 * length):
         return None
     said = f"it has not grown for the last {duration(float(tail))} ({share(tail / span)} of the time)"
-    # What fills up faster than it has been full since is a cache; a night looks like its end as well.
-    quick = best.form in (Form.FILL, Form.STOP) and tail >= QUICK * length
-    return said, rest_of_work(samples, float(stop), pause, quick=quick)
+    night = may_be_night(samples, float(stop))
+    # What fills up faster than it has been full since is a cache; a working day's growth takes longer.
+    quick = QUICK / 2 if best.form is Form.FILL else QUICK
+    if night and best.form in (Form.FILL, Form.STOP) and tail >= quick * length:
+        return said, None, Confidence.LOW
+    rest = rest_of_work(samples, float(stop), rests_of(floor.hours[phase], smooth(floor.low[phase])))
+    sure = amount_of_evidence(samples, floor.cycles)
+    # Less than a day at rest has not seen all that a day does.
+    return said, rest, lower(sure, Confidence.MEDIUM) if tail < DAY else sure
 
 
 def _leak(course: Course, samples: Samples, floor: Floor, fits: dict[Form, Fit], best: Fit, back: float) -> Course:
@@ -183,34 +232,23 @@ def _leak(course: Course, samples: Samples, floor: Floor, fits: dict[Form, Fit],
         (samples.seconds(float(grown.hours[0])), middle + slope.slope * float(grown.hours[0])),
         (samples.seconds(float(samples.hours[-1])), middle + slope.slope * float(samples.hours[-1])),
     )
-    confidence = amount_of_evidence(samples, floor.cycles)
     because = [*course.because, _how_fast(slope, last - first)]
-    against = list(course.against)
     if begin:
         before = "before that it filled up fast" if filled else "before it was flat (a line with a corner fits best)"
         because.append(f"it grows straight since {moment(ends[0][0])}; {before}")
-        if floor.hours.size * (1 - best.begin) < 8:
-            confidence = lower(confidence, Confidence.MEDIUM)
     if best.form is Form.FASTER:
         because.append("it grows faster and faster")
-        if samples.span < ONE_DAY and not floor.period:
-            confidence = Confidence.LOW
-            against.append(f"{_half_day(samples)}")
-    if best.form in (Form.STOP, Form.FILL):
-        confidence = lower(confidence, Confidence.MEDIUM)
-        against.append("it grows more slowly at the end")
     if floor.period:
         because.append(f"the same hours of a {duration(floor.period)} rhythm were compared")
-    if course.given_back is not None and course.given_back > 0.2:
-        against.append(f"it gave back up to {share(min(course.given_back, 1.0))} of a rise, but the floor keeps rising")
-    if begin and samples.span < ONE_DAY and not floor.period:
-        confidence = Confidence.LOW
-        against.append(f"the log covers {duration(samples.span)}: a day's work begins like this as well")
+    confidence = amount_of_evidence(samples, floor.cycles)
+    against = list(course.against)
+    for at_most, why in _doubts(samples, floor, fits, best, slope, late=begin > 0):
+        confidence = lower(confidence, at_most)
+        against += [why] if why else []
     if back > 0.2 or filled:
         confidence = lower(confidence, Confidence.MEDIUM)
-    if slope.slope - slope.reach <= 0:
-        confidence = Confidence.LOW
-        against.append("the interval of the pace holds 0")
+    if course.given_back is not None and course.given_back > 0.2:
+        against.append(f"it gave back up to {share(min(course.given_back, 1.0))} of a rise, but the floor keeps rising")
     return replace(
         course,
         kind=Kind.LEAK,
@@ -224,6 +262,30 @@ def _leak(course: Course, samples: Samples, floor: Floor, fits: dict[Form, Fit],
         because=tuple(because),
         against=tuple(against),
     )
+
+
+def _doubts(
+    samples: Samples, floor: Floor, fits: dict[Form, Fit], best: Fit, slope: Slope, *, late: bool
+) -> Iterator[tuple[Confidence, str]]:
+    """What speaks against growth without an end: how sure it leaves the answer at most, and in words (or none)."""
+    short = samples.span < ONE_DAY and not floor.period
+    if late and floor.hours.size * (1 - best.begin) < FEW_FLOORS:
+        yield Confidence.MEDIUM, ""
+    if late and short:
+        yield Confidence.LOW, f"the log covers {duration(samples.span)}: a day's work begins like this as well"
+    if best.form is Form.FASTER and short:
+        yield Confidence.LOW, _half_day(samples)
+    if best.form in (Form.STOP, Form.FILL):
+        yield Confidence.MEDIUM, "it grows more slowly at the end"
+    if floor.hours.size < POINTS_FOR_FORM and samples.span < ONE_DAY:
+        yield Confidence.LOW, f"{floor.hours.size} points do not tell a straight rise from a morning's load"
+    if floor.period and samples.span < A_WEEK and _slows(floor, fits, best):
+        slower = f"the nights rise more and more slowly within {duration(samples.span)}: a part of a week's load may"
+        yield Confidence.LOW, slower
+    if slope.slope - slope.reach <= 0:
+        yield Confidence.LOW, "the interval of the pace holds 0"
+    elif slope.reach > VAGUE * slope.slope:
+        yield Confidence.MEDIUM, "the pace is known roughly only"
 
 
 def _pace(hours: Numbers, low: Numbers, grown: Samples, period: float | None) -> Slope:

@@ -10,7 +10,7 @@ from poolsleuth.patterns.course.course import Course, Kind
 from poolsleuth.patterns.course.evidence import amount_of_evidence, lower
 from poolsleuth.patterns.course.fits import Fit, Form
 from poolsleuth.patterns.course.ground import Floor
-from poolsleuth.patterns.course.rests import rest_of_work
+from poolsleuth.patterns.course.rests import Rests, rest_of_work
 from poolsleuth.patterns.course.samples import Samples
 from poolsleuth.patterns.course.steps import Staircase
 from poolsleuth.patterns.course.words import duration, figure, moment, share
@@ -82,7 +82,7 @@ def steps(course: Course, samples: Samples, floor: Floor, staircase: Staircase, 
     # Waiting for the next step is part of the pace: a stop longer than any wait before is an end.
     tail = float(samples.hours[-1] - times[-1])
     stop, wait = float(times[-1]), float(lengths.max())
-    rest = rest_of_work(samples, stop, wait, quick=True) if tail > MISSED * wait else None
+    rest = rest_of_work(samples, stop, Rests(count - 1, wait)) if tail > MISSED * wait else None
     if rest is not None:
         return replace(
             course,

@@ -43,8 +43,9 @@ def judge_course(
 
     ``times`` are seconds, ascending (others are sorted); ``values`` may hold NaN (missing). ``least`` is the smallest
     growth that matters, in the series' unit. ``cuts`` are times of reboots: what lies on two sides of one is never
-    compared. ``restarts_known``: there were no other reboots (an uptime or counts of allocations that go on show it), so
-    that a sudden fall is memory given back; else a fall to the first level may be taken for one. Raises ValueError when there are not as many times as values.
+    compared. ``restarts_known``: there were no other reboots, as an uptime or counts of allocations that go on show, so
+    that a sudden fall is memory given back; else a fall to the first level may be taken for one. Raises ValueError
+    when there are not as many times as values.
     """
     return _widened(_judged(clean(times, values), max(least, 0.0), cuts, restarts_known=restarts_known))
 
@@ -164,6 +165,7 @@ def _pooled(whole: Course, growing: list[tuple[Samples, Course]], resets: int, p
     order = [Confidence.LOW, Confidence.MEDIUM, Confidence.HIGH]
     confidence = max((course.confidence for _part, course in growing), key=order.index)
     backs = [course.given_back for _part, course in growing if course.given_back is not None]
+    total = float(sum(course.growth for _part, course in growing))
     against = [note for _part, course in growing for note in course.against]
     if part_of_time < 1.0:
         against.append(f"it grows in {share(part_of_time)} of the time between restarts only")
@@ -184,13 +186,15 @@ def _pooled(whole: Course, growing: list[tuple[Samples, Course]], resets: int, p
         low=slope - half,
         high=slope + half,
         resets=resets,
-        starts=growing[0][1].starts,
-        growth=float(sum(course.growth for _part, course in growing)),
+        # What a restart gave back is no longer there: "grew by so much since" is true of the last life only.
+        starts=last.starts,
+        growth=last.growth,
         given_back=max(backs) if backs else None,
         because=(
             *last.because,
             f"{resets} restart(s): {len(growing)} stretch(es) of "
             f"{duration(sum(part.span for part, _course in growing))} in all grow, {figure(slope)} an hour",
+            f"between restarts it grew by {figure(total)} in all, {figure(last.growth)} in the last stretch that grows",
         ),
         against=tuple(dict.fromkeys(against)),
     )

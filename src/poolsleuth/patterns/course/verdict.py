@@ -26,6 +26,9 @@ LEVEL_WINDOWS = 240
 FEW_SHARE = 0.15
 """Few teeth of a load end at slightly different levels: their floors must rise by this share of the teeth's height."""
 
+WEAK_ORDER = 0.3
+"""Kendall's tau of a floor that may grow, at least: a floor that is merely uneven is not worth a suspicion."""
+
 AT_ONCE = 0.12
 """A rise that takes less than this share of the time is a jump."""
 
@@ -101,6 +104,8 @@ def _growth(course: Course, samples: Samples, floor: Floor, least: float, jumps_
     if best.rise < least or (doubt > WEAK_CHANCE and (tau < 0.45 or best.rise < clear_rise)):
         return without_growth(course, samples, floor, least, _plainly)
     if doubt > CLEAR_CHANCE:
+        if best.rise < (clear_rise if tau < WEAK_ORDER else 0.6 * clear_rise):
+            return without_growth(course, samples, floor, least, _plainly)
         return replace(
             course,
             kind=Kind.UNCLEAR,

@@ -1,0 +1,121 @@
+"""Physical memory as a dump holds it: page numbers to file offsets, and reads that tell what is missing from zeros."""
+
+from enum import IntEnum
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poolsleuth.kernel.crash_dump.content import PAGE, DumpContent
+
+MAX_READ = 256 << 20  # bytes of one read of physical memory
+MAX_OFFSET = 1 << 62  # file offsets are kept below it, whatever the counts in a dump say
+MAX_FIRST = 1 << 48  # file offset of the first page: room for every bitmap and list that can lie before it
+_CHUNK = 1 << 15  # page numbers looked up at a time: what is made on the way stays small, and in the cache
+
+Offsets = NDArray[np.int64]
+
+
+class Absence(IntEnum):
+    """Why a page cannot be read: the values stand in place of file offsets."""
+
+    NOT_IN_DUMP = -1  # the dump was written without it
+    CUT_OFF = -2  # the dump was written with it, but the file ends before it
+
+
+class PageMap(Protocol):
+    """Where a container says its pages lie. The pages lie behind each other, from ``first`` on."""
+
+    @property
+    def first(self) -> int:
+        """The file offset of the first page."""
+        ...
+
+    @property
+    def pages(self) -> int:
+        """How many pages the container claims to hold."""
+        ...
+
+    def places(self, numbers: Offsets) -> Offsets:
+        """The file offset of each page number (all of them >= 0); -1 for one that is not in the dump."""
+        ...
+
+
+class PhysicalMemory:
+    """Reads physical memory out of a dump. Costs nothing per page that is not read."""
+
+    __slots__ = ("_content", "_map")
+
+    def __init__(self, content: DumpContent, page_map: PageMap) -> None:
+        self._content = content
+        self._map = page_map
+
+    @property
+    def pages(self) -> int:
+        """Pages that the dump was written with."""
+        return self._map.pages
+
+    @property
+    def pages_cut_off(self) -> int:
+        """Pages that are missing because the file ends too early."""
+        return self._map.pages - self._content.held(self._map.first, PAGE, self._map.pages)
+
+    def offsets(self, numbers: NDArray[np.integer]) -> Offsets:
+        """The file offset of each page number (a row of them); an ``Absence`` (negative) where it cannot be read."""
+        wanted = numbers.astype(np.int64)  # what does not fit becomes negative, as no page number is
+        places = np.empty_like(wanted)
+        for begin in range(0, len(wanted), _CHUNK):
+            part = wanted[begin : begin + _CHUNK]
+            known = part >= 0
+            found = np.where(known, self._map.places(np.where(known, part, 0)), int(Absence.NOT_IN_DUMP))
+            found[(found >= 0) & (found > self._content.size - PAGE)] = int(Absence.CUT_OFF)
+            places[begin : begin + _CHUNK] = found
+        return places
+
+    def stored(self) -> NDArray[np.uint8]:
+        """All pages that the file holds whole, in its own order, as rows of ``PAGE`` bytes: a view, nothing is read.
+
+        The row of a page is its offset less that of the first page, in pages.
+        """
+        held = self._content.held(self._map.first, PAGE, self._map.pages)
+        return self._content.octets(self._map.first, held * PAGE).reshape(held, PAGE)
+
+    def gather(self, numbers: NDArray[np.integer]) -> tuple[NDArray[np.uint8], Offsets]:
+        """Many pages at once: a row of ``PAGE`` bytes for each page number, and what ``offsets`` says of it.
+
+        The row of a page that cannot be read is all zero, which only its offset tells from a page of zeros. Raises
+        ValueError for more than ``MAX_READ`` bytes.
+        """
+        if len(numbers) > MAX_READ // PAGE:
+            raise ValueError(f"{MAX_READ} bytes at most are gathered at once")
+        places = self.offsets(numbers)
+        there = places >= 0
+        rows = np.zeros((len(places), PAGE), np.uint8)
+        rows[there] = self.stored()[(places[there] - self._map.first) // PAGE]
+        return rows, places
+
+    def read_physical(self, address: int, size: int) -> bytes | Absence:
+        """``size`` bytes (``MAX_READ`` at most) of physical memory, or why the first missing page is missing.
+
+        Raises ValueError for a negative address and for a size out of bounds.
+        """
+        if address < 0 or not 0 <= size <= MAX_READ:
+            raise ValueError(f"physical memory is read from 0 on, and {MAX_READ} bytes at most at once")
+        if not size:
+            return b""
+        first, last = address // PAGE, (address + size - 1) // PAGE
+        if last >= MAX_OFFSET // PAGE:
+            return Absence.NOT_IN_DUMP
+        places = self.offsets(np.arange(first, last + 1, dtype=np.int64))
+        absent = np.flatnonzero(places < 0)
+        if len(absent):
+            return Absence(int(places[absent[0]]))
+        # Pages that lie behind each other in the file are taken in one piece
+        breaks = np.flatnonzero(np.diff(places) != PAGE) + 1
+        begins = [0, *breaks.tolist(), len(places)]
+        parts: list[bytes] = []
+        for begin, end in pairwise(begins):
+            parts.append(self._content.take(int(places[begin]), (end - begin) * PAGE) or b"")
+        skip = address % PAGE
+        return b"".join(parts)[skip : skip + size]

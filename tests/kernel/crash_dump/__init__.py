@@ -1,0 +1,1 @@
+"""Tests of the containers of crash dumps."""
