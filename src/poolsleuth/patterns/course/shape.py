@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from poolsleuth.model.finding import Confidence
 from poolsleuth.patterns.course.caution import cautious
 from poolsleuth.patterns.course.course import Course, Kind
+from poolsleuth.patterns.course.day_apart import leak_between_days
 from poolsleuth.patterns.course.evidence import FEWEST_SAMPLES, SHORTEST_HOURS, basics, lower
 from poolsleuth.patterns.course.samples import Samples, clean
 from poolsleuth.patterns.course.segments import at_cuts, at_drops
@@ -67,7 +68,7 @@ def _widened(course: Course) -> Course:
 
 def _stretch(samples: Samples, least: float) -> Course:
     """What one stretch without reboots does, as sure as its length allows."""
-    return cautious(judge_stretch(samples, least), samples, least)
+    return leak_between_days(cautious(judge_stretch(samples, least), samples, least), samples, least)
 
 
 def _judged(samples: Samples, least: float, cuts: Sequence[float], *, restarts_known: bool) -> Course:
