@@ -26,12 +26,12 @@ from poolsleuth.report.arrange import (
     tag_text,
     verdict_of,
 )
+from poolsleuth.report.page import Column, Page
 from poolsleuth.report.wording import (
     count_text,
     place_text,
     plural,
     session_text,
-    short,
     step_parts,
     subject_text,
     trend_text,
@@ -40,7 +40,6 @@ from poolsleuth.report.wording import (
 
 TAG_ROWS = 40
 SESSIONS = 8  # bars at the usual verbosity; a terminal server has hundreds of sessions
-TEXT = 4_000  # characters of one sentence
 PROBLEMS = 50
 
 _COLOURS = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
@@ -72,45 +71,15 @@ class _Run(NamedTuple):
     whole: bool = False
 
 
-class _Column(NamedTuple):
-    """A column of a table of text."""
-
-    title: str
-    cells: list[str]
-    right: bool = False
-
-    @property
-    def width(self) -> int:
-        return max(map(cell_len, [self.title, *self.cells]))
-
-    def cell(self, text: str) -> str:
-        space = " " * (self.width - cell_len(text))
-        return space + text if self.right else text + space
-
-
-class _Page:
+class _Page(Page):
     """One printing of one report: the console, and the words that it can show."""
 
     def __init__(self, console: Console, report: Report, verbosity: int) -> None:
-        self.console = console
+        super().__init__(console)
         self.report = report
         self.verbosity = verbosity
-        encoding = console.encoding.lower()
-        self.fancy = encoding.startswith("utf") and not console.legacy_windows
-        try:
-            "".encode(encoding)
-            self.encoding = encoding
-        except LookupError:
-            self.encoding = "ascii"
 
     # ---- the small parts ----
-
-    def said(self, text: str, limit: int = TEXT) -> str:
-        """Text of the report as this console can show it."""
-        return short(text, limit).encode(self.encoding, "backslashreplace").decode(self.encoding)
-
-    def blank(self) -> None:
-        self.console.print()
 
     def line(self, text: str, *, style: str = "", indent: int = 0, lead: str = "", lead_style: str = "") -> None:
         """A paragraph, broken at blanks only, with ``lead`` in front and the other lines under its text."""
@@ -135,10 +104,6 @@ class _Page:
                     begin = hang
                 row.append(piece, run.style)
         self.print(row)
-
-    def print(self, text: Text) -> None:
-        text.rstrip()
-        self.console.print(text, soft_wrap=True, highlight=False)
 
     # ---- one machine ----
 
@@ -286,12 +251,12 @@ class _Page:
         shown = largest_tags(machine.tags, TAG_ROWS)
         self.blank()
         self.line("Largest tags:", style="bold")
-        columns = [_Column("Tag", [self.said(tag_text(tag.tag, 12)) for tag in shown])]
-        columns.append(_Column("Pool", [self.said(tag.pool, 12) for tag in shown]))
+        columns = [Column("Tag", [self.said(tag_text(tag.tag, 12)) for tag in shown])]
+        columns.append(Column("Pool", [self.said(tag.pool, 12) for tag in shown]))
         if any(tag.session is not None for tag in shown):
-            columns.append(_Column("Session", [session_text(tag.session) for tag in shown], right=True))
+            columns.append(Column("Session", [session_text(tag.session) for tag in shown], right=True))
         columns += [
-            _Column(title, ["?" if n is None else count_text(n) for n in numbers], right=True)
+            Column(title, ["?" if n is None else count_text(n) for n in numbers], right=True)
             for title, numbers in (
                 ("Allocs", [tag.allocs for tag in shown]),
                 # A narrow screen has no room for a figure that the two beside it give.
@@ -302,10 +267,8 @@ class _Page:
             if any(n is not None for n in numbers)
         ]
         room = max(19, self.console.width - 2 - sum(column.width + 2 for column in columns))
-        columns.append(_Column("Driver, description", [self.said(tag_notes(tag), room) for tag in shown]))
-        self.print(Text("  " + "  ".join(column.cell(column.title) for column in columns), style="dim"))
-        for number in range(len(shown)):
-            self.print(Text("  " + "  ".join(column.cell(column.cells[number]) for column in columns)))
+        columns.append(Column("Driver, description", [self.said(tag_notes(tag), room) for tag in shown]))
+        self.table(columns, [""] * len(shown))
         left = len(machine.tags) - len(shown)
         if left:
             self.line(f"and {plural(left, 'more row')}: `poolsleuth tags` lists them all", indent=2)

@@ -10,7 +10,6 @@ from rich.text import Text
 from poolsleuth.model.comparison import Comparison, MachinePair, PoolChange, Status, TagChange
 from poolsleuth.model.report import ReportInput
 from poolsleuth.report.arrange import tag_text
-from poolsleuth.report.comparison.page import Column, Page
 from poolsleuth.report.comparison.view import (
     COUNTERS,
     FINDINGS,
@@ -40,6 +39,7 @@ from poolsleuth.report.comparison.words import (
     system_text,
     times_text,
 )
+from poolsleuth.report.page import Column, Page
 from poolsleuth.report.wording import count_text, percent_text, plural, short
 
 _WIDE = 110  # columns from which rates and the drivers have room

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from poolsleuth.report.wording import short
 
-_LONGEST = 4_000  # characters of one sentence
+TEXT = 4_000  # characters of one sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,13 @@ class Page:
         self.fancy = encoding.startswith("utf") and not console.legacy_windows
         try:
             "".encode(encoding)
-            self._encoding = encoding
+            self.encoding = encoding
         except LookupError:
-            self._encoding = "ascii"
+            self.encoding = "ascii"
 
-    def said(self, text: str, limit: int = _LONGEST) -> str:
+    def said(self, text: str, limit: int = TEXT) -> str:
         """Text of a file as this console can show it."""
-        return short(text, limit).encode(self._encoding, "backslashreplace").decode(self._encoding)
+        return short(text, limit).encode(self.encoding, "backslashreplace").decode(self.encoding)
 
     def blank(self) -> None:
         """An empty line."""
