@@ -1,3 +1,4 @@
+from array import array
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -8,6 +9,7 @@ from poolsleuth.fusion.identify import identify
 from poolsleuth.model.facts import Fact, Where
 from poolsleuth.model.machine import System
 from poolsleuth.model.memory import MemoryCounters, VmFamily
+from poolsleuth.model.series import FILE_TIME, TagHistory
 from poolsleuth.model.system import BugCheck, LockSummary, TargetInfo
 from poolsleuth.model.tags import TagTable
 from poolsleuth.windows.builds import Era
@@ -161,3 +163,19 @@ def test_every_inference_has_its_reason(vm: Vm) -> None:
     assert system.os == "Windows 2000"
     assert len(system.basis) >= 2
     assert any(reason.where == Where(0, 7) for reason in system.basis)
+
+
+@pytest.mark.parametrize(
+    ("dated_by", "utc", "told"),
+    [
+        ("dates in the file", True, True),
+        (FILE_TIME, True, False),  # a copy may have changed it
+        ("dates in the file", False, False),  # local to an unknown zone
+    ],
+)
+def test_tag_tables_that_say_their_time_in_utc_date_the_machine(dated_by: str, utc: bool, told: bool) -> None:
+    at = datetime(2026, 3, 2, 10, tzinfo=UTC)
+    times = array("d", [at.timestamp() - 3600, at.timestamp()])
+    history = TagHistory(where=Where(0), times=times, columns={}, snapshots=2, utc=utc, dated_by=dated_by)
+
+    assert system_of(history).captured_at == (at if told else None)

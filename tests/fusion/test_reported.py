@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -390,3 +391,22 @@ def test_hostile_series_beside_a_log_break_nothing(
     assert [p.says for p in report.problems] == []
     assert one(report).name == "EXAMPLE-SRV01"
     assert to_json(from_json(to_json(report))) == to_json(report)
+
+
+@pytest.mark.parametrize(
+    ("os", "server"),
+    [
+        ("Windows Server 2008 R2 SP1", True),
+        ("Windows 7 SP1", False),
+        ("Windows 7 SP1 or Server 2008 R2 SP1", None),
+        (None, None),
+    ],
+)
+def test_a_report_tells_server_from_client(days: tuple[Path, Path], os: str | None, server: bool | None) -> None:
+    report = diagnose(days[0])
+    (machine,) = report.machines
+    again = replace(report, machines=(replace(machine, system=replace(machine.system, os=os)),))
+
+    targets = [f for f in facts_of_report(again, 0)[0] if isinstance(f, TargetInfo)]
+
+    assert [target.server for target in targets] == [server]

@@ -413,3 +413,41 @@ def test_a_pool_that_filled_up_is_not_ruled_out(findings: Findings) -> None:
     assert [(f.verdict, f.severity) for f in leak] == [(Verdict.SUSPECTED, Severity.CRITICAL)]
     assert [f.verdict for f in depletion] == [Verdict.FOUND]
     assert "failed while the counters were recorded" in depletion[0].because[0].says
+
+
+@pytest.mark.parametrize(("memory", "severity"), [(2048, Severity.WARNING), (1024, Severity.CRITICAL)])
+def test_a_limit_within_a_week_is_critical(findings: Findings, memory: int, severity: Severity) -> None:
+    times = clock(3)
+    leak = counter("\\Memory\\Pool Nonpaged Bytes", times, 100 * MB + 3 * MB * hours(times) + noise(times, MB))
+    facts = [*captures([leak], Where(0)), leak]
+
+    # 316 MB are used; 75 % of 2 GB are reached in 407 hours at 3 MB an hour, 75 % of 1 GB in 151, less than a week
+    found = holding(findings("pool-leak", *facts, era=3, architecture="x64", physical_bytes=memory * MB))
+
+    assert [f.severity for f in found] == [severity]
+
+
+def test_a_short_growth_is_worth_a_suspicion_only_when_it_is_large(findings: Findings) -> None:
+    times = START + np.arange(8, dtype=np.float64) * 1800
+    steady = np.full(8, 9000.0)
+    facts = history(
+        times,
+        ("Morn", "paged", 1000 + 500 * np.arange(8, dtype=np.float64), 1024),
+        ("Huge", "paged", 1000 + 9000 * np.arange(8, dtype=np.float64), 1024),
+        ("Flat", "paged", steady, 1024),
+    )[:1]  # the history alone: the tables of single captures have their own rule
+
+    assert [f.subject.tag for f in holding(findings("pool-leak", *facts))] == ["Huge"]
+
+
+def test_counts_of_allocations_that_go_on_show_that_nothing_restarted(findings: Findings) -> None:
+    # Every midnight a job's memory is given back: the same fall that a reboot makes, but the counts go on
+    times = clock(46 / 24, 1800)
+    since = hours(times) % 24
+    tags = [("Work", "nonpaged", 10_000 + 4_000 * since, 1024)]
+    tags += [(f"Tag{n}", "nonpaged", np.full(len(times), 5000.0), 64) for n in range(6)]
+    pool = header(times, 200 * MB + 4 * MB * since)
+
+    for finding in findings("pool-leak", pool, *history(times, *tags)):
+        assert finding.verdict is not Verdict.FOUND
+        assert not any("restart" in reason.says for reason in finding.because)

@@ -66,3 +66,13 @@ def test_an_upper_bound_shows_a_full_pool_but_no_room(finding: Callable[..., Fin
 
     assert full.verdict is Verdict.FOUND
     assert half.verdict is Verdict.NOT_ASSESSED, "with /3GB 128 MB are all there is"
+
+
+def test_a_pool_above_the_rule_shows_that_the_rule_is_not_its_own(vm: Vm) -> None:
+    # 436 MB of nonpaged pool cannot be on 32-bit Server 2003, whose maximum is 256 MB
+    limit, why, _ = judged_limit(
+        PoolKind.NONPAGED, vm(nonpaged_used=436 * MB), system(Era.XP_2003, "x86", 4 * GB, False)
+    )
+
+    assert limit is None
+    assert "another" in why
