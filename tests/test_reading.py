@@ -140,3 +140,19 @@ def test_a_debugger_log_is_cut_by_the_times_of_its_banners() -> None:
     assert [f for f in with_all if isinstance(f, TagTable)]
     assert not [f for f in cut if isinstance(f, TagTable)]
     assert [f for f in cut if isinstance(f, TargetInfo)]  # whose machine it is stands outside of time
+
+
+def test_the_facts_of_one_host_of_a_log_stand_together(tmp_path: Path) -> None:
+    # A bound on machines then leaves out whole ones, and cuts none in two
+    hosts = ("SRV1", "SRV2", "SRV3")
+    columns = [rf"\\{host}\Memory\{name}" for name in ("Pool Nonpaged Bytes", "Pool Paged Bytes") for host in hosts]
+    rows = [",".join(f'"{cell}"' for cell in ("(PDH-CSV 4.0) (UTC)(0)", *columns))]
+    for minute in range(3):
+        rows.append(",".join(f'"{cell}"' for cell in (f"03/14/2026 10:0{minute}:00.000", *[5000 + minute] * 6)))
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join(rows) + "\n", "utf-8")
+
+    (facts,) = read_all([path], None).facts
+
+    order = [fact.path.host for fact in facts if isinstance(fact, CounterSeries)]
+    assert order == ["SRV1", "SRV1", "SRV2", "SRV2", "SRV3", "SRV3"]

@@ -295,3 +295,23 @@ def test_the_table_of_a_pipe_is_written_in_pieces(log: str, monkeypatch: pytest.
     small = run(log, "--csv", "-").stdout
     monkeypatch.undo()
     assert small == run(log, "--csv", "-").stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "told"),
+    [
+        ("--counter", "*nosuch*", "no counter here is named *nosuch*"),
+        ("--counter", r"\Memory\Commit Limit", ""),
+        ("--tag", "Nope", "no tag here is named Nope"),
+        ("--tag", "Ex*", ""),
+    ],
+)
+def test_a_name_that_nothing_has_is_said(option: str, name: str, told: str) -> None:
+    examples = Path(__file__).parents[2] / "examples"
+    log = examples / ("leak-counters.csv" if option == "--counter" else "leak-poolmon.log")
+
+    result = CliRunner().invoke(trend, [str(log), option, name])
+
+    assert result.exit_code == 0
+    assert told in result.stderr
+    assert bool(result.stderr) is bool(told)

@@ -126,3 +126,18 @@ def test_a_value_that_is_missing_is_blank_not_0(charted_report: Report) -> None:
     empty = replace(first, name="nothing here", values=(None,) * len(first.values))
     row = next(r for r in printed(changed(charted_report, series=(empty,))).splitlines() if r.startswith("nothing"))
     assert row.split() == ["nothing", "here", "leak"]
+
+
+def test_several_machines_begin_with_those_that_are_ill(charted_report: Report) -> None:
+    ill = machine_of(charted_report)
+    calm = tuple(replace(f, verdict=Verdict.RULED_OUT) for f in ill.findings)
+    busy = tuple(replace(f, pattern="pool-load") for f in ill.findings if f.holds)
+    machines = [ill, replace(ill, name="CALM01", findings=calm), replace(ill, name="BUSY01", findings=busy)]
+
+    text = printed(replace(charted_report, machines=tuple(machines)))
+
+    overview = text.split("\n\n")[0]
+    assert overview.startswith("1 of 3 machines have something that grows\n")
+    assert "CALM01" not in overview
+    assert "BUSY01" not in overview, "load is no illness"
+    assert "machines have" not in printed(charted_report), "one machine needs no overview"
