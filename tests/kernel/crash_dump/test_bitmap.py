@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from poolsleuth.kernel.crash_dump.bitmap import MAX_BITS
 from poolsleuth.kernel.crash_dump.content import PAGE, DumpContent
 from poolsleuth.kernel.crash_dump.dump import open_dump
-from poolsleuth.kernel.crash_dump.memory import Absence
+from poolsleuth.kernel.absence import Absence
 
 Writer = Callable[..., bytes]
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from poolsleuth.kernel.crash_dump.content import PAGE, DumpContent, Flaw
 from poolsleuth.kernel.crash_dump.header import DumpHeader
-from poolsleuth.kernel.crash_dump.memory import MAX_FIRST, Absence, Offsets
+from poolsleuth.kernel.absence import Absence
+from poolsleuth.kernel.crash_dump.memory import MAX_FIRST, Offsets
 
 MAX_BITS = 0x7FFF_FFFF  # pages that a bitmap speaks of: 8 TB of addresses (the bound that LeechCore uses)
 _CHUNK = 1 << 17  # words counted at a time, so that counting needs a few MB however large the bitmap is

@@ -1,12 +1,12 @@
 """Physical memory as a dump holds it: page numbers to file offsets, and reads that tell what is missing from zeros."""
 
-from enum import IntEnum
 from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.crash_dump.content import PAGE, DumpContent
 
 MAX_READ = 256 << 20  # bytes of one read of physical memory
@@ -15,13 +15,6 @@ MAX_FIRST = 1 << 48  # file offset of the first page: room for every bitmap and 
 _CHUNK = 1 << 15  # page numbers looked up at a time: what is made on the way stays small, and in the cache
 
 Offsets = NDArray[np.int64]
-
-
-class Absence(IntEnum):
-    """Why a page cannot be read: the values stand in place of file offsets."""
-
-    NOT_IN_DUMP = -1  # the dump was written without it
-    CUT_OFF = -2  # the dump was written with it, but the file ends before it
 
 
 class PageMap(Protocol):

@@ -1,0 +1,157 @@
+"""Which symbols and structures of a kernel are taken from its symbol table. All the rest of it is never kept.
+
+``SYMBOLS`` are names without a module and without decoration. ``STRUCTURES`` maps each structure to the fields that
+are taken: ``*`` stands for all direct fields, ``Vs.*`` for all direct fields of the embedded structure ``Vs``; a dotted
+name is one field of an embedded structure. Names of all versions stand beside each other: a kernel has some of them.
+"""
+
+SYMBOLS: tuple[str, ...] = (
+    # Identity
+    "KdDebuggerDataBlock", "KdpDataBlockEncoded", "KdVersionBlock", "KiWaitNever", "KiWaitAlways",
+    "KiProcessorBlock", "KeNumberProcessors", "KeActiveProcessors", "NtBuildNumber", "NtBuildLab", "NtBuildLabEx",
+    "CmNtCSDVersion", "CmNtSpBuildNumber", "KiBugCheckData", "KiBugCheckDriver", "PsNtosImageBase",
+    "PsNtosImageEnd", "MmSystemRangeStart", "MmHighestUserAddress", "MmPteBase", "MmVirtualBias",
+    # Lists
+    "PsLoadedModuleList", "PsActiveProcessHead", "PsInitialSystemProcess", "PsIdleProcess", "PspCidTable",
+    "ExpSystemResourcesList", "MmUnloadedDrivers", "MmLastUnloadedDriver", "HandleTableListHead",
+    "ObpTypeObjectType", "ObTypeIndexTable", "ObHeaderCookie", "ObpObjectTypes",
+    # Resources that `!locks` can name
+    "CmpRegistryLock", "PsLoadedModuleResource", "PspActiveProcessMutex", "MmSectionExtendResource",
+    "MmSectionExtendSetResource", "IopDatabaseResource", "IopDeviceTreeLock", "PiEngineLock",
+    "PpRegistryDeviceResource", "IopDriverLoadResource", "ExpFirmwareTableResource", "ObpRootDirectoryMutex",
+    "SepRmGlobalSaclLock", "SepRmDbLock", "CmpHiveListHeadLock", "FsRtlpUncSemaphore", "ExpKeyManipLock",
+    "ExpTimeRefreshLock", "NtfsData", "PopPolicyLock", "CcMasterSpinLock", "IopLoadLock", "HalpDmaAdapterLock",
+    # Pool
+    "PoolTrackTable", "PoolTrackTableSize", "PoolTrackTableMask", "PoolTrackTableExpansion",
+    "PoolTrackTableExpansionSize", "ExPoolTagTables", "PoolBigPageTable", "PoolBigPageTableSize",
+    "ExpPoolBigEntriesInUse", "ExPoolFailures", "PoolHitTag", "ExpPoolFlags", "PoolVector",
+    "NonPagedPoolDescriptor", "ExpNonPagedPoolDescriptor", "ExpNumberOfNonPagedPools", "ExpPagedPoolDescriptor",
+    "ExpNumberOfPagedPools", "ExpPoolQuotaCookie", "ExpSessionPoolTrackTable", "ExpSessionPoolTrackTableSize",
+    "ExpSessionPoolTrackTableMask", "MiSessionPoolTrackTableSize", "ExpSessionPoolBigPageTable",
+    "ExpSessionPoolBigPageTableSize", "ExpSessionPoolDescriptor", "ExpSessionPoolSmallLists", "ExPoolState",
+    "RtlpHpHeapGlobals", "ExpHeapBackedPoolEnabledState", "ExpSpecialAllocations", "MmSpecialPoolTag",
+    "MmSpecialPoolStart", "MmSpecialPoolEnd", "ExPoolLookasideListHead", "ExSystemLookasideListHead",
+    "ExpNonPagedLookasideListHead", "ExpPagedLookasideListHead", "ExpSmallNPagedPoolLookasideLists",
+    "ExpSmallPagedPoolLookasideLists",
+    # Memory
+    "MiState", "MiSystemPartition", "MmSizeOfNonPagedPoolInBytes", "MmMaximumNonPagedPoolInBytes",
+    "MmMaximumNonPagedPoolInPages", "MmMaximumNonPagedPoolPercent", "MmAllocatedNonPagedPool",
+    "MmNonPagedPoolStart", "MmNonPagedPoolEnd", "MmNonPagedPoolExpansionStart", "MmNonPagedSystemStart",
+    "MiNonPagedPoolStartAligned", "MiNonPagedPoolEnd", "MiNonPagedPoolBitMap", "MiNonPagedPoolVaBitMap",
+    "MmPagedPoolStart", "MmPagedPoolEnd", "MmPagedPoolInfo", "MmPagedPoolInformation", "MmSizeOfPagedPoolInBytes",
+    "MmSizeOfPagedPoolInPages", "MmPagedPoolCommit", "MmPoolFailures", "MmPoolFailureReasons",
+    "MmTotalCommittedPages", "MmTotalCommitLimit", "MmTotalCommitLimitMaximum", "MmPeakCommitment",
+    "MmSharedCommit", "MmProcessCommit", "MmDriverCommit", "MmAvailablePages", "MmResidentAvailablePages",
+    "MmNumberOfPhysicalPages", "MmPagingFile", "MmNumberOfPagingFiles", "MiSystemPteInfo", "MmTotalFreeSystemPtes",
+    "MmTotalSystemPtes", "MmSystemPtesStart", "MmModifiedPageListHead", "MmModifiedNoWritePageListHead",
+    "MmModifiedPageListByColor", "MmTotalPagesForPagingFile", "MmStandbyPageListHead", "MmKernelStackResident",
+    "MmKernelStackPages", "MmLockedIoPages", "MmSystemLockPagesCount", "MmMdlPagesAllocated", "MmVerifierData",
+    "MmVerifyDriverLevel", "MmSpecialPagesInUse", "MmPfnDatabase", "MmHighestPhysicalPage", "MmLowestPhysicalPage",
+    "MmPhysicalMemoryBlock", "ViVerifierDriversList", "MiSuspectDriverList", "VfSuspectDriversList",
+    "VerifierSystemOptions", "MmProtectFreedNonPagedPool",
+    # Sessions
+    "MmSessionSpace", "MiSessionWsList", "MmSessionIdBitmap", "MiSessionIdBitmap", "MmSessionPoolSize",
+    "MmSessionViewSize", "MmSessionBase", "MmSessionSize", "MiSessionPoolStart", "MiSessionPoolEnd",
+    "MiSessionViewStart", "MmSessionPoolStart", "MmSessionPoolEnd",
+    # Routines that attribution looks for
+    "ExAllocatePool", "ExAllocatePoolWithTag", "ExAllocatePoolWithQuota", "ExAllocatePoolWithQuotaTag",
+    "ExAllocatePoolWithTagPriority", "ExAllocatePool2", "ExAllocatePool3", "ExFreePool", "ExFreePoolWithTag",
+    "MmAllocateContiguousMemory", "MmAllocateContiguousMemorySpecifyCache", "MmAllocateNonCachedMemory",
+)  # fmt: skip
+
+_ALL = ("*",)
+
+STRUCTURES: dict[str, tuple[str, ...]] = {
+    "_LIST_ENTRY": _ALL,
+    "_UNICODE_STRING": _ALL,
+    "_RTL_BITMAP": _ALL,
+    "_RTL_BITMAP_EX": _ALL,
+    "_SLIST_HEADER": _ALL,
+    "_DBGKD_GET_VERSION64": _ALL,
+    # Pool
+    "_POOL_HEADER": _ALL,
+    "_POOL_DESCRIPTOR": _ALL,
+    "_POOL_TRACKER_TABLE": _ALL,
+    "_POOL_TRACKER_BIG_PAGES": _ALL,
+    "_EX_POOL_HEAP_MANAGER_STATE": _ALL,
+    "_EX_HEAP_POOL_NODE": _ALL,
+    "_EX_HEAP_SESSION_STATE": _ALL,
+    "_RTLP_HP_HEAP_MANAGER": _ALL,
+    "_RTLP_HP_HEAP_GLOBALS": _ALL,
+    "_SEGMENT_HEAP": (*_ALL, "MemStats.*"),
+    "_HEAP_SEG_CONTEXT": _ALL,
+    "_HEAP_PAGE_SEGMENT": _ALL,
+    "_HEAP_PAGE_RANGE_DESCRIPTOR": _ALL,
+    "_HEAP_LFH_CONTEXT": _ALL,
+    "_HEAP_LFH_BUCKET": _ALL,
+    "_HEAP_LFH_AFFINITY_SLOT": _ALL,
+    "_HEAP_LFH_SUBSEGMENT_OWNER": _ALL,
+    "_HEAP_LFH_SUBSEGMENT": _ALL,
+    "_HEAP_LFH_SUBSEGMENT_ENCODED_OFFSETS": _ALL,
+    "_HEAP_VS_CONTEXT": _ALL,
+    "_HEAP_VS_SUBSEGMENT": _ALL,
+    "_HEAP_VS_CHUNK_HEADER": (*_ALL, "Sizes.*"),
+    "_HEAP_VS_CHUNK_HEADER_SIZE": _ALL,
+    "_HEAP_VS_CHUNK_FREE_HEADER": _ALL,
+    "_HEAP_LARGE_ALLOC_DATA": _ALL,
+    "_RTL_DYNAMIC_LOOKASIDE": _ALL,
+    "_RTL_LOOKASIDE": _ALL,
+    "_GENERAL_LOOKASIDE": _ALL,
+    "_GENERAL_LOOKASIDE_POOL": _ALL,
+    "_PP_LOOKASIDE_LIST": _ALL,
+    # Memory
+    "_MI_SYSTEM_INFORMATION": (
+        "Pools.*", "Hardware.*", "SystemVa.*", "SystemVa.DynamicBitMapPagedPool.*", 
+        "SystemVa.DynamicBitMapNonPagedPool.*",
+        "SystemPtes.*", "Errors.*", "Sessions.*", "Vs.*", "Vs.PagedPoolInfo.*", "Vs.SystemPteInfo.*", "Commit.*",
+        "Vs.PteHeader.*",
+    ),
+    "_MI_PARTITION": (
+        "Vp.*", "Commit.*", "Vp.ModifiedPageListHead.*", "Vp.ModifiedNoWritePageListHead.*", "PageLists.*",
+    ),
+    "_MI_SYSTEM_PTE_TYPE": _ALL,
+    "_MM_PAGED_POOL_INFO": _ALL,
+    "_MMPAGING_FILE": _ALL,
+    "_MMPFNLIST": _ALL,
+    "_MMPFN": (*_ALL, "u3.*", "u3.e1.*", "u4.*"),
+    "_MM_SESSION_SPACE": (
+        *_ALL, "PagedPoolInfo.*", "PagedPool.*", "SystemPteInfo.*", "PagedPoolBitMap.*", "DynamicVaBitMap.*",
+    ),
+    "_MMPTE_HARDWARE": _ALL,
+    "_MMPTE_TRANSITION": _ALL,
+    "_MMPTE_PROTOTYPE": _ALL,
+    "_MMPTE_SOFTWARE": _ALL,
+    "_MMPTE_SUBSECTION": _ALL,
+    "_MI_VERIFIER_DRIVER_ENTRY": _ALL,
+    "_VF_TARGET_DRIVER": _ALL,
+    "_VF_TARGET_VERIFIED_DRIVER_DATA": _ALL,
+    "_MM_DRIVER_VERIFIER_DATA": _ALL,
+    # Lists
+    "_LDR_DATA_TABLE_ENTRY": _ALL,
+    "_KLDR_DATA_TABLE_ENTRY": _ALL,
+    "_UNLOADED_DRIVERS": _ALL,
+    "_ERESOURCE": _ALL,
+    "_OWNER_ENTRY": _ALL,
+    "_EPROCESS": (
+        *_ALL, "Pcb.DirectoryTableBase", "Pcb.UserDirectoryTableBase", "Pcb.ThreadListHead", "Pcb.ProcessLock", "Vm.*",
+        "SeAuditProcessCreationInfo.*",
+    ),
+    "_KPROCESS": ("DirectoryTableBase", "UserDirectoryTableBase", "ThreadListHead"),
+    "_ETHREAD": ("Cid.*", "ThreadListEntry", "IrpList", "Tcb.*", "StartAddress", "Win32StartAddress", "ThreadsProcess"),
+    "_KTHREAD": ("Process", "ApcState.*", "WaitReason", "State", "KernelStack", "StackLimit", "StackBase"),
+    "_HANDLE_TABLE": (*_ALL, "FreeLists.*"),
+    "_HANDLE_TABLE_ENTRY": _ALL,
+    "_OBJECT_HEADER": _ALL,
+    "_OBJECT_TYPE": (*_ALL, "TypeInfo.*"),
+    "_EPROCESS_QUOTA_BLOCK": _ALL,
+    "_KPCR": ("Prcb", "CurrentPrcb", "KdVersionBlock", "Self", "SelfPcr", "Prcb.*"),
+    "_KPRCB": (
+        "CurrentThread", "Number", "PPLookasideList", "PPNPagedLookasideList", "PPPagedLookasideList",
+        "PPNxPagedLookasideList", "ProcessorState", "ProcessorState.SpecialRegisters.Cr3",
+        "ProcessorState.SpecialRegisters.Cr4",
+    ),
+    "_KUSER_SHARED_DATA": (
+        "SystemTime", "InterruptTime", "NtMajorVersion", "NtMinorVersion", "NtProductType", "NtBuildNumber",
+        "SuiteMask", "TickCount", "TickCountMultiplier", "SystemExpirationDate",
+    ),
+}  # fmt: skip
