@@ -7,7 +7,11 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+
+from poolsleuth.kernel.absence import Absence
 
 PAGE = 4096
 PageBytes = Callable[[int], bytes]
@@ -215,3 +219,56 @@ def debugger_dump() -> Writer:
 @pytest.fixture(scope="session")
 def triage_dump() -> Writer:
     return triage
+
+
+class FakeMemory:
+    """An address space out of a dictionary of pages: what readers of kernel structures are tested on.
+
+    Pages that were never written are not mapped; ``lose`` gives a page another absence.
+    """
+
+    def __init__(self, pointer_size: int = 8) -> None:
+        self.pointer_size = pointer_size
+        self.pages: dict[int, bytearray] = {}
+        self.absent: dict[int, Absence] = {}
+
+    def write(self, address: int, data: bytes) -> None:
+        while data:
+            number, skip = divmod(address, PAGE)
+            part = data[: PAGE - skip]
+            self.pages.setdefault(number, bytearray(PAGE))[skip : skip + len(part)] = part
+            address, data = address + len(part), data[len(part) :]
+
+    def put(self, address: int, *values: int, width: int | None = None) -> None:
+        width = width or self.pointer_size
+        mask = (1 << 8 * width) - 1
+        self.write(address, b"".join((value & mask).to_bytes(width, "little") for value in values))
+
+    def lose(self, address: int, absence: Absence = Absence.NOT_IN_DUMP) -> None:
+        self.pages.pop(address // PAGE, None)
+        self.absent[address // PAGE] = absence
+
+    def read(self, address: int, size: int) -> bytes | Absence:
+        out = b""
+        for number in range(address // PAGE, (address + max(size, 1) - 1) // PAGE + 1):
+            page = self.pages.get(number)
+            if page is None:
+                return self.absent.get(number, Absence.NOT_MAPPED)
+            out += page
+        return out[address % PAGE : address % PAGE + size]
+
+    def gather(self, pages: NDArray[np.uint64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        rows = np.zeros((len(pages), PAGE), np.uint8)
+        places = np.zeros(len(pages), np.int64)
+        for i, number in enumerate(pages.tolist()):
+            page = self.pages.get(number)
+            if page is None:
+                places[i] = int(self.absent.get(number, Absence.NOT_MAPPED))
+            else:
+                rows[i], places[i] = np.frombuffer(bytes(page), np.uint8), number & 0xFFFFFFFF
+        return rows, places
+
+
+@pytest.fixture
+def fake_memory() -> Callable[[int], FakeMemory]:
+    return FakeMemory

@@ -13,10 +13,10 @@ class Kernel:
 
     ``memory`` is the system process's address space. ``base`` is where ntoskrnl lies, ``size`` the bytes of its image
     (None when unknown). ``table`` holds its symbols, None when there are none. ``addresses`` are those of variables
-    that were found without symbols (KDBG, the header of the dump, tests), ``layouts`` the structures of this build as they
-    are known without symbols; both are used only where the symbols have no answer. ``process_memory`` opens the address
-    space of a process from its directory table base; None where there is no physical memory. ``notes`` are sentences
-    that say what was used and what could not be known.
+    that were found without symbols (KDBG, the header of the dump, tests), ``layouts`` the structures of this build as
+    they are known without symbols; both are used only where the symbols have no answer. ``process_memory`` opens the
+    address space of a process from its directory table base; None where there is no physical memory. ``notes`` are
+    sentences that say what was used and what could not be known.
     """
 
     memory: Reader

@@ -101,7 +101,7 @@ STRUCTURES: dict[str, tuple[str, ...]] = {
     "_PP_LOOKASIDE_LIST": _ALL,
     # Memory
     "_MI_SYSTEM_INFORMATION": (
-        "Pools.*", "Hardware.*", "SystemVa.*", "SystemVa.DynamicBitMapPagedPool.*", 
+        "Pools.*", "Hardware.*", "SystemVa.*", "SystemVa.DynamicBitMapPagedPool.*",
         "SystemVa.DynamicBitMapNonPagedPool.*",
         "SystemPtes.*", "Errors.*", "Sessions.*", "Vs.*", "Vs.PagedPoolInfo.*", "Vs.SystemPteInfo.*", "Commit.*",
         "Vs.PteHeader.*",

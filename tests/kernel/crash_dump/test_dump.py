@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.crash_dump.content import PAGE, DumpContent, open_content
 from poolsleuth.kernel.crash_dump.dump import Container, open_dump
-from poolsleuth.kernel.absence import Absence
 from poolsleuth.model.errors import InputError
 
 Writer = Callable[..., bytes]

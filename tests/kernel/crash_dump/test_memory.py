@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.crash_dump.content import PAGE, DumpContent
 from poolsleuth.kernel.crash_dump.dump import Container, open_dump
-from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.crash_dump.memory import MAX_READ, PhysicalMemory
 
 PageBytes = Callable[[int], bytes]

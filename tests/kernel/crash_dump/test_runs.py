@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.crash_dump.content import PAGE, DumpContent
 from poolsleuth.kernel.crash_dump.dump import open_dump
-from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.crash_dump.runs import run_map
 
 Writer = Callable[..., bytes]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.crash_dump.content import PAGE, DumpContent, Flaw
 from poolsleuth.kernel.crash_dump.header import DumpHeader
-from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.crash_dump.memory import MAX_FIRST, Offsets
 
 MAX_BITS = 0x7FFF_FFFF  # pages that a bitmap speaks of: 8 TB of addresses (the bound that LeechCore uses)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.crash_dump.content import PAGE, DumpContent, Flaw
 from poolsleuth.kernel.crash_dump.header import MAX_PAGE_NUMBER, DumpHeader
-from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.crash_dump.memory import MAX_FIRST, MAX_OFFSET, Offsets
 
 MAX_RANGES = 1 << 20  # ranges of a debugger-written dump: their sum of pages stays within 64 bits
