@@ -1,1 +1,1 @@
-"""A simulated machine: it writes dumps (and later logs) whose truth is known. It shares no code with what reads them."""
+"""A simulated machine that writes dumps of known truth. It shares no code with what reads them."""
