@@ -58,6 +58,7 @@ def _target(dump: CrashDump, index: int) -> TargetInfo:
         captured_at=header.captured_at,
         uptime_seconds=header.uptime_seconds,
         live_target=False,
+        told_by="the header of the dump",
     )
 
 

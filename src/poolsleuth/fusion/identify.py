@@ -87,7 +87,7 @@ def _last(times: Sequence[datetime | None]) -> datetime | None:
 def _architecture(targets: list[TargetInfo], facts: Sequence[Fact], clues: Clues, basis: list[Reason]) -> str | None:
     for target in targets:
         if target.architecture is not None:
-            basis.append(Reason(f"{target.architecture}: the debugger's banner says so", target.where))
+            basis.append(Reason(f"{target.architecture}: {target.told_by} says so", target.where))
             return target.architecture
     printed = next((fact for fact in facts if fact.address_bits is not None), None)
     if printed is not None:
@@ -119,7 +119,7 @@ def _windows(
             return version.name, version.era
     printed = next((t for t in targets if t.os is not None), None)
     if printed is not None:
-        basis.append(Reason(f"{printed.os}: the debugger's banner says so", printed.where))
+        basis.append(Reason(f"{printed.os}: {printed.told_by} says so", printed.where))
         return printed.os, era
     if clues.earliest is Era.VISTA_7 and clues.latest is None:
         basis.append(Reason("Windows Vista or later, inferred: tags that earlier Windows does not use"))

@@ -9,11 +9,15 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A place in an input: the input's index on the command line and a line (from 1) or byte offset."""
+    """A place in an input: the input's index on the command line and a line (from 1), byte offset, or virtual address.
+
+    In the memory of a crash dump a thing is found again by its address; a debugger shows it there.
+    """
 
     input: int
     line: int | None = None
     offset: int | None = None
+    address: int | None = None
 
     @property
     def at(self) -> str:
@@ -22,6 +26,8 @@ class Where:
             return f"line {self.line}"
         if self.offset is not None:
             return f"offset 0x{self.offset:x}"
+        if self.address is not None:
+            return f"address 0x{self.address:x}"
         return ""
 
 

@@ -37,6 +37,14 @@ class ProcessCommit:
     commit_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class FailureReason:
+    """How often the kernel refused pool for one reason since it started; ``name`` is the kernel's own name of it."""
+
+    name: str
+    count: Figure
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryCounters(Fact):
     """What ``!vm`` prints. Figures are bytes, except the ``free_*_ptes`` and failure counts (counts).
@@ -78,6 +86,7 @@ class MemoryCounters(Fact):
     pool_failures: Figure | None = None
     nonpaged_failures_seen: Figure | None = None  # allocations that failed while a counter log ran
     paged_failures_seen: Figure | None = None
+    failure_reasons: tuple[FailureReason, ...] = ()  # those that happened; empty where the kernel does not count them
     kernel_stack_pte_failures: Figure | None = None
     stack_growth_failures: Figure | None = None
     nonpaged_warning: Figure | None = None  # value 1: the "Excessive NonPaged Pool Usage" banner

@@ -1,6 +1,7 @@
 """Facts about modules, symbols and searches: ``lm``, ``lmv``, ``!lmi``, ``x``, ``s-d``, ``dps``, ``!dh``."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from poolsleuth.model.facts import Fact, Where
 
@@ -36,6 +37,7 @@ class UnloadedModule:
     start: int | None
     end: int | None
     where: Where
+    unloaded_at: datetime | None = None  # UTC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

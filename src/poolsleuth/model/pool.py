@@ -97,6 +97,30 @@ class PoolMap(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class BigPageUse:
+    """What one tag holds in allocations of a page and more. ``pool`` is None where the table does not say it."""
+
+    tag: str
+    pool: PoolKind | None
+    blocks: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BigPages(Fact):
+    """The kernel's table of allocations of a page and more.
+
+    ``slots`` is the size of the table, ``freed`` counts its entries of memory that was freed again. ``complete`` is
+    False when a part of the table could not be read: then the rows are lower bounds.
+    """
+
+    uses: tuple[BigPageUse, ...]
+    slots: int
+    freed: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Lookaside:
     """One lookaside list: tag, block size in bytes, current and maximum depth, allocations and misses."""
 

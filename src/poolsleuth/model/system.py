@@ -24,6 +24,8 @@ class TargetInfo(Fact):
     uptime_seconds: float | None = None
     dump_file: str | None = None
     live_target: bool | None = None  # True: "Connected to"/local kernel debugging
+    told_by: str = "the debugger's banner"
+    notes: tuple[str, ...] = ()  # what was used to read it, and what could not be known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from poolsleuth.patterns.tag_knowledge import sure_note
 from poolsleuth.patterns.views import PoolState, PoolStates, SessionStates, TagView
 from poolsleuth.patterns.wording import exact, percent, plural, size
 from poolsleuth.windows import bugchecks, tag_notes
+from poolsleuth.windows.pool_failures import failure_note
 
 TAGS_NAMED = 3  # of the largest tags, as evidence of what fills the pool
 _MUST_SUCCEED_POOL_EMPTY = 0x41
@@ -115,7 +116,7 @@ def judge_pool(
     against: list[Reason] = []
     if not state.full and failures is None and not told:
         against.append(Reason("no failed allocation is recorded: there is still room"))
-    if states.failures is not None and failures is None:
+    if states.failures is not None and failures is None and not states.counted:
         against.append(
             Reason(
                 f"the {plural(states.failures.value, 'failed allocation')} that !vm counts cannot be assigned to this"
@@ -181,14 +182,28 @@ def _because(state: PoolState, system: System) -> tuple[Reason, ...]:
         reasons.append(Reason("the machine runs with /3GB, which halves nonpaged pool to about 128 MB (inferred)"))
     if state.warning is not None:
         reasons.append(Reason("the debugger prints its 'Excessive' banner for this pool", state.warning.where))
-    if state.failures is not None:
+    if state.failures is not None and not state.failed_for:
         reasons.append(
             Reason(
                 f"{plural(state.failures.value, 'pool allocation')} failed, and this is the only pool that is tight",
                 state.failures.where,
             )
         )
+    if state.tight:
+        reasons += _refusals(state)
     return tuple(reasons)
+
+
+def _refusals(state: PoolState) -> list[Reason]:
+    """What was missing when the kernel refused this pool, where it counts that."""
+    return [
+        Reason(
+            f"{plural(reason.count.value, 'allocation')} of it refused since the start: {note.says} ({reason.name})",
+            reason.count.where,
+        )
+        for reason in state.failed_for
+        if (note := failure_note(reason.name)) is not None
+    ]
 
 
 def _told_empty(kind: PoolKind, events: tuple[EventText, ...], bugcheck: BugCheck | None) -> tuple[Reason, ...]:
@@ -247,7 +262,10 @@ def _not_depleted(
     share = state.share or 0.0
     against: list[Reason] = []
     steps: tuple[str, ...] = ()
-    if states.failures is not None and state.failures is None:
+    if state.failed_for:
+        # Reasons that speak for a pool that was short once; now it has room
+        against += _refusals(state)
+    elif states.failures is not None and state.failures is None and not states.counted:
         failed = plural(states.failures.value, "pool allocation")
         guilty = [s.id for s in sessions.sessions if s.failures is not None] if sessions else []
         if guilty:

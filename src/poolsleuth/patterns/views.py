@@ -6,7 +6,7 @@ from itertools import chain
 
 from poolsleuth.model.facts import Fact, Figure, Where
 from poolsleuth.model.machine import Machine, System
-from poolsleuth.model.memory import MemoryCounters, SessionMemory, SessionUsage
+from poolsleuth.model.memory import FailureReason, MemoryCounters, SessionMemory, SessionUsage
 from poolsleuth.model.tags import Completeness, PoolKind, PoolmonMemory, TagRow, TagTable
 from poolsleuth.patterns.limits import judged_limit
 from poolsleuth.patterns.thresholds import (
@@ -17,6 +17,7 @@ from poolsleuth.patterns.thresholds import (
     RAM_SHARE_CRITICAL,
     RAM_SHARE_WARNING,
 )
+from poolsleuth.windows.pool_failures import failure_note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +27,8 @@ class PoolState:
     ``limit`` is what usage is judged by and ``limit_source`` says where it comes from; ``limit_is_memory`` when that
     is RAM or the commit limit rather than a maximum of the pool itself; ``limit_at_most`` when the true limit may be
     lower. ``failures`` is set only where the failed allocations belong to this pool for certain, ``failures_seen``
-    where a counter of this pool's failures rose while a log was recorded.
+    where a counter of this pool's failures rose while a log was recorded; ``failed_for`` holds the reasons for which
+    the kernel refused this pool since it started, where it counts them.
     """
 
     kind: PoolKind
@@ -38,6 +40,7 @@ class PoolState:
     printed_max: Figure | None = None
     failures: Figure | None = None
     failures_seen: Figure | None = None
+    failed_for: tuple[FailureReason, ...] = ()
     warning: Figure | None = None
     impossible: Figure | None = None
     nx_used: Figure | None = None
@@ -90,11 +93,15 @@ class PoolState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolStates:
-    """Both system pools, the sessions, and the failures that ``!vm`` counts over all pools together."""
+    """Both system pools, the sessions, and the failures that ``!vm`` counts over all pools together.
+
+    ``counted``: the kernel says itself which pool it refused (the ``failed_for`` of each).
+    """
 
     nonpaged: PoolState
     paged: PoolState
     failures: Figure | None = None
+    counted: bool = False
     physical: int | None = None
 
     def of(self, kind: PoolKind) -> PoolState:
@@ -185,7 +192,11 @@ def _capture(counters: MemoryCounters, system: System, *, session_failures: bool
     nonpaged = _state(PoolKind.NONPAGED, counters, system)
     paged = _state(PoolKind.PAGED, counters, system)
     failures = counters.pool_failures
-    if failures is not None and not session_failures:
+    counted = bool(counters.failure_reasons)
+    if counted:
+        # The kernel itself says which pool it refused
+        nonpaged, paged = _with_counted(nonpaged), _with_counted(paged)
+    elif failures is not None and not session_failures:
         tight = [s for s in (nonpaged, paged) if s.tight]
         known = nonpaged.share is not None and paged.share is not None
         # The only pool that is tight is the one that failed; with two, or none, nobody can tell. A pool that is
@@ -193,7 +204,18 @@ def _capture(counters: MemoryCounters, system: System, *, session_failures: bool
         if len(tight) == 1 and known and (tight[0].full or _short_of_its_own_limit(tight[0])):
             nonpaged = replace(nonpaged, failures=failures if tight[0] is nonpaged else None)
             paged = replace(paged, failures=failures if tight[0] is paged else None)
-    return PoolStates(nonpaged=nonpaged, paged=paged, failures=failures, physical=system.physical_bytes)
+    return PoolStates(
+        nonpaged=nonpaged, paged=paged, failures=failures, counted=counted, physical=system.physical_bytes
+    )
+
+
+def _with_counted(state: PoolState) -> PoolState:
+    """The state with its failures, when it is tight: those of a pool that has room lie in the past."""
+    if not state.failed_for or not state.tight:
+        return state
+    return replace(
+        state, failures=Figure(sum(r.count.value for r in state.failed_for), state.failed_for[0].count.where)
+    )
 
 
 def _short_of_its_own_limit(state: PoolState) -> bool:
@@ -222,11 +244,17 @@ def _state(kind: PoolKind, counters: MemoryCounters, system: System) -> PoolStat
         limit_at_most=at_most,
         printed_max=printed,
         failures_seen=counters.nonpaged_failures_seen if kind is PoolKind.NONPAGED else counters.paged_failures_seen,
+        failed_for=tuple(r for r in counters.failure_reasons if _is_of(r.name, kind)),
         warning=warning,
         impossible=impossible,
         nx_used=counters.nonpaged_nx_used if kind is PoolKind.NONPAGED else None,
         physical=counters.physical.value if counters.physical else system.physical_bytes,
     )
+
+
+def _is_of(reason: str, kind: PoolKind) -> bool:
+    note = failure_note(reason)
+    return note is not None and note.pool == str(kind)
 
 
 def _memory_bounds(

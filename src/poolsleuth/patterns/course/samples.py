@@ -63,6 +63,8 @@ def clean(times: Numbers, values: Numbers) -> Samples:
         seconds, figures = seconds[known], figures[known]
     if seconds.size == 0:
         return Samples(0.0, seconds, figures)
+    # To the microsecond, which is finer than any log: times closer than that are one sample, not an endless slope
+    seconds = np.round(seconds, 6)
     gaps = np.diff(seconds)
     if (gaps < 0).any():
         order = np.argsort(seconds, kind="stable")
