@@ -7,6 +7,7 @@ from typing import Any
 
 from poolsleuth import __version__
 from poolsleuth.compose import compose_machine
+from poolsleuth.evidence.dump.options import AS_FOUND, DumpOptions
 from poolsleuth.fusion.machines import MAX_MACHINES, assemble
 from poolsleuth.fusion.reported import ReportedMachine, facts_of_report
 from poolsleuth.model.facts import Problem, Reason
@@ -63,14 +64,16 @@ def diagnose(
     progress: Progress | None = None,
     selection: Selection = EVERYTHING,
     assumed: Assumed = NOTHING_ASSUMED,
+    dumps: DumpOptions = AS_FOUND,
 ) -> Report:
     """Diagnose some inputs together. Bad input never raises: it stands in the report's ``problems``.
 
     ``pooltags`` is the path of a pooltag.txt (also recognised among ``paths``). ``Report.machines`` is empty when no
     input could be used. ``selection`` bounds the time that is looked at, and asks for series to be shown.
-    ``assumed`` fills in what no input says of a machine.
+    ``assumed`` fills in what no input says of a machine. ``dumps`` says how crash dumps are read (symbols).
     """
-    result = read_all([*_names(paths), *(_names(pooltags) if pooltags is not None else [])], progress, selection)
+    names = [*_names(paths), *(_names(pooltags) if pooltags is not None else [])]
+    result = read_all(names, progress, selection, dumps)
     if len(result.inputs) == 1 and result.reports:
         return result.reports[0][1]  # a report alone is shown as it was written
     descriptions = [d for facts in result.facts for f in facts if isinstance(f, TagDescriptions) for d in f.entries]

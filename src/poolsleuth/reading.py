@@ -13,14 +13,23 @@ from poolsleuth.evidence.counters.log import CounterReader, SeriesCollector, Wan
 from poolsleuth.evidence.counters.pdh_text import PdhTextReader
 from poolsleuth.evidence.debugger_log.bounded import BoundedFacts
 from poolsleuth.evidence.debugger_log.reader import LogReader
-from poolsleuth.evidence.dump import read_dump
+from poolsleuth.evidence.dump.options import AS_FOUND, DumpOptions
+from poolsleuth.evidence.dump.reader import read_dump
 from poolsleuth.evidence.poolmon_log import read_poolmon_log
 from poolsleuth.evidence.poolmonx import read_poolmonx
 from poolsleuth.evidence.pooltags import parse_pool_tags
 from poolsleuth.evidence.recognise import REFUSALS, Content, content_of
 from poolsleuth.evidence.report import read_report
 from poolsleuth.evidence.snapshot_files import SnapshotFiles
-from poolsleuth.evidence.source import SAMPLE_BYTES, EvidenceStream, Source, open_source, random_access, sources
+from poolsleuth.evidence.source import (
+    MAX_UNPACKED_DUMP,
+    SAMPLE_BYTES,
+    EvidenceStream,
+    Source,
+    open_source,
+    random_access,
+    sources,
+)
 from poolsleuth.evidence.tag_csv import read_tag_csv
 from poolsleuth.evidence.time_window import within
 from poolsleuth.fusion.times import dated
@@ -100,7 +109,10 @@ class Read:
 
 
 def read_all(
-    paths: Iterable[str | PathLike[str]], progress: Progress | None, selection: Selection = EVERYTHING
+    paths: Iterable[str | PathLike[str]],
+    progress: Progress | None,
+    selection: Selection = EVERYTHING,
+    dumps: DumpOptions = AS_FOUND,
 ) -> Read:
     """Read every input once. Bad input never raises: it stands in the problems."""
     result = Read()
@@ -115,7 +127,7 @@ def read_all(
             continue
         for source in found:
             index = len(result.inputs)
-            _Input(source, index, selection, progress).read_into(result)
+            _Input(source, index, selection, dumps, progress).read_into(result)
             result.facts[index] = snapshots.take(index, result.facts[index])
     snapshots.finish(result.facts)
     return result
@@ -146,8 +158,11 @@ def open_counter_log(
 class _Input:
     """One input while it is read."""
 
-    def __init__(self, source: Source, index: int, selection: Selection, progress: Progress | None) -> None:
+    def __init__(
+        self, source: Source, index: int, selection: Selection, dumps: DumpOptions, progress: Progress | None
+    ) -> None:
         self._source = source
+        self._dumps = dumps
         self._index = index
         self._selection = selection
         self._progress = progress
@@ -203,7 +218,7 @@ class _Input:
             return (parse_pool_tags(data.decode("utf-8", errors="replace"), self._index),)
         if content is Content.CRASH_DUMP:
             self._kind = InputKind.CRASH_DUMP
-            with random_access(self._source, stream) as file:
+            with random_access(self._source, stream, MAX_UNPACKED_DUMP, lambda _: self._advance(stream)) as file:
                 return within(tuple(read_dump(file, self._index, self._problems)), self._selection.covers)
         if content in (Content.COUNTER_LOG, Content.TRACE_OR_BLG):
             return self._counter_log(stream, content)

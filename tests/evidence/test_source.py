@@ -3,8 +3,10 @@
 import gzip
 import hashlib
 import io
+import shutil
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poolsleuth.evidence import source as source_module
-from poolsleuth.evidence.source import EvidenceStream, open_source, sources
+from poolsleuth.evidence.source import EvidenceStream, open_source, random_access, sources
 from poolsleuth.model.errors import InputError
 
 DATA = b"0: kd> !vm\n" * 5000
@@ -139,3 +141,29 @@ def test_damaged_archives_never_raise_anything_else(kind: str, data: st.DataObje
                     stream.read()
         except InputError:
             pass
+
+
+@pytest.mark.parametrize("packer", [gzip.compress, zstandard.compress], ids=["gzip", "zstd"])
+def test_a_packed_dump_is_unpacked_as_it_was(packer: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    content = b"PAGEDU64" + bytes(5 << 20) + b"end" + bytes(3 << 20)
+    path = tmp_path / "MEMORY.DMP.packed"
+    path.write_bytes(packer(content))
+    source = sources(str(path))[0]
+    told: list[int] = []
+    with open_source(source) as stream, random_access(source, stream, 1 << 30, told.append) as file:
+        assert file.read() == content
+        assert stream.stopped is None
+    assert told[-1] == len(content)
+    assert told == sorted(told)
+
+
+def test_unpacking_stops_before_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "MEMORY.DMP.gz"
+    path.write_bytes(gzip.compress(b"PAGEDU64" + bytes(5 << 20)))
+    source = sources(str(path))[0]
+    monkeypatch.setattr(source_module, "MIN_FREE_DISK", shutil.disk_usage(tempfile.gettempdir()).free - (2 << 20))
+    with open_source(source) as stream, random_access(source, stream, 1 << 30) as file:
+        kept = file.read()
+        assert len(kept) < 4 << 20
+        assert stream.stopped is not None
+        assert "has room for" in stream.stopped

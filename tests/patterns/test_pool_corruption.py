@@ -124,3 +124,11 @@ def test_without_evidence_the_commands_are_named(finding: Judge) -> None:
 
     assert judged.verdict is Verdict.NOT_ASSESSED
     assert judged.next_steps == ("run `!analyze -v`", "run `!poolval <address>`")
+
+
+@pytest.mark.parametrize("code", [0x7E, 0x1000007E, 0x3B])
+def test_an_exception_nobody_handled_says_nothing_of_the_pool(finding: Judge, code: int) -> None:
+    judged = finding(ID, bugcheck=check(code))
+
+    assert judged.verdict is Verdict.NOT_ASSESSED
+    assert "neither proves nor excludes" in judged.headline

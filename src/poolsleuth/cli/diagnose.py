@@ -6,6 +6,7 @@ from collections.abc import Callable
 import click
 from rich.console import Console
 
+from poolsleuth.cli.dump_options import dump_options, gather
 from poolsleuth.cli.machine_options import machine_options
 from poolsleuth.cli.output import UNUSABLE, check_target, progress_on_terminal, say_problems, write_target
 from poolsleuth.model.document import to_json
@@ -26,6 +27,7 @@ from poolsleuth.windows.builds import WindowsVersionMatch
 @click.option("--markdown", "markdown_file", metavar="FILE|-", help="Write the report as Markdown, for a ticket.")
 @click.option("-v", "--verbose", count=True, help="-v shows the evidence, -vv everything.")
 @machine_options
+@dump_options
 @click.option("--force", is_flag=True, help="Overwrite output files that exist.")
 @click.pass_context
 def diagnose(
@@ -38,9 +40,14 @@ def diagnose(
     verbose: int,
     windows: WindowsVersionMatch | None,
     ram_bytes: int | None,
+    symbols: tuple[str, ...],
+    offline: bool,
+    dtb: int | None,
+    kernel_base: int | None,
     force: bool,
 ) -> int:
-    """Diagnose the kernel pools of a machine from debugger logs, counter logs, poolmon snapshots, or JSON reports.
+    """Diagnose the kernel pools of a machine from crash dumps, debugger logs, counter logs, poolmon snapshots, or JSON
+    reports.
 
     Several FILES are fused: outputs of one machine are judged together, different machines are kept apart. Packed files
     (gz, zip, zstd) are opened.
@@ -59,7 +66,13 @@ def diagnose(
     for option, target in targets.items():
         check_target(target, inputs, force=force, option=option)
     with progress_on_terminal() as progress:
-        report = run_diagnosis(files, pooltags=pooltags, progress=progress, assumed=Assumed(windows, ram_bytes))
+        report = run_diagnosis(
+            files,
+            pooltags=pooltags,
+            progress=progress,
+            assumed=Assumed(windows, ram_bytes),
+            dumps=gather(symbols, offline, dtb, kernel_base),
+        )
     say_problems(report)
     writers: dict[str, Callable[[Report], str]] = {
         "--json": to_json,

@@ -3,15 +3,16 @@
 import gzip
 import hashlib
 import io
+import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import BinaryIO, Protocol
 
 import zstandard
@@ -19,6 +20,8 @@ import zstandard
 from poolsleuth.model.errors import InputError
 
 MAX_UNPACKED = 4 << 30  # bytes that one packed input may unpack to: the longest real logs are about 1 GB
+MAX_UNPACKED_DUMP = 256 << 30  # bytes of a packed crash dump: complete dumps are as large as memory
+MIN_FREE_DISK = 512 << 20  # bytes that unpacking leaves free on the disk of temporary files
 MAX_MEMBERS = 256  # files read of one zip archive
 SAMPLE_BYTES = 64 * 1024
 _BLOCK = 1 << 20
@@ -67,7 +70,8 @@ class Source:
 class EvidenceStream(io.RawIOBase):
     """A readable stream that knows how far it is (``position``, in bytes of this stream) and can be peeked into.
 
-    ``stopped`` says why it ended before its end (damage, or the bound on unpacked bytes); None when it did not.
+    ``most`` bounds the bytes that a packed one may unpack to. ``stopped`` says why it ended before its end (damage, or
+    that bound); None when it did not.
     """
 
     def __init__(self, raw: Readable, *, packed: bool, promised: int = 0) -> None:
@@ -79,6 +83,7 @@ class EvidenceStream(io.RawIOBase):
         self._given = 0
         self._taken = 0  # bytes that came out so far, also those that no one has been given yet
         self._digest = hashlib.sha256()
+        self.most = MAX_UNPACKED
         self.stopped: str | None = None
 
     @property
@@ -122,8 +127,8 @@ class EvidenceStream(io.RawIOBase):
     def _take(self, count: int) -> bytes:
         if self.stopped is not None:
             return b""
-        if self._packed and self._taken >= MAX_UNPACKED:
-            self.stopped = f"it unpacks to more than {MAX_UNPACKED >> 30} GB: only that much was read"
+        if self._packed and self._taken >= self.most:
+            self.stopped = f"it unpacks to more than {self.most >> 30} GB: only that much was read"
             return b""
         block = self._unpacked(count) if self._packed else self._plain(count)
         self._taken += len(block)
@@ -260,22 +265,43 @@ def open_source(source: Source) -> Iterator[EvidenceStream]:
 
 
 @contextmanager
-def random_access(source: Source, stream: EvidenceStream) -> Iterator[BinaryIO]:
+def random_access(
+    source: Source,
+    stream: EvidenceStream,
+    most: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[BinaryIO]:
     """The whole content of a source as a file that can be sought in.
 
-    A packed one is unpacked into a temporary file first (``MAX_UNPACKED`` bytes at most; ``stream.stopped`` tells when
-    it ended early). The position of ``stream`` does not change for a plain file. Raises InputError when the temporary
-    file cannot be written.
+    A packed one is unpacked into a temporary file first: ``most`` bytes (``MAX_UNPACKED`` when None), and no more than
+    the disk has room for; ``stream.stopped`` tells when it ended early. ``progress`` is told the bytes so far. The
+    position of ``stream`` does not change for a plain file. Raises InputError when the temporary file cannot be
+    written.
     """
     if source.member is None and not stream.packed:
         with source.path.open("rb") as file:
             yield file
         return
     with TemporaryFile(prefix="poolsleuth-") as spool:
+        room = max(0, shutil.disk_usage(gettempdir()).free - MIN_FREE_DISK)
+        wanted = MAX_UNPACKED if most is None else most
+        stream.most = min(wanted, room)
         try:
             while block := stream.read(_BLOCK):
-                spool.write(block)
+                # Dumps are full of empty pages: where the file system can, they take no room
+                if block.count(0) == len(block):
+                    spool.seek(len(block), io.SEEK_CUR)
+                else:
+                    spool.write(block)
+                if progress is not None:
+                    progress(stream.position)
+            spool.truncate(spool.tell())
         except OSError as error:
             raise InputError(f"it could not be unpacked into a temporary file ({_reason(error)})") from error
+        if stream.stopped is not None and stream.most < wanted and stream.position >= stream.most:
+            stream.stopped = (
+                f"the disk of temporary files ({gettempdir()}) has room for {room >> 20:,} MB of it only: unpack it"
+                " yourself and give the file, or set TMPDIR to a larger disk"
+            )
         spool.seek(0)
         yield spool

@@ -14,6 +14,8 @@ ID = "pool-corruption"
 PAGE = 4096
 # Bug checks of a bad memory access: not the pool's, but freed pool is one of the places where bad pointers lead
 _BAD_POINTERS = frozenset({0x0A, 0x1A, 0x1E, 0x3B, 0x50, 0x7E, 0x8E, 0xD1, 0x1000007E, 0x1000008E})
+# Exceptions that nobody handled: damaged pool is one of their causes, so that they neither prove nor exclude it
+_UNHANDLED = frozenset({0x1E, 0x3B, 0x7E, 0x8E, 0x1000007E, 0x1000008E})
 _MISUSE = frozenset({0xC2, 0xC6, 0xC9})  # a caller broke the rules: the headers themselves may be sound
 _CORRUPTION = frozenset({"pool-corruption", "special-pool"})
 
@@ -47,6 +49,13 @@ def judge(
         name = check.name or (note.name if note is not None else None)
         called = f"bug check 0x{check.code:X}" + (f" ({name})" if name else "")
         about = note.about if note is not None else None
+        if check.code in _UNHANDLED:
+            return not_assessed(
+                ID,
+                f"{called} is an exception that nobody handled: it neither proves nor excludes damaged pool",
+                "run `!analyze -v`, and `!pool <address>` on the addresses that it names",
+                because=(Reason(note.says if note is not None else called, check.where),),
+            )
         if about == "not-pool":
             return ruled_out(
                 ID,

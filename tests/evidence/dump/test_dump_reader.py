@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from poolsleuth.evidence.dump import read_dump
+from poolsleuth.evidence.dump.reader import read_dump
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.facts import Fact, Problem, Where
 from poolsleuth.model.modules import ModuleList, UnloadedModules
 from poolsleuth.model.system import BugCheck, TargetInfo
 
-DUMPS = Path(__file__).parents[3] / "shared" / "data" / "dumps"
+DUMPS = Path(__file__).parents[4] / "shared" / "data" / "dumps"
 
 
 def read(data: bytes) -> tuple[list[Fact], list[Problem]]:

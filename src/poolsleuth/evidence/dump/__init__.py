@@ -1,0 +1,1 @@
+"""Crash dumps and memory images as evidence."""
