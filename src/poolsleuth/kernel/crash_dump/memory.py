@@ -18,7 +18,7 @@ Offsets = NDArray[np.int64]
 
 
 class PageMap(Protocol):
-    """Where a container says its pages lie. The pages lie behind each other, from ``first`` on."""
+    """Where a container says its pages lie: in a dump behind each other, from ``first`` on."""
 
     @property
     def first(self) -> int:
@@ -38,11 +38,13 @@ class PageMap(Protocol):
 class PhysicalMemory:
     """Reads physical memory out of a dump. Costs nothing per page that is not read."""
 
-    __slots__ = ("_content", "_map")
+    __slots__ = ("_content", "_cut_off", "_map")
 
-    def __init__(self, content: DumpContent, page_map: PageMap) -> None:
+    def __init__(self, content: DumpContent, page_map: PageMap, cut_off: int | None = None) -> None:
+        """``cut_off``: pages that the file ends before, where they do not lie behind each other; None: counted here."""
         self._content = content
         self._map = page_map
+        self._cut_off = cut_off
 
     @property
     def pages(self) -> int:
@@ -52,6 +54,8 @@ class PhysicalMemory:
     @property
     def pages_cut_off(self) -> int:
         """Pages that are missing because the file ends too early."""
+        if self._cut_off is not None:
+            return self._cut_off
         return self._map.pages - self._content.held(self._map.first, PAGE, self._map.pages)
 
     def offsets(self, numbers: NDArray[np.integer]) -> Offsets:
@@ -67,9 +71,10 @@ class PhysicalMemory:
         return places
 
     def stored(self) -> NDArray[np.uint8]:
-        """All pages that the file holds whole, in its own order, as rows of ``PAGE`` bytes: a view, nothing is read.
+        """All pages that a dump holds whole, in its own order, as rows of ``PAGE`` bytes: a view, nothing is read.
 
-        The row of a page is its offset less that of the first page, in pages.
+        The row of a page is its offset less that of the first page, in pages. Images whose pages do not lie behind each
+        other have gaps in it.
         """
         held = self._content.held(self._map.first, PAGE, self._map.pages)
         return self._content.octets(self._map.first, held * PAGE).reshape(held, PAGE)
@@ -85,8 +90,21 @@ class PhysicalMemory:
         places = self.offsets(numbers)
         there = places >= 0
         rows = np.zeros((len(places), PAGE), np.uint8)
-        rows[there] = self.stored()[(places[there] - self._map.first) // PAGE]
+        wanted = places[there]
+        if len(wanted) and not ((wanted - self._map.first) % PAGE).any():
+            rows[there] = self.stored_from(self._map.first)[(wanted - self._map.first) // PAGE]
+            return rows, places
+        # Pages of an image may lie anywhere in the file: those of one phase are rows of one view
+        phases = places % PAGE
+        for phase in np.unique(phases[there]).tolist():
+            mine = there & (phases == phase)
+            rows[mine] = self.stored_from(phase)[places[mine] // PAGE]
         return rows, places
+
+    def stored_from(self, offset: int) -> NDArray[np.uint8]:
+        """All of the file from an offset on as rows of ``PAGE`` bytes: a view."""
+        held = self._content.held(offset, PAGE, MAX_OFFSET // PAGE)
+        return self._content.octets(offset, held * PAGE).reshape(held, PAGE)
 
     def read_physical(self, address: int, size: int) -> bytes | Absence:
         """``size`` bytes (``MAX_READ`` at most) of physical memory, or why the first missing page is missing.

@@ -1,0 +1,61 @@
+"""Ranges of physical memory that lie at any offset of a file: what all images that are no dumps come down to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from poolsleuth.kernel.crash_dump.content import PAGE, DumpContent, Flaw
+from poolsleuth.kernel.crash_dump.header import MAX_PAGE_NUMBER
+from poolsleuth.kernel.crash_dump.memory import MAX_OFFSET, PhysicalMemory
+from poolsleuth.kernel.crash_dump.runs import RunMap
+
+MAX_RANGES = 1 << 16  # ranges of an image: real machines have tens
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRange:
+    """``size`` bytes of physical memory from ``address`` on lie at ``offset`` of the file."""
+
+    address: int
+    size: int
+    offset: int
+
+
+def memory_of(content: DumpContent, ranges: Sequence[MemoryRange], flaws: list[Flaw]) -> PhysicalMemory | None:
+    """Physical memory out of ranges; None when no whole page is in them.
+
+    What is not a whole page is left out. Ranges beyond all physical addresses, and what lies beyond the end of the
+    file, are told in ``flaws``. Where ranges overlap, the one with the lower address is believed.
+    """
+    bases, counts, offsets = [], [], []
+    for one in ranges:
+        skip = -one.address % PAGE
+        first, pages = (one.address + skip) // PAGE, (one.size - skip) // PAGE
+        if pages <= 0:
+            continue
+        if first + pages > MAX_PAGE_NUMBER or one.offset < 0 or one.offset + one.size > MAX_OFFSET:
+            flaws.append(Flaw("a range of the image lies beyond all physical addresses: it was left out", one.offset))
+            continue
+        bases.append(first)
+        counts.append(pages)
+        offsets.append(one.offset + skip)
+    if not bases:
+        return None
+    order = np.argsort(np.array(bases, np.int64), kind="stable")
+    base, count = np.array(bases, np.int64)[order], np.array(counts, np.int64)[order]
+    offset = np.array(offsets, np.int64)[order]
+    taken = np.concatenate((np.zeros(1, np.int64), np.maximum.accumulate(base + count)[:-1]))
+    begin = np.maximum(base, taken)
+    left = base + count - begin
+    kept = left > 0
+    begin, left = begin[kept], left[kept]
+    offset = offset[kept] + (begin - base[kept]) * PAGE
+    held = np.clip((content.size - offset) // PAGE, 0, left)
+    cut_off = int((left - held).sum())
+    total = int(left.sum())
+    if cut_off:
+        flaws.append(
+            Flaw(f"the image is truncated: {cut_off:,} of {total:,} pages of memory are missing", content.size)
+        )
+    return PhysicalMemory(content, RunMap(int(offset[0]), total, begin, left, offset), cut_off)
