@@ -1,15 +1,22 @@
 """Opens an image of physical memory that is no crash dump, whatever its container."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 from poolsleuth.kernel.crash_dump.content import PAGE, DumpContent, Flaw
 from poolsleuth.kernel.crash_dump.memory import PhysicalMemory
+from poolsleuth.kernel.crash_dump.runs import RunMap
 from poolsleuth.kernel.memory_image import elf_core, lime
 from poolsleuth.kernel.memory_image.ranges import MemoryRange, memory_of
 from poolsleuth.model.errors import InputError
 
 MIN_RAW = 16 << 20  # bytes: no Windows of this project runs in less, so that a smaller file is no image of one
+
+PART = 1 << 16  # page numbers given at once
 
 
 class ImageKind(StrEnum):
@@ -29,6 +36,13 @@ class MemoryImage:
     architecture: str | None
     cr3: tuple[int, ...]
     flaws: tuple[Flaw, ...]
+    runs: RunMap
+
+    def page_numbers(self) -> Iterator[NDArray[np.int64]]:
+        """The numbers of all pages that the image says it holds, in parts of ``PART`` pages at most."""
+        for base, count in zip(self.runs.bases.tolist(), self.runs.counts.tolist(), strict=True):
+            for begin in range(base, base + count, PART):
+                yield np.arange(begin, min(begin + PART, base + count), dtype=np.int64)
 
 
 def image_kind(head: bytes, size: int | None) -> ImageKind | None:
@@ -55,7 +69,8 @@ def open_image(content: DumpContent) -> MemoryImage:
         ranges = [MemoryRange(0, content.size, 0)]
     else:
         raise InputError("it is no image of a machine's memory")
-    memory = memory_of(content, ranges, flaws)
-    if memory is None:
+    found = memory_of(content, ranges, flaws)
+    if found is None:
         raise InputError(f"it is a {kind.value} that holds no whole page of memory")
-    return MemoryImage(kind, memory, architecture, cr3, tuple(flaws))
+    memory, runs = found
+    return MemoryImage(kind, memory, architecture, cr3, tuple(flaws), runs)

@@ -22,8 +22,10 @@ class MemoryRange:
     offset: int
 
 
-def memory_of(content: DumpContent, ranges: Sequence[MemoryRange], flaws: list[Flaw]) -> PhysicalMemory | None:
-    """Physical memory out of ranges; None when no whole page is in them.
+def memory_of(
+    content: DumpContent, ranges: Sequence[MemoryRange], flaws: list[Flaw]
+) -> tuple[PhysicalMemory, RunMap] | None:
+    """Physical memory out of ranges, and where its pages lie; None when no whole page is in them.
 
     What is not a whole page is left out. Ranges beyond all physical addresses, and what lies beyond the end of the
     file, are told in ``flaws``. Where ranges overlap, the one with the lower address is believed.
@@ -58,4 +60,5 @@ def memory_of(content: DumpContent, ranges: Sequence[MemoryRange], flaws: list[F
         flaws.append(
             Flaw(f"the image is truncated: {cut_off:,} of {total:,} pages of memory are missing", content.size)
         )
-    return PhysicalMemory(content, RunMap(int(offset[0]), total, begin, left, offset), cut_off)
+    page_map = RunMap(int(offset[0]), total, begin, left, offset)
+    return PhysicalMemory(content, page_map, cut_off), page_map
