@@ -219,7 +219,8 @@ class _Input:
         if content is Content.CRASH_DUMP:
             self._kind = InputKind.CRASH_DUMP
             with random_access(self._source, stream, MAX_UNPACKED_DUMP, lambda _: self._advance(stream)) as file:
-                return within(tuple(read_dump(file, self._index, self._problems)), self._selection.covers)
+                read = read_dump(file, self._index, self._problems, self._dumps, self._progress)
+                return within(tuple(read), self._selection.covers)
         if content in (Content.COUNTER_LOG, Content.TRACE_OR_BLG):
             return self._counter_log(stream, content)
         if content in _TAG_TABLES:

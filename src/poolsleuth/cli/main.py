@@ -10,6 +10,7 @@ from poolsleuth.cli.collect import collect
 from poolsleuth.cli.diagnose import diagnose
 from poolsleuth.cli.diff import diff
 from poolsleuth.cli.limits import limits
+from poolsleuth.cli.symbols import symbols
 from poolsleuth.cli.tags import tags
 from poolsleuth.cli.trend import trend
 from poolsleuth.model.errors import PoolsleuthError
@@ -31,6 +32,7 @@ cli.add_command(diff)
 cli.add_command(collect)
 cli.add_command(tags)
 cli.add_command(limits)
+cli.add_command(symbols)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -51,6 +51,8 @@ def identify(facts: Sequence[Fact], clues: Clues) -> System:
                 maximum.where,
             )
         )
+    for told in targets:
+        basis += [Reason(note, told.where) for note in told.notes]
     return System(
         name=clues.computer,
         os=os,

@@ -13,7 +13,7 @@ SYMBOLS: tuple[str, ...] = (
     "PsNtosImageEnd", "MmSystemRangeStart", "MmHighestUserAddress", "MmPteBase", "MmVirtualBias",
     # Lists
     "PsLoadedModuleList", "PsActiveProcessHead", "PsInitialSystemProcess", "PsIdleProcess", "PspCidTable",
-    "ExpSystemResourcesList", "MmUnloadedDrivers", "MmLastUnloadedDriver", "HandleTableListHead",
+    "ExpSystemResourcesList", "MmUnloadedDrivers", "MmLastUnloadedDriver", "HandleTableListHead", "ExpFreeListCount",
     "ObpTypeObjectType", "ObTypeIndexTable", "ObHeaderCookie", "ObpObjectTypes",
     # Resources that `!locks` can name
     "CmpRegistryLock", "PsLoadedModuleResource", "PspActiveProcessMutex", "MmSectionExtendResource",
@@ -45,7 +45,7 @@ SYMBOLS: tuple[str, ...] = (
     "MmNumberOfPhysicalPages", "MmPagingFile", "MmNumberOfPagingFiles", "MiSystemPteInfo", "MmTotalFreeSystemPtes",
     "MmTotalSystemPtes", "MmSystemPtesStart", "MmModifiedPageListHead", "MmModifiedNoWritePageListHead",
     "MmModifiedPageListByColor", "MmTotalPagesForPagingFile", "MmStandbyPageListHead", "MmKernelStackResident",
-    "MmKernelStackPages", "MmLockedIoPages", "MmSystemLockPagesCount", "MmMdlPagesAllocated", "MmVerifierData",
+    "MiStackGrowthFailures", "MmKernelStackPages", "MmLockedIoPages", "MmSystemLockPagesCount", "MmMdlPagesAllocated", "MmVerifierData",
     "MmVerifyDriverLevel", "MmSpecialPagesInUse", "MmPfnDatabase", "MmHighestPhysicalPage", "MmLowestPhysicalPage",
     "MmPhysicalMemoryBlock", "ViVerifierDriversList", "MiSuspectDriverList", "VfSuspectDriversList",
     "VerifierSystemOptions", "MmProtectFreedNonPagedPool",
@@ -101,7 +101,7 @@ STRUCTURES: dict[str, tuple[str, ...]] = {
     "_PP_LOOKASIDE_LIST": _ALL,
     # Memory
     "_MI_SYSTEM_INFORMATION": (
-        "Pools.*", "Hardware.*", "SystemVa.*", "SystemVa.DynamicBitMapPagedPool.*",
+        "Pools.*", "Pools.PoolFailureReasons.*", "Hardware.*", "SystemVa.*", "SystemVa.DynamicBitMapPagedPool.*",
         "SystemVa.DynamicBitMapNonPagedPool.*",
         "SystemPtes.*", "Errors.*", "Sessions.*", "Vs.*", "Vs.PagedPoolInfo.*", "Vs.SystemPteInfo.*", "Commit.*",
         "Vs.PteHeader.*",
@@ -136,10 +136,13 @@ STRUCTURES: dict[str, tuple[str, ...]] = {
         *_ALL, "Pcb.DirectoryTableBase", "Pcb.UserDirectoryTableBase", "Pcb.ThreadListHead", "Pcb.ProcessLock", "Vm.*",
         "SeAuditProcessCreationInfo.*",
     ),
+    "_KWAIT_BLOCK": ("WaitListEntry", "Thread", "Object"),
+    "_DISPATCHER_HEADER": ("SignalState", "WaitListHead"),
     "_KPROCESS": ("DirectoryTableBase", "UserDirectoryTableBase", "ThreadListHead"),
     "_ETHREAD": ("Cid.*", "ThreadListEntry", "IrpList", "Tcb.*", "StartAddress", "Win32StartAddress", "ThreadsProcess"),
     "_KTHREAD": ("Process", "ApcState.*", "WaitReason", "State", "KernelStack", "StackLimit", "StackBase"),
     "_HANDLE_TABLE": (*_ALL, "FreeLists.*"),
+    "_HANDLE_TABLE_FREE_LIST": _ALL,
     "_HANDLE_TABLE_ENTRY": _ALL,
     "_OBJECT_HEADER": _ALL,
     "_OBJECT_TYPE": (*_ALL, "TypeInfo.*"),

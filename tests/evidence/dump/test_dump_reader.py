@@ -89,7 +89,7 @@ def test_real_dump_of_an_imaging_tool() -> None:
     assert truncated.where == Where(0, offset=0x4000)
     assert '"MATT"' in tool.says
     assert "its header was read (complete dump, 2 pages of memory)" in unread.says
-    assert "run `!vm`, `!poolused 2`" in unread.says
+    assert "give the text of `!vm`, `!poolused 2`" in unread.says
 
 
 @pytest.mark.parametrize("bugcheck", [0, 0x45474150])
@@ -122,7 +122,7 @@ def test_x86_says_whether_it_runs_with_pae() -> None:
     assert isinstance(target, TargetInfo)
     assert (target.os, target.architecture, target.pae) == ("Windows Server 2003", "x86", True)
     assert (target.captured_at, target.uptime_seconds) == (None, None)
-    assert [problem.says[:46] for problem in problems] == ["its header was read (complete dump, 1 pages of"]
+    assert [problem.says[:46] for problem in problems] == ["only its header was read (complete dump, 1 pag"]
 
 
 def test_what_is_no_dump_is_refused() -> None:

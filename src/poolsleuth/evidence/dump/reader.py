@@ -1,157 +1,87 @@
-"""Kernel crash dumps as evidence: the machine, its bug check and drivers; and what the dump cannot tell."""
+"""Kernel crash dumps and images of memory as evidence: everything that a debugger's commands would print of them."""
 
-import struct
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
+from poolsleuth.evidence.dump.big_page_facts import big_page_facts
+from poolsleuth.evidence.dump.context import DumpContext
+from poolsleuth.evidence.dump.driver_facts import kernel_drivers, triage_drivers
+from poolsleuth.evidence.dump.identity import bug_check, target
+from poolsleuth.evidence.dump.lock_facts import lock_facts
+from poolsleuth.evidence.dump.memory_facts import memory_facts
+from poolsleuth.evidence.dump.opening import OpenedDump, Progress, open_kernel
+from poolsleuth.evidence.dump.options import AS_FOUND, DumpOptions
+from poolsleuth.evidence.dump.process_facts import process_facts
+from poolsleuth.evidence.dump.session_facts import session_facts
+from poolsleuth.evidence.dump.tag_tables import tag_table
 from poolsleuth.kernel.crash_dump.content import open_content
-from poolsleuth.kernel.crash_dump.dump import Container, CrashDump, open_dump
-from poolsleuth.kernel.crash_dump.header import DumpHeader
-from poolsleuth.kernel.crash_dump.triage import TriageDriver, TriageDump
-from poolsleuth.model.facts import Fact, Problem, Where
-from poolsleuth.model.modules import Module, ModuleList, UnloadedModule, UnloadedModules
-from poolsleuth.model.system import BugCheck, TargetInfo
-from poolsleuth.windows.bugchecks import name_of
-from poolsleuth.windows.builds import version_of_build
+from poolsleuth.kernel.crash_dump.dump import Container, CrashDump
+from poolsleuth.kernel.pool.tracker_tables import read_tag_totals
+from poolsleuth.kernel.target import Kernel
+from poolsleuth.model.facts import Fact, Problem
 
-MAX_FLAWS = 20  # sentences about one damaged dump: more of them help nobody
-_FIRST_BUILD_TIME = 631_152_000  # 1990-01-01: a "time" of a driver before that is a hash of the build
-_FIRST_HASHED_BUILD = 10240
+MAX_FLAWS = 20  # sentences about one damaged container: more of them help nobody
 _COMMANDS = "`!vm`, `!poolused 2`, `!poolused 4` and `lm`"
 
 
-def read_dump(file: BinaryIO, input_index: int, problems: list[Problem]) -> list[Fact]:
-    """Read a kernel crash dump that can be sought in: only its header, its directory and its lists.
+def read_dump(
+    file: BinaryIO,
+    input_index: int,
+    problems: list[Problem],
+    options: DumpOptions = AS_FOUND,
+    progress: Progress | None = None,
+) -> list[Fact]:
+    """Read a crash dump or an image of memory that can be sought in: only what is needed of it.
 
-    What the dump cannot tell, and what of it is damaged, is added to ``problems``. Raises InputError when it is no
-    kernel crash dump, or its header cannot be believed.
+    What it cannot tell, and what of it is damaged, is added to ``problems``. Raises InputError when it is neither, or its header cannot be believed.
     """
     with open_content(file) as content:
-        dump = open_dump(content)
-        problems += [Problem(flaw.says, Where(input_index, offset=flaw.offset or 0)) for flaw in dump.flaws[:MAX_FLAWS]]
-        facts: list[Fact] = [_target(dump, input_index)]
-        facts += _bug_check(dump.header, input_index, problems)
-        if dump.triage is not None:
-            facts += _drivers(dump.header, dump.triage, input_index)
-        problems.append(Problem(_not_read(dump), Where(input_index, offset=dump.header.size)))
+        opened = open_kernel(content, options, progress)
+        bits = opened.dump.header.bits if opened.dump is not None else 64
+        captured_at = opened.dump.header.captured_at if opened.dump is not None else None
+        context = DumpContext(input_index, bits, captured_at, problems)
+        for flaw in opened.flaws[:MAX_FLAWS]:
+            context.problem(flaw.says, offset=flaw.offset or 0)
+        facts: list[Fact] = [target(opened, context)]
+        if opened.dump is not None:
+            facts += bug_check(opened.dump.header, context)
+        if opened.kernel is not None and (opened.dump is None or opened.dump.triage is None):
+            facts += _of_kernel(opened.kernel, opened.physical_pages, context)
+        elif opened.dump is not None:
+            if opened.dump.triage is not None:
+                facts += triage_drivers(opened.dump.triage, opened.dump.header.build, context)
+            context.problem(_not_read(opened, opened.dump), offset=opened.dump.header.size)
+        elif opened.says is not None:
+            context.problem(opened.says)
     return facts
 
 
-def _target(dump: CrashDump, index: int) -> TargetInfo:
-    header, triage = dump.header, dump.triage
-    version = None
-    if header.build is not None:
-        version = version_of_build(header.build, server=header.server, bits=header.bits)
-    return TargetInfo(
-        where=Where(index, offset=0),
-        live=False,
-        address_bits=header.bits,
-        at=header.captured_at,
-        os=version.name if version is not None else None,
-        build=header.build,
-        build_lab=triage.build_lab if triage is not None else None,
-        architecture=header.architecture,
-        pae=header.pae if header.architecture == "x86" else None,
-        server=header.server,
-        processors=header.processors,
-        kernel_base=triage.kernel_base if triage is not None else None,
-        captured_at=header.captured_at,
-        uptime_seconds=header.uptime_seconds,
-        live_target=False,
-        told_by="the header of the dump",
-    )
-
-
-def _bug_check(header: DumpHeader, index: int, problems: list[Problem]) -> list[Fact]:
-    """The bug check, unless the dump was written without a crash (code 0, or four letters of an imaging tool)."""
-    code = header.bugcheck_code
-    where = Where(index, offset=0x38 if header.bits == 64 else 0x28)
-    if not code:
-        return []
-    letters = struct.pack("<I", code)
-    if name_of(code) is None and all(0x20 < byte < 0x7F for byte in letters):
-        problems.append(
-            Problem(
-                f'the bug check in the header is no crash: it spells "{letters.decode("ascii")}", which is the mark of'
-                " a tool that images the memory of a running system",
-                where,
-            )
-        )
-        return []
-    return [
-        BugCheck(
-            where=where,
-            live=False,
-            address_bits=header.bits,
-            at=header.captured_at,
-            code=code,
-            name=name_of(code),
-            parameters=header.bugcheck_parameters or (),
-        )
-    ]
-
-
-def _drivers(header: DumpHeader, triage: TriageDump, index: int) -> list[Fact]:
+def _of_kernel(kernel: Kernel, physical_pages: int | None, context: DumpContext) -> list[Fact]:
+    """Each part by itself: what is wrong with one of them must not lose the others."""
     facts: list[Fact] = []
-    if triage.drivers:
-        facts.append(
-            ModuleList(
-                where=Where(index, offset=triage.drivers_offset),
-                live=False,
-                address_bits=header.bits,
-                at=header.captured_at,
-                modules=tuple(
-                    _module(driver, header, triage.kernel_base, index)
-                    for driver in triage.drivers
-                    if driver.file_name is not None
-                ),
-                complete=triage.drivers_complete,
-            )
-        )
-    if triage.unloaded:
-        facts.append(
-            UnloadedModules(
-                where=Where(index, offset=triage.unloaded_offset),
-                live=False,
-                address_bits=header.bits,
-                at=header.captured_at,
-                modules=tuple(
-                    UnloadedModule(each.name, each.start, each.end, Where(index, offset=each.offset))
-                    for each in triage.unloaded
-                ),
-            )
-        )
+    parts: tuple[tuple[str, Callable[[], Iterable[Fact]]], ...] = (
+        ("memory counters", lambda: memory_facts(kernel, physical_pages, context)),
+        ("tag tables", lambda: _tags(kernel, context)),
+        ("big pages", lambda: big_page_facts(kernel, context)),
+        ("sessions", lambda: session_facts(kernel, context)),
+        ("modules", lambda: kernel_drivers(kernel, context)),
+        ("locks", lambda: lock_facts(kernel, context)),
+        ("processes", lambda: process_facts(kernel, context)),
+    )
+    for what, read in parts:
+        try:
+            facts.extend(read())
+        except Exception as error:  # a defect of ours in one reader
+            context.problem(f"{what}: they could not be read (internal error: {error!r})")
     return facts
 
 
-def _module(driver: TriageDriver, header: DumpHeader, kernel_base: int | None, index: int) -> Module:
-    file_name = driver.file_name or ""
-    # Debuggers call the kernel "nt", whatever its file is called
-    name = "nt" if driver.base == kernel_base else file_name.rpartition(".")[0] or file_name
-    return Module(
-        name=name,
-        start=driver.base,
-        end=driver.base + driver.size,
-        where=Where(index, offset=driver.offset),
-        image=file_name,
-        path=driver.path,
-        timestamp=_timestamp(driver.timestamp, header),
-    )
+def _tags(kernel: Kernel, context: DumpContext) -> Iterable[Fact]:
+    table = tag_table(read_tag_totals(kernel), kernel.variable("PoolTrackTable"), context)
+    return [] if table is None else [table]
 
 
-def _timestamp(raw: int, header: DumpHeader) -> str | None:
-    """The time stamp of the build with its raw value; Windows 10 and later keep a hash there in their own drivers."""
-    if not raw:
-        return None
-    latest = header.captured_at.timestamp() if header.captured_at is not None else 1 << 32
-    if not _FIRST_BUILD_TIME <= raw <= latest:
-        return f"{raw:08X} (a hash of the build, not a time)"
-    time = f"{datetime.fromtimestamp(raw, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    hashed = header.build is not None and header.build >= _FIRST_HASHED_BUILD
-    return f"{raw:08X} ({time}, or a hash of the build)" if hashed else f"{time} ({raw:08X})"
-
-
-def _not_read(dump: CrashDump) -> str:
+def _not_read(opened: OpenedDump, dump: CrashDump) -> str:
     if dump.container is Container.TRIAGE:
         memory = dump.triage.memory if dump.triage is not None else None
         figures = ""
@@ -167,10 +97,8 @@ def _not_read(dump: CrashDump) -> str:
         )
     if dump.container is Container.HEADER_ONLY:
         return "the dump is a header without memory, so that it carries no pool usage: give a kernel or complete dump"
+    why = opened.says or "no page of its memory could be found"
     pages = ""
     if dump.memory is not None:
         pages = f", {dump.memory.pages - dump.memory.pages_cut_off:,} pages of memory"
-    return (
-        f"its header was read ({dump.container.value}{pages}); the pool tables of a dump are not read yet by this"
-        f" version: open it in WinDbg, run {_COMMANDS}, and give the log"
-    )
+    return f"only its header was read ({dump.container.value}{pages}): {why}; or give the text of {_COMMANDS} from a debugger"

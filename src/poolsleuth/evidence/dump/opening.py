@@ -1,0 +1,146 @@
+"""From a file to the kernel in it: container, page tables, symbols."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from poolsleuth.evidence.dump.options import DumpOptions
+from poolsleuth.kernel.address_space import Reader
+from poolsleuth.kernel.crash_dump.content import DumpContent, Flaw
+from poolsleuth.kernel.crash_dump.dump import CrashDump, open_dump
+from poolsleuth.kernel.crash_dump.header import DumpHeader
+from poolsleuth.kernel.crash_dump.memory import PhysicalMemory
+from poolsleuth.kernel.find.block_space import BlockSpace
+from poolsleuth.kernel.find.kernel import Tables, find_kernel
+from poolsleuth.kernel.memory_image.image import MemoryImage, open_image
+from poolsleuth.kernel.memory_image.locate import locate_kernel
+from poolsleuth.kernel.paging.layout import Mode
+from poolsleuth.kernel.paging.parameters import PagingParameters, parameters_for
+from poolsleuth.kernel.paging.space import open_address_space
+from poolsleuth.kernel.symbols.find import find_table, symbol_sources
+from poolsleuth.kernel.target import Kernel
+from poolsleuth.model.errors import InputError
+from poolsleuth.windows.kernel_table import KernelTable, PdbId
+
+Progress = Callable[[str, int, int | None], None]
+"""Called while something long runs: what it is, how much is done, how much there is (None when not known)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedDump:
+    """A dump or an image with the kernel in it. ``kernel`` is None when none was found: ``says`` tells why.
+
+    Of ``dump`` and ``image`` one is None. ``physical_pages`` is how much memory the machine has, as far as the file
+    says it; None when it does not.
+    """
+
+    dump: CrashDump | None
+    image: MemoryImage | None
+    kernel: Kernel | None
+    physical_pages: int | None
+    flaws: tuple[Flaw, ...]
+    says: str | None
+
+
+def open_kernel(content: DumpContent, options: DumpOptions, progress: Progress | None = None) -> OpenedDump:
+    """Open a crash dump or an image of memory, and find the kernel in it.
+
+    Raises InputError when it is neither, or its header cannot be believed.
+    """
+    sources = symbol_sources(options.symbols, offline=options.offline, progress=progress)
+
+    def tables(pdb: PdbId) -> tuple[KernelTable | None, tuple[str, ...]]:
+        found = find_table(pdb, sources)
+        return found.table, found.tried
+
+    if content.take(0, 4) == b"PAGE":
+        return _of_dump(open_dump(content), options, tables)
+    image = open_image(content)
+    located = locate_kernel(
+        image,
+        tables,
+        directory_table_base=options.directory_table_base,
+        kernel_base=options.kernel_base,
+        progress=progress,
+    )
+    if located is None:
+        says = (
+            "no Windows kernel was found in it: say where its page tables are with --dtb (CR3 of the system process),"
+            " and its kernel with --kernel-base"
+        )
+        return OpenedDump(None, image, None, None, image.flaws, says)
+    kernel = _settled(located.kernel, image.memory, located.parameters, located.directory_table_base)
+    return OpenedDump(None, image, kernel, None, image.flaws, None)
+
+
+def _of_dump(dump: CrashDump, options: DumpOptions, tables: Tables) -> OpenedDump:
+    header = dump.header
+    pages = header.pages if dump.memory is not None and header.runs else None
+    if dump.triage is not None:
+        space = Reader(BlockSpace(dump.triage.blocks, header.pointer))
+        kernel = find_kernel(space, header=header, open_process=None, tables=tables, triage=dump.triage)
+        return OpenedDump(dump, None, kernel, None, dump.flaws, None)
+    if dump.memory is None:
+        return OpenedDump(dump, None, None, pages, dump.flaws, None)
+    base = options.directory_table_base or header.directory_table_base
+    if base is None:
+        return OpenedDump(dump, None, None, pages, dump.flaws, _NO_TABLES)
+    try:
+        parameters = parameters_for(header.build or 0, header.architecture or "", header.pae)
+    except InputError as error:
+        return OpenedDump(dump, None, None, pages, dump.flaws, str(error))
+    return _found(dump, header, dump.memory, parameters, base, options, tables, pages)
+
+
+_NO_TABLES = "its header does not say where the page tables are: say it with --dtb (CR3 of the system process)"
+
+
+def _found(
+    dump: CrashDump,
+    header: DumpHeader,
+    memory: PhysicalMemory,
+    parameters: PagingParameters,
+    base: int,
+    options: DumpOptions,
+    tables: Tables,
+    pages: int | None,
+) -> OpenedDump:
+    space = Reader(open_address_space(memory, parameters, base))
+    kernel = find_kernel(
+        space,
+        header=header,
+        open_process=lambda process: Reader(open_address_space(memory, parameters, process)),
+        tables=tables,
+        base=options.kernel_base,
+    )
+    if kernel is None:
+        says = (
+            "the kernel was not found in its memory: the pages that hold it, or the page tables that lead to it, are"
+            " not in this dump"
+        )
+        return OpenedDump(dump, None, None, pages, dump.flaws, says)
+    return OpenedDump(dump, None, _settled(kernel, memory, parameters, base), pages, dump.flaws, None)
+
+
+def _settled(kernel: Kernel, memory: PhysicalMemory, parameters: PagingParameters, base: int) -> Kernel:
+    """The kernel with page tables read as its own symbols and variables say: only now are they known."""
+    state = kernel.address("MiState")
+    mask = None
+    if state is not None and kernel.table is not None:
+        mask = kernel.value(state, "_MI_SYSTEM_INFORMATION", "Hardware.InvalidPteMask")
+    start = kernel.variable("MmPagedPoolStart") if kernel.architecture == "x86" else None
+    if mask is None and start is None and kernel.table is None:
+        return kernel
+    better = parameters_for(
+        kernel.build,
+        kernel.architecture,
+        kernel.pae if kernel.pae is not None else parameters.mode is Mode.X86_PAE,
+        kernel.table,
+        la57=parameters.mode is Mode.X64_LA57,
+        invalid_pte_mask=mask,
+        paged_pool_start=start,
+    )
+    return replace(
+        kernel,
+        memory=Reader(open_address_space(memory, better, base)),
+        process_memory=lambda process: Reader(open_address_space(memory, better, process)),
+    )

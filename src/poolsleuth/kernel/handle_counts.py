@@ -1,0 +1,61 @@
+"""How many handles a process has open."""
+
+from poolsleuth.kernel.records import RecordPlan
+from poolsleuth.kernel.target import Kernel
+
+MAX_HANDLES = 1 << 24  # of one process: the limit of Windows
+MAX_LISTS = 256  # lists of free handles in one table
+_LIST_SIZE = {4: 0x34, 8: 0x40}  # bytes of one, where the symbols do not say
+_STRICT = 1  # of the flags: one list only
+
+
+class HandleCounter:
+    """Counts the handles of handle tables.
+
+    Up to Windows 8 a table keeps one count. From 8.1 on each of its lists of free handles keeps its own, which may be
+    below zero, for a handle may be closed into another list than the one it was taken from: their sum counts. How many
+    lists there are is in nt!ExpFreeListCount; where that is not known, one for each processor is a guess.
+    """
+
+    __slots__ = ("_each", "_kernel", "_list", "_lists", "_plan")
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._plan = RecordPlan(kernel, "_HANDLE_TABLE", ("HandleCount", "FreeLists", "Flags", "NextHandleNeedingPool"))
+        self._list = RecordPlan(kernel, "_HANDLE_TABLE_FREE_LIST", ("HandleCount",))
+        structure = kernel.structure("_HANDLE_TABLE_FREE_LIST")
+        self._each = structure.size if structure is not None else _LIST_SIZE[kernel.pointer_size]
+        lists = kernel.variable("ExpFreeListCount", 4)
+        self._lists = lists if lists and lists <= MAX_LISTS else None
+
+    def count(self, table: int | None) -> tuple[int | None, bool]:
+        """The handles of the table at ``table``, and whether the number of lists had to be guessed.
+
+        None when the process has no table, or when the count cannot be read or cannot be true.
+        """
+        if not table:
+            return None, False
+        record = self._plan.read(self._kernel.memory, table)
+        if "HandleCount" in self._plan:
+            handles = record.number("HandleCount")
+            return (handles if handles is not None and handles <= MAX_HANDLES else None), False
+        first, flags = record.place("FreeLists"), record.number("Flags")
+        if first is None or "HandleCount" not in self._list or flags is None:
+            return None, False
+        guessed = False
+        lists = 1 if flags & _STRICT else self._lists
+        if lists is None:
+            lists, guessed = self._kernel.processors or 0, True
+        if not 0 < lists <= MAX_LISTS:
+            return None, False
+        total = 0
+        for i in range(lists):
+            part = self._list.read(self._kernel.memory, first + i * self._each).signed("HandleCount")
+            if part is None or abs(part) > MAX_HANDLES:
+                return None, False
+            total += part
+        # A handle is a multiple of 4: no more are open than there is room for
+        room = record.number("NextHandleNeedingPool")
+        if total < 0 or total > MAX_HANDLES or (room is not None and total > room // 4):
+            return None, False
+        return total, guessed

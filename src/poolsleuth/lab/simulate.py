@@ -1,0 +1,167 @@
+"""Builds the memory of a machine whose truth is known, so that a dump of it can be written."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+
+from poolsleuth.lab.address_plan import AddressPlan, plan_addresses
+from poolsleuth.lab.containers.header import DumpHeaderFields
+from poolsleuth.lab.containers.kinds import DumpKind, write_dump
+from poolsleuth.lab.counters import invalid_pte_mask, write_counters
+from poolsleuth.lab.identity import header_fields, write_identity
+from poolsleuth.lab.lists import kernel_pieces, write_modules, write_resources, write_unloaded
+from poolsleuth.lab.machine import PAGE, Hidden, Machine
+from poolsleuth.lab.page_tables import AddressSpaceWriter
+from poolsleuth.lab.physical import PhysicalImage
+from poolsleuth.lab.pool_tables import settle_big_pages, write_big_pages, write_descriptors, write_tags
+from poolsleuth.lab.processes import make_spaces, write_processes
+from poolsleuth.lab.scene import Area, KernelImage, Scene
+from poolsleuth.lab.sessions import has_sessions, write_sessions
+from poolsleuth.lab.structures import layout_of
+
+__all__ = ["SimulatedMachine", "simulate"]
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedMachine:
+    """A machine in memory. ``truth`` is what was asked for, with all addresses filled in.
+
+    ``spaces`` are the address spaces by process id (4 is the system's). ``left_out`` are physical pages that a dump
+    does not hold though they exist.
+    """
+
+    truth: Machine
+    physical: PhysicalImage
+    header: DumpHeaderFields
+    spaces: dict[int, AddressSpaceWriter]
+    left_out: frozenset[int]
+
+    @property
+    def system(self) -> AddressSpaceWriter:
+        """The address space of the system process."""
+        return self.spaces[4]
+
+    def write(self, path: Path, kind: DumpKind | str) -> int:
+        """Write a dump; returns the number of pages in it. Raises FileExistsError, ValueError as ``write_dump``."""
+        return write_dump(path, self.physical, self.header, kind, leave_out=self.left_out)
+
+
+def simulate(machine: Machine, *, seed: int | None = None) -> SimulatedMachine:
+    """Build a machine. The same machine and seed (its own when None) give the same bytes.
+
+    Raises InputError when the package knows nothing of that Windows.
+    """
+    chosen = machine.seed if seed is None else seed
+    random = Random(chosen)
+    layout = layout_of(machine.windows)
+    plan = plan_addresses(machine.windows, random)
+    physical = PhysicalImage(machine.pages, seed=chosen)
+    system = AddressSpaceWriter(
+        physical,
+        machine.windows.mode,
+        machine.windows.build,
+        self_map=plan.self_map or 0x1ED,
+        invalid_pte_mask=invalid_pte_mask(layout),
+        paged_pool_base=plan.paged if layout.pointer == 4 else 0xE1000000,
+    )
+    spaces = make_spaces(machine, system)
+    size = -(-layout.end // 0x1000) * 0x1000 + 0x8000
+    kernel = machine.modules[0]
+    scene = Scene(
+        machine=replace(
+            machine,
+            modules=(replace(kernel, size=size, pdb=layout.pdb or kernel.pdb), *machine.modules[1:]),
+            big_pages=settle_big_pages(machine.big_pages, plan.nonpaged, plan.paged),
+        ),
+        layout=layout,
+        plan=plan,
+        image=KernelImage(layout, plan.kernel, size),
+        nonpaged=Area(plan.nonpaged),
+        paged=Area(plan.paged),
+        physical=physical,
+        system=system,
+        random=random,
+    )
+    truth = _fill(scene, spaces)
+    _write_kernel(scene)
+    absent, left_out = _write_areas(scene, machine.hidden)
+    return SimulatedMachine(
+        truth=replace(truth, places=dict(sorted(scene.image.known.items())), absent_pages=absent, layout=layout.source),
+        physical=physical,
+        header=header_fields(scene),
+        spaces=spaces,
+        left_out=left_out,
+    )
+
+
+def _fill(scene: Scene, spaces: dict[int, AddressSpaceWriter]) -> Machine:
+    """Place everything; gives the truth with the addresses that came out of it."""
+    write_tags(scene)
+    write_big_pages(scene)
+    write_descriptors(scene)
+    known = has_sessions(scene.layout)
+    sessions = {s.id: scene.plan.session for s in scene.machine.sessions} if known else {}
+    processes = write_processes(scene, spaces, sessions)
+    return replace(
+        scene.machine,
+        modules=write_modules(scene),
+        unloaded=write_unloaded(scene),
+        resources=write_resources(scene),
+        processes=processes,
+        sessions=write_sessions(scene, spaces, processes),
+        memory=write_counters(scene),
+    )
+
+
+def _write_kernel(scene: Scene) -> None:
+    """Map the image of the kernel and write its headers and variables."""
+    write_identity(scene)
+    image = scene.image
+    area = Area(image.base)
+    area.reserve(image.size)
+    for relative, data in kernel_pieces(scene):
+        area.put(image.base + relative, data)
+    for address, data in image.pieces:
+        area.put(address, data)
+    area.write(scene.system, scene.random)
+
+
+def _write_areas(scene: Scene, hidden: Hidden) -> tuple[tuple[int, ...], frozenset[int]]:
+    """Write both pools; gives the virtual pages that no reader can see, and the physical pages left out of the dump."""
+    scene.nonpaged.write(scene.system, scene.random)
+    pages = range(scene.paged.start, scene.paged.start + scene.paged.pages * PAGE, PAGE)
+    states = _states(pages, hidden, scene.random)
+    scene.paged.write(scene.system, scene.random, states.__getitem__)
+    left = _left_out(scene, pages, hidden)
+    absent = [page for page in pages if states[page] == "paged-out"]
+    return tuple(sorted(absent + list(left))), frozenset(left.values())
+
+
+def _states(pages: range, hidden: Hidden, random: Random) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for page in pages:
+        drawn = random.random()
+        if drawn < hidden.paged_out:
+            found[page] = "paged-out"
+        elif drawn < hidden.paged_out + hidden.transition:
+            found[page] = "transition"
+        else:
+            found[page] = "valid"
+    return found
+
+
+def _left_out(scene: Scene, pages: range, hidden: Hidden) -> dict[int, int]:
+    """Virtual page to the physical page that the dump does not hold."""
+    translate: Callable[[int], int | None] = scene.system.translate
+    found: dict[int, int] = {}
+    for page in pages:
+        place = translate(page)
+        if place is not None and scene.random.random() < hidden.left_out:
+            found[page] = place // PAGE
+    return found
+
+
+def describe_plan(plan: AddressPlan) -> dict[str, int]:
+    """The first addresses of the areas, by name."""
+    return {name: getattr(plan, name) for name in AddressPlan.__slots__}
