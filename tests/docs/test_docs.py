@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from poolsleuth.cli.main import cli
+from poolsleuth.cli.symbols import symbols
 from poolsleuth.patterns import thresholds
 from poolsleuth.patterns.course.course import Kind
 from poolsleuth.patterns.pattern import all_patterns
@@ -29,7 +30,8 @@ PATTERNS = DOCS / "patterns"
 PAGES = sorted(page for page in PATTERNS.glob("*.md") if page.name != "README.md")
 DOCUMENTS = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "examples" / "README.md"])
 PICTURE_WIDTH = 100  # as docs/make_picture.py draws it
-COMMANDS = ("", "diagnose", "trend", "diff", "collect", "tags", "limits")
+SYMBOLS = ("symbols add", "symbols fetch", "symbols list", "symbols show")
+COMMANDS = ("", "diagnose", "trend", "diff", "collect", "tags", "limits", "symbols", *SYMBOLS)
 PARTS = (
     "What it means",
     "How it is judged",
@@ -46,7 +48,7 @@ HELPERS = {
     "handle-leak": ("handles_over_time",),
     "tags-growing-together": ("lockstep_groups",),
 }
-BOUNDED_PAGES = (DOCS / "reading-logs.md", DOCS / "counters.md")
+BOUNDED_PAGES = (DOCS / "reading-logs.md", DOCS / "counters.md", DOCS / "symbols.md")
 
 _THRESHOLD_ROW = re.compile(r"^\| `(?P<name>[A-Z][A-Z_]+)` \| (?P<value>[^|]+) \| (?P<reason>[^|]+) \|$", re.MULTILINE)
 _SAMPLE = re.compile(
@@ -225,7 +227,8 @@ def commands_page() -> str:
 
 
 def test_every_command_is_documented() -> None:
-    assert set(cli.commands) == {name for name in COMMANDS if name}
+    assert set(cli.commands) == {name for name in COMMANDS if name and name not in SYMBOLS}
+    assert {f"symbols {name}" for name in symbols.commands} == set(SYMBOLS)
 
 
 def test_commands_page_is_the_help(request: pytest.FixtureRequest) -> None:

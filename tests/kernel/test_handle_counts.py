@@ -1,15 +1,22 @@
 """Handle tables as the symbols of 7601 and 9600 (and later) lay them out."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from poolsleuth.kernel.address_space import Reader
 from poolsleuth.kernel.handle_counts import MAX_HANDLES, HandleCounter
+from poolsleuth.kernel.symbols.isf import read_isf
 from poolsleuth.kernel.target import Kernel
 from poolsleuth.windows.kernel_table import Field, Structure
 
+SYMBOLS = (
+    Path(__file__).parents[3] / "shared/data/symbols"
+    / "ntkrnlmp_10.0.19041.804_5278AFF86C341677D7D7835C85B7B844-1.json.xz"
+)  # fmt: skip
+LIST = "_HANDLE_TABLE_FREE_LIST"
 TABLE, LISTS = 0xFFFF8A0000123000, 0xFFFFF80000010000
 OLD = {"_HANDLE_TABLE": Structure(104, {"HandleCount": Field(0x58, 4)})}
 NEW = {
@@ -75,3 +82,14 @@ def test_more_handles_than_there_is_room_for(memory: Any) -> None:
 def test_no_table(table: int | None, memory: Any) -> None:
     assert counter(memory, NEW, processors=4).count(table) == (None, False)
     assert counter(memory, {}, processors=4).count(TABLE) == (None, False)
+
+
+@pytest.mark.skipif(not SYMBOLS.is_file(), reason="the symbol table of 19041.804 is not there")
+def test_the_layout_of_true_symbols(memory: Any) -> None:
+    table = read_isf(SYMBOLS)
+    for name, fields in {"_HANDLE_TABLE": NEW["_HANDLE_TABLE"], "_HANDLE_TABLE_FREE_LIST": NEW[LIST]}.items():
+        assert table.structures[name].size == fields.size
+        for field, place in fields.fields.items():
+            found = table.structures[name].fields[field]
+            assert (field, found.offset, found.size) == (field, place.offset, place.size)
+    assert "ExpFreeListCount" in table.symbols

@@ -78,8 +78,18 @@ def write_modules(memory: Any, names: list[str], stamp_at: int | None = None) ->
 
 @pytest.mark.parametrize(
     ("width", "build", "stamp_at"),
-    [(4, 2195, None), (4, 2600, None), (4, 3790, None), (8, 3790, None), (8, 7601, None), (8, 9600, None)]
-    + [(4, 10240, 0x58), (8, 14393, 0x9C), (8, 19041, 0x9C), (8, 22000, 0x9C)],
+    [
+        (4, 2195, None),
+        (4, 2600, None),
+        (4, 3790, None),
+        (8, 3790, None),
+        (8, 7601, None),
+        (8, 9600, None),
+        (4, 10240, 0x58),
+        (8, 14393, 0x9C),
+        (8, 19041, 0x9C),
+        (8, 22000, 0x9C),
+    ],
 )
 def test_modules_of_every_generation(
     width: int, build: int, stamp_at: int | None, fake_memory: Callable[[int], Any]

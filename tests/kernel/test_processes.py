@@ -11,7 +11,7 @@ from poolsleuth.kernel.address_space import Reader
 from poolsleuth.kernel.processes import read_processes
 from poolsleuth.kernel.target import Kernel
 from poolsleuth.windows.bundled_tables import bundled_table
-from poolsleuth.windows.kernel_table import PdbId
+from poolsleuth.windows.kernel_table import Field, PdbId, Structure
 from poolsleuth.windows.structure_layouts import layouts_for
 
 HEAD, FIRST, SESSION = 0x80560000, 0x8A000000, 0xB0F79000
@@ -77,14 +77,14 @@ def test_identity_without_symbols(
 
 def test_a_layout_that_does_not_fit_is_refused(fake_memory: Callable[[int], Any]) -> None:
     memory = fake_memory(8)
-    write(memory, 0x448, 0x450, 0x5B0)  # all 8 bytes further than this build usually has them
+    write(memory, 0x440, 0x448, 0x5B0)  # the name lies 8 bytes further than this build usually has it
     found = read_processes(kernel_of(memory, 19041, layouts=layouts_for(19041, "x64").structures))
     assert found.processes == ()
     assert found.says == "the layout of processes that this build usually has does not fit this kernel"
 
 
 # Offsets of EPROCESS in each kernel's symbols: pid, links, created, exited, parent, session, image, handles, quota,
-# commit, threads, audit name
+# commit
 SYMBOLS = {
     7601: ("339E74133576439CBCDF7E0229DA3773", 0x180, 0x188, 0x168, 0x170, 0x290, 0x2D8, 0x2E0, 0x200, 0x198, 0x1B8),
     9600: ("22597D0B40394E23936F6A24C6C52D5B", 0x2E0, 0x2E8, 0x2D0, 0x640, 0x3D0, 0x3F0, 0x438, 0x408, 0x300, 0x4D0),
@@ -168,8 +168,6 @@ def test_numbers_that_cannot_be_true(fake_memory: Callable[[int], Any]) -> None:
 
 
 def test_the_quota_of_xp_has_three_numbers(fake_memory: Callable[[int], Any]) -> None:
-    from poolsleuth.windows.kernel_table import Field, Structure  # noqa: PLC0415
-
     memory = fake_memory(4)
     system, _, _ = write(memory, 0x84, 0x88, 0x174)
     memory.put(system + 0x90, 1111, 2222, 3333)

@@ -61,7 +61,7 @@ def write_list(memory: Any, count: int) -> list[int]:
 
 
 def fill(memory: Any, at: int, layout: Any, **values: int) -> None:
-    table, active, flags, shared_at, exclusive_at, owners, contention, shared, exclusive, width, entries = layout[
+    table, active, flags, shared_at, _, owners, contention, shared, exclusive, width, entries = layout[
         memory.pointer_size
     ]
     memory.put(at + active, values.get("active", 0), width=2)
@@ -248,3 +248,21 @@ def test_any_damage_ends_in_a_result(damage: bytes, at: int) -> None:
     found = read_resources(kernel_of(memory, 7601))
     assert found.whole or found.says is not None
     assert found.total is None or found.held is None or found.held <= found.total
+
+
+def test_threads_of_all_resources_together_are_bounded(
+    fake_memory: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every resource points to the same table of owners: it is not read without end."""
+    monkeypatch.setattr("poolsleuth.kernel.resource_threads.MAX_THREADS", 1000)
+    memory = fake_memory(8)
+    table = 0x8B000000
+    for at in write_list(memory, 20):
+        fill(memory, at, NEW, active=1, table=table)
+    memory.put(table + 8, 300, width=4)
+    for i in range(1, 300):
+        memory.put(table + 16 * i, THREAD, 1 << 2)
+    found = read_resources(kernel_of(memory, 7601))
+    assert [len(resource.owners) for resource in found.resources] == [299] * 3 + [0] * 17
+    assert found.says == "not all threads that hold or wait are listed: there are too many"
+    assert (found.whole, found.held) == (True, 20)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from poolsleuth.kernel.address_space import Reader
+from poolsleuth.kernel.address_space import AddressSpace, Reader
 from poolsleuth.kernel.sessions import Sessions, read_sessions
 from poolsleuth.kernel.target import Kernel
 from poolsleuth.windows.kernel_table import Field, KernelTable, Structure
@@ -88,6 +88,10 @@ class Sessioned:
             memory.put(self.space + place.offset, value, width=place.size)
         return memory
 
+    def opened(self, base: int) -> Reader:
+        own: AddressSpace = self.spaces[base] if base in self.spaces else self.make(self.pointer)
+        return Reader(own)
+
     def kernel(self) -> Kernel:
         structures = {name: Structure(0x4000, fields) for name, fields in LAYOUTS[self.name].items()}
         table = KernelTable(pdb=None, machine=None, source="test", symbols=self.symbols, structures=structures)
@@ -102,7 +106,7 @@ class Sessioned:
             pdb=None,
             processors=1,
             table=table,
-            process_memory=lambda base: Reader(self.spaces.get(base, self.make(self.pointer))),
+            process_memory=self.opened,
         )
 
     def read(self) -> Sessions:

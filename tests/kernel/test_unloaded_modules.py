@@ -142,7 +142,7 @@ def test_any_ring_gives_a_result(ring: bytes, following: int, width: int) -> Non
             if address == LAST:
                 return following.to_bytes(4, "little")
             at = address - RING
-            return ring[at : at + size] if 0 <= at and at + size <= len(ring) else Absence.CUT_OFF
+            return ring[at : at + size] if at >= 0 and at + size <= len(ring) else Absence.CUT_OFF
 
         def gather(self, pages: Any) -> Any:
             raise AssertionError

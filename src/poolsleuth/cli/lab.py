@@ -68,10 +68,30 @@ def list_command(*, as_json: bool) -> None:
 @click.option("--ram", callback=_size, metavar="SIZE", help="Its memory, such as 16GB.")
 @click.option("--processors", type=int, metavar="N", help="Its processors.")
 @click.option("--tags", "tags", type=int, metavar="N", help="How many pool tags it has.")
-@click.option("--encoded-kdbg", is_flag=True, help="Scramble the debugger data block, as in live memory since Windows 8.")
-@click.option("--transition", type=click.FloatRange(0, 1), default=0.2, show_default=True, help="Part of paged pool in transition.")
-@click.option("--paged-out", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Part of paged pool that is paged out.")
-@click.option("--left-out", type=click.FloatRange(0, 1), default=0.0, show_default=True, help="Part of paged pool that the dump lacks.")
+@click.option(
+    "--encoded-kdbg", is_flag=True, help="Scramble the debugger data block, as in live memory since Windows 8."
+)
+@click.option(
+    "--transition",
+    type=click.FloatRange(0, 1),
+    default=0.2,
+    show_default=True,
+    help="Part of paged pool in transition.",
+)
+@click.option(
+    "--paged-out",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Part of paged pool that is paged out.",
+)
+@click.option(
+    "--left-out",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Part of paged pool that the dump lacks.",
+)
 @click.option("--truth", metavar="OUT.json", help="Write all that is true of the machine; - for standard output.")
 @click.option("--force", is_flag=True, help="Overwrite files that exist.")
 def dump(

@@ -74,6 +74,10 @@ def fetch(context: click.Context, key: str, path: tuple[str, ...], offline: bool
     \b
     Exit status: 0, or 2 when no source has them.
     """
+    if Path(key).is_file():
+        raise click.UsageError(
+            f"{key} is a file: give {_KEY_HELP}; the symbols of a dump are fetched by `poolsleuth diagnose --symbols`"
+        )
     pdb = _pdb_of_key(key)
     if pdb is None:
         raise click.UsageError(f"{key} is no key of a PDB: give {_KEY_HELP}")

@@ -5,6 +5,7 @@ from poolsleuth.kernel.target import Kernel
 
 MAX_HANDLES = 1 << 24  # of one process: the limit of Windows
 MAX_LISTS = 256  # lists of free handles in one table
+MAX_LIST_SIZE = 0x100  # bytes of one
 _LIST_SIZE = {4: 0x34, 8: 0x40}  # bytes of one, where the symbols do not say
 _STRICT = 1  # of the flags: one list only
 
@@ -24,7 +25,8 @@ class HandleCounter:
         self._plan = RecordPlan(kernel, "_HANDLE_TABLE", ("HandleCount", "FreeLists", "Flags", "NextHandleNeedingPool"))
         self._list = RecordPlan(kernel, "_HANDLE_TABLE_FREE_LIST", ("HandleCount",))
         structure = kernel.structure("_HANDLE_TABLE_FREE_LIST")
-        self._each = structure.size if structure is not None else _LIST_SIZE[kernel.pointer_size]
+        size = 0 if structure is None else structure.size
+        self._each = size if 0 < size <= MAX_LIST_SIZE else _LIST_SIZE[kernel.pointer_size]
         lists = kernel.variable("ExpFreeListCount", 4)
         self._lists = lists if lists and lists <= MAX_LISTS else None
 
@@ -48,14 +50,25 @@ class HandleCounter:
             lists, guessed = self._kernel.processors or 0, True
         if not 0 < lists <= MAX_LISTS:
             return None, False
-        total = 0
-        for i in range(lists):
-            part = self._list.read(self._kernel.memory, first + i * self._each).signed("HandleCount")
-            if part is None or abs(part) > MAX_HANDLES:
-                return None, False
-            total += part
+        total = self._sum(first, lists)
+        if total is None:
+            return None, False
         # A handle is a multiple of 4: no more are open than there is room for
         room = record.number("NextHandleNeedingPool")
         if total < 0 or total > MAX_HANDLES or (room is not None and total > room // 4):
             return None, False
         return total, guessed
+
+    def _sum(self, first: int, lists: int) -> int | None:
+        """The counts of all lists, read at once; None when not all can be read, or one cannot be true."""
+        place = self._list.fields["HandleCount"]
+        raw = self._kernel.memory.read(first, lists * self._each)
+        if raw is None:
+            return None
+        total = 0
+        for at in range(place.offset, len(raw), self._each):
+            part = int.from_bytes(raw[at : at + 4], "little", signed=True)
+            if abs(part) > MAX_HANDLES:
+                return None
+            total += part
+        return total

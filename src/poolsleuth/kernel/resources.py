@@ -11,7 +11,7 @@ import numpy as np
 from poolsleuth.kernel.address_space import Rows
 from poolsleuth.kernel.linked_lists import walk_list
 from poolsleuth.kernel.resource_layout import ResourceLayout, resource_layout
-from poolsleuth.kernel.resource_threads import owners, waiters
+from poolsleuth.kernel.resource_threads import ResourceThreads
 from poolsleuth.kernel.scattered import read_scattered
 from poolsleuth.kernel.target import Kernel
 
@@ -88,15 +88,19 @@ def read_resources(kernel: Kernel) -> Resources:
         lost += int((~whole).sum())
         held += int(active.sum())
         busy = active | (rows["contention"] != 0) | (rows["shared"] != 0) | (rows["exclusive"] != 0)
-        found.extend((int(part.addresses[i]), rows[i]) for i in np.flatnonzero(busy)[: MAX_KEPT * 2 - len(found)])
+        chosen = np.flatnonzero(busy)[: MAX_KEPT * 2 - len(found)]
+        found.extend(zip(part.addresses[chosen].tolist(), rows[chosen], strict=True))
     found.sort(key=lambda one: (-_weight(one[1]), one[0]))
     names = _names(kernel)
-    resources = tuple(_resource(kernel, layout, address, row, names) for address, row in found[:MAX_KEPT])
+    threads = ResourceThreads(kernel, layout)
+    resources = tuple(_resource(layout, threads, address, row, names) for address, row in found[:MAX_KEPT])
     says = [walk.says] if walk.says else []
     if lost:
         says.append(f"{lost} of the resources cannot be read")
     if len(found) > MAX_KEPT:
         says.append(f"only {MAX_KEPT} of the resources in use are listed")
+    if threads.cut:
+        says.append("not all threads that hold or wait are listed: there are too many")
     return Resources(resources, total, held, walk.whole and not lost, "; ".join(says) or None, head)
 
 
@@ -111,7 +115,9 @@ def _names(kernel: Kernel) -> dict[int, str]:
     return {kernel.base + relative: f"nt!{name}" for name, relative in kernel.table.symbols.items()}
 
 
-def _resource(kernel: Kernel, layout: ResourceLayout, address: int, row: Rows, names: dict[int, str]) -> Resource:
+def _resource(
+    layout: ResourceLayout, threads: ResourceThreads, address: int, row: Rows, names: dict[int, str]
+) -> Resource:
     active = int(row["active"])
     exclusive = bool(int(row["flags"]) & OWNED_EXCLUSIVE)
     shared_waiters, exclusive_waiters = int(row["shared"]), int(row["exclusive"])
@@ -125,7 +131,7 @@ def _resource(kernel: Kernel, layout: ResourceLayout, address: int, row: Rows, n
         contention=int(row["contention"]),
         shared_waiters=shared_waiters,
         exclusive_waiters=exclusive_waiters,
-        owners=tuple(ResourceOwner(*owner) for owner in owners(kernel, layout, row)) if active else (),
-        shared_waiting=waiters(kernel, layout, int(row["shared_object"]), shared_waiters),
-        exclusive_waiting=waiters(kernel, layout, int(row["exclusive_object"]), exclusive_waiters),
+        owners=tuple(ResourceOwner(*owner) for owner in threads.owners(row)) if active else (),
+        shared_waiting=threads.waiters(int(row["shared_object"]), shared_waiters),
+        exclusive_waiting=threads.waiters(int(row["exclusive_object"]), exclusive_waiters),
     )

@@ -13,6 +13,8 @@ USER_SHARED_DATA = {4: 0xFFDF0000, 8: 0xFFFFF780_00000000}
 class AddressPlan:
     """First addresses of the areas; ``session`` begins with the session's own structure, ``session_pool`` its pool.
 
+    ``sessions`` is where the structures of all sessions lie side by side, for the whole system to see.
+
     ``user_end`` is the highest address of the user's half, ``system`` the first one of the system's. ``self_map`` is
     the slot of the root table that shows the page tables (64-bit).
     """
@@ -24,6 +26,7 @@ class AddressPlan:
     pfn: int
     session: int
     session_pool: int
+    sessions: int
     user_end: int
     system: int
     self_map: int
@@ -41,17 +44,19 @@ def plan_addresses(windows: SimulatedWindows, random: Random) -> AddressPlan:
     if windows.build >= 14393:
         own_map = random.choice([n for n in range(0x140, 0x1E0) if n not in slots])
     nonpaged, paged, pfn = (0xFFFF0000_00000000 | slot << 39 for slot in slots)
+    drivers = 0xFFFFF80A_00000000 + random.randrange(0x1000) * 0x10000
     kernel = 0xFFFFF800_00000000 + random.randrange(0x8, 0x3F00) * 0x20_0000
     if windows.build < 9600:
         kernel += random.randrange(0x200) * 0x1000
     return AddressPlan(
         kernel=kernel,
-        drivers=0xFFFFF80A_00000000 + random.randrange(0x1000) * 0x10000,
+        drivers=drivers,
         nonpaged=nonpaged + random.randrange(0x10000) * 0x10000,
         paged=paged + random.randrange(0x10000) * 0x10000,
         pfn=pfn,
         session=0xFFFFF900_00000000 if windows.build < 9600 else 0xFFFFF901_00000000,
         session_pool=0xFFFFF900_C0000000 if windows.build < 9600 else 0xFFFFF901_40000000,
+        sessions=drivers + 0x1_0000_0000,
         user_end=0x00007FFF_FFFEFFFF,
         system=0xFFFF8000_00000000,
         self_map=own_map,
@@ -68,6 +73,7 @@ def _plan_x64(windows: SimulatedWindows, random: Random) -> AddressPlan:
         pfn=0xFFFFFADF_30000000 if old else 0xFFFFFA80_00000000,
         session=0xFFFFF970_00000000 if old else 0xFFFFF960_00000000,
         session_pool=0xFFFFF900_40000000 if old else 0xFFFFF900_C0000000,
+        sessions=0xFFFFFADF_20000000 if old else 0xFFFFF880_05000000,
         user_end=0x000007FF_FFFEFFFF,
         system=0xFFFF0800_00000000,
         self_map=0x1ED,
@@ -78,12 +84,13 @@ def _plan_x86(windows: SimulatedWindows, random: Random) -> AddressPlan:
     if windows.build < 6000:
         return AddressPlan(
             kernel=0x804D7000 if windows.build == 2600 else 0x80800000,
-            drivers=0xF6000000,
+            drivers=0xF5000000,
             nonpaged=0x81800000,
             paged=0xE1000000,
             pfn=0x81000000,
             session=0xBF7F0000,
             session_pool=0xBC000000,
+            sessions=0xF9000000,
             user_end=0x7FFEFFFF,
             system=0x80000000,
             self_map=0,
@@ -96,6 +103,7 @@ def _plan_x86(windows: SimulatedWindows, random: Random) -> AddressPlan:
         pfn=0x83400000,
         session=0xBFF00000,
         session_pool=0xBC400000,
+        sessions=0x8F000000,
         user_end=0x7FFEFFFF,
         system=0x80000000,
         self_map=0,

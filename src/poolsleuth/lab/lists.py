@@ -122,7 +122,8 @@ def kernel_pieces(scene: Scene) -> list[tuple[int, bytes]]:
 def write_unloaded(scene: Scene) -> tuple[UnloadedModule, ...]:
     """The ring of the last 50 unloaded drivers; gives them with their addresses. More than 50 push the oldest out."""
     layout, machine = scene.layout, scene.machine
-    base = scene.plan.drivers + 0x1000_0000 if scene.pointer == 8 else scene.plan.drivers + 0x80_0000
+    # Behind all that are loaded
+    base = scene.plan.drivers + sum(-(-module.size // 0x10000) * 0x10000 for module in machine.modules[1:])
     found: list[UnloadedModule] = []
     for module in machine.unloaded:
         found.append(replace(module, start=base))

@@ -1,4 +1,7 @@
-"""Sessions: each has its own structure, pool and tag table at the same addresses, seen by its processes only."""
+"""Sessions: each has its own structure, pool and tag table at the same addresses, seen by its processes only.
+
+The structure is seen twice: there, and at an address of its own that the whole system sees, which EPROCESS.Session has.
+"""
 
 from dataclasses import replace
 
@@ -35,27 +38,42 @@ def table_slots(layout: Layout) -> int:
     return slots + 1
 
 
+def session_addresses(scene: Scene) -> dict[int, int]:
+    """Where the whole system sees the structure of each session, by its id."""
+    if not has_sessions(scene.layout):
+        return {}
+    each = -(-scene.layout.size(_SPACE) // PAGE) * PAGE
+    return {s.id: scene.plan.sessions + number * each for number, s in enumerate(scene.machine.sessions)}
+
+
 def write_sessions(
     scene: Scene, spaces: dict[int, AddressSpaceWriter], processes: tuple[Process, ...]
 ) -> tuple[Session, ...]:
     """Write every session into the space of its first process; gives them with their addresses."""
     layout = scene.layout
-    if not has_sessions(layout):
+    addresses = session_addresses(scene)
+    if not addresses:
         return ()
-    address = scene.plan.session
     found: list[Session] = []
     for session in scene.machine.sessions:
         members = [process for process in processes if process.session == session.id]
         if not members:
             continue
-        area = Area(address)
+        address = addresses[session.id]
+        area = Area(scene.plan.session)
         record = _space_record(scene, session, session_list_head(scene, processes, session.id, address))
+        record.set("GlobalVirtualAddress", address)
         at = area.reserve(layout.size(_SPACE))
         tags = session.tags if has_session_tags(layout) else ()
         if has_session_tags(layout):
             _write_tags(scene, tags, area, record)
         area.put(at, bytes(record))
-        area.write(spaces[members[0].pid], scene.random)
+        space = spaces[members[0].pid]
+        area.write(space, scene.random)
+        for offset in range(0, layout.size(_SPACE), PAGE):
+            place = space.translate(scene.plan.session + offset)
+            assert place is not None
+            scene.system.map(address + offset, pages=place // PAGE)
         known = layout.has(_SPACE, "SessionPoolAllocationFailures")
         found.append(replace(session, address=address, tags=tags, failures=session.failures if known else ()))
     return tuple(found)
@@ -64,8 +82,6 @@ def write_sessions(
 def _space_record(scene: Scene, session: Session, process_list: bytes) -> Record:
     layout, plan = scene.layout, scene.plan
     record = layout.record(_SPACE)
-    for name in ("GlobalVirtualAddress",):
-        record.set(name, plan.session)
     record.set("SessionId", session.id)
     record.set("ReferenceCount", 1)
     record.set("ProcessList", process_list)

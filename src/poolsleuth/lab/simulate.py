@@ -17,7 +17,7 @@ from poolsleuth.lab.physical import PhysicalImage
 from poolsleuth.lab.pool_tables import settle_big_pages, write_big_pages, write_descriptors, write_tags
 from poolsleuth.lab.processes import make_spaces, write_processes
 from poolsleuth.lab.scene import Area, KernelImage, Scene
-from poolsleuth.lab.sessions import has_sessions, write_sessions
+from poolsleuth.lab.sessions import session_addresses, write_sessions
 from poolsleuth.lab.structures import layout_of
 
 __all__ = ["SimulatedMachine", "simulate"]
@@ -100,9 +100,7 @@ def _fill(scene: Scene, spaces: dict[int, AddressSpaceWriter]) -> Machine:
     write_tags(scene)
     write_big_pages(scene)
     write_descriptors(scene)
-    known = has_sessions(scene.layout)
-    sessions = {s.id: scene.plan.session for s in scene.machine.sessions} if known else {}
-    processes = write_processes(scene, spaces, sessions)
+    processes = write_processes(scene, spaces, session_addresses(scene))
     return replace(
         scene.machine,
         modules=write_modules(scene),

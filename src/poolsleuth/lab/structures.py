@@ -16,8 +16,6 @@ from poolsleuth.windows.kernel_table import Field, PdbId, Structure
 from poolsleuth.windows.structure_layouts import layouts_for
 
 
-
-
 def _unloaded_drivers(pointer: int) -> Structure:
     """An entry of MmUnloadedDrivers: name, first address, end, time. Kernels' symbols do not hold it since 2000."""
     return Structure(

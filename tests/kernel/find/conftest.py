@@ -61,7 +61,7 @@ class Machine:
         self.pointer = self.memory.pointer_size
         self.base = BASE[self.pointer]
         self.next_free = HEAP[self.pointer]
-        self.tags = self.tags or tuple(b"T%03d" % number for number in range(300)) + (b"Ntfs", b"Thre", b"Even")
+        self.tags = self.tags or (*tuple(b"T%03d" % number for number in range(300)), b"Ntfs", b"Thre", b"Even")
         self.write_image()
         self.write_lists()
         self.write_version()
@@ -167,7 +167,8 @@ class Machine:
 
     def write_big_pages(self, row: int, *, distances: tuple[int, int] = (40, 48), rows: int = 4096) -> int:
         table = bytearray(rows * row)
-        size_at = {0xC: 8, 0x10: 0xC, 0x18: 0x10, 0x20: 0x10}[row]
+        # Server 2003 counts pages, in another place than what counts bytes has later
+        size_at = {0xC: 8, 0x10: 8 if self.build == 3790 else 0xC, 0x18: 0x10, 0x20: 0x10}[row]
         for number in range(0, rows, 7):
             at = number * row
             address = HEAP[self.pointer] + 0x10000000 + number * 0x3000 + (number % 35 == 0)

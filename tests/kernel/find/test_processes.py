@@ -60,7 +60,7 @@ def test_without_kdbg_only_what_was_tested(machine: Made) -> None:
     assert thread_layouts(None, SEVEN) == {}
 
 
-@pytest.mark.parametrize("at, value", [(0x180, b"\x05"), (0x2E0, b"Sistem"), (0, b"\x06"), (0x28, bytes(8))])
+@pytest.mark.parametrize(("at", "value"), [(0x180, b"\x05"), (0x2E0, b"Sistem"), (0, b"\x06"), (0x28, bytes(8))])
 def test_a_first_process_that_is_not_system(machine: Made, at: int, value: bytes) -> None:
     written = machine()
     head = written.at("PsActiveProcessHead")

@@ -1,6 +1,6 @@
 """The table of big allocations: what is in use, what is free, and what cannot be right."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from poolsleuth.kernel.address_space import Reader
+from poolsleuth.kernel.pool import big_pages as module
 from poolsleuth.kernel.pool.big_pages import (
     MAX_ENTRIES,
     NONPAGED,
@@ -113,9 +114,11 @@ def test_entries_that_cannot_be_are_counted_and_left_out(machine: Make, tag_numb
 def test_missing_pages(machine: Make, tag_number: Number) -> None:
     here = machine("19041 x64")
     at = here.big_pages(entries_of(here, tag_number), 4096)
+    here.memory.put(at + 341 * 24, WIDE + 0x900000)  # the address of row 341 can be read, the rest of it cannot
     here.memory.lose(at + 0x2000)
     found = read_big_pages(here.kernel())
     assert tags(found) == EXPECTED
+    assert found.strange == 0
     # Rows of 24 bytes: number 341 ends in the lost page, number 511 ends with it
     assert found.missing == 511 - 341 + 1
     assert not found.complete
@@ -168,6 +171,48 @@ def test_a_session_has_a_table_of_its_own(machine: Make, fake_memory: Callable[[
     assert (found.complete, found.session) == (True, 1)
     none = Session(id=1, address=at, processes=1, directory_table_base=1, memory=None)
     assert read_session_big_pages(here.kernel(), none).table is None
+
+
+def large(here: Any, rows: int, tags_in_it: int) -> None:
+    """A table of that many rows of 0x10 bytes, all in use: its tags take turns, each of 4,096 bytes, paged."""
+    number = np.arange(rows, dtype=np.uint32)
+    table = np.zeros((rows, 4), "<u4")
+    table[:, 0] = 0x80000000 + number % 0x70000 * 4096
+    table[:, 1] = 0x41414141 + number % tags_in_it
+    table[:, 2] = 1 << 8
+    table[:, 3] = 4096
+    raw = table.tobytes()
+    at = here.room(len(raw))
+    for begin in range(0, len(raw), 4096):
+        here.memory.write(at + begin, raw[begin : begin + 4096])
+    here.variable("PoolBigPageTable", at)
+    here.variable("PoolBigPageTableSize", rows)
+
+
+@pytest.mark.parametrize("bits", [16, 3])
+def test_parts_add_up_even_where_tags_share_a_place(machine: Make, monkeypatch: pytest.MonkeyPatch, bits: int) -> None:
+    monkeypatch.setattr(module, "_HASH_BITS", bits)
+    here = machine("17763 x86")
+    rows, count = (1 << 18) + 900, 90
+    large(here, rows, count)
+    found = read_big_pages(here.kernel())
+    assert found.complete
+    assert found.table is not None
+    assert [len(part.keys) for part in found.table.parts()] == [1 << 18, 900]
+    expected = {0x41414141 + i: len(range(i, rows, count)) for i in range(count)}
+    assert {each.key: each.count for each in found.tags} == expected
+    assert {each.key: each.bytes // 4096 for each in found.tags} == expected
+
+
+def test_more_tags_than_any_windows_has(machine: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_TAGS", 50)
+    here = machine("17763 x86")
+    large(here, 1000, 90)
+    found = read_big_pages(here.kernel())
+    assert len(found.tags) == 50
+    assert {each.count for each in found.tags} == {11, 12}
+    assert not found.complete
+    assert "more than 50 tags" in found.says[0]
 
 
 @SLOW

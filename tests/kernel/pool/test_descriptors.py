@@ -41,11 +41,23 @@ class Pools:
         )
 
     def write(self, at: int, kind: int, index: int, pages: int, big: int) -> int:
-        values = {"PoolType": kind, "PoolIndex": index, "RunningAllocs": 900 + index, "RunningDeAllocs": 100,
-                  "RunningDeallocs": 100, "TotalPages": pages, "TotalBigPages": big, "TotalBytes": 4096 * (pages + big),
-                  # Counters of 64 bits that are about to wrap
-                  "PagesAllocated": pages - 3, "PagesDeallocated": -3, "BigPagesAllocated": big + 7,
-                  "BigPagesDeallocated": 7, "BytesAllocated": 4096 * (pages + big) + 9, "BytesDeallocated": 9}  # fmt: skip
+        values = {
+            "PoolType": kind,
+            "PoolIndex": index,
+            "RunningAllocs": 900 + index,
+            "RunningDeAllocs": 100,
+            "RunningDeallocs": 100,
+            "TotalPages": pages,
+            "TotalBigPages": big,
+            "TotalBytes": 4096 * (pages + big),
+            # Counters of 64 bits of which the first has wrapped already or is about to
+            "PagesAllocated": pages - 3,
+            "PagesDeallocated": -3,
+            "BigPagesAllocated": big + 7,
+            "BigPagesDeallocated": 7,
+            "BytesAllocated": 4096 * (pages + big) + 9,
+            "BytesDeallocated": 9,
+        }
         for name, (offset, width) in self.fields.items():
             self.here.memory.put(at + offset, values[name], width=width)
         return at
@@ -127,6 +139,16 @@ def test_nodes_and_the_pool_that_cannot_be_executed(machine: Make) -> None:
     found = read_descriptors(here.kernel())
     assert found.nonpaged_pages is None
     assert "not all descriptors of the nonpaged pool can be read" in found.says
+
+
+@pytest.mark.parametrize(("name", "pages"), [("7601 x64", 1200), ("14393 x64", 1234)])
+def test_the_second_static_descriptor_counts_whatever_type_it_says(machine: Make, name: str, pages: int) -> None:
+    """From 9600 to 18362 there are two by the distance to the next symbol; before, something else follows."""
+    here = machine(name)
+    pools = Pools(here, name)
+    pools.standard()
+    pools.write(here.base + 0x100000 + pools.size, 0, 0, 30, 4)
+    assert read_descriptors(here.kernel()).nonpaged_pages == pages
 
 
 @pytest.mark.parametrize(("kind", "pages"), [(1, 200_000), (0, 10), (0x21, 10), (0xFFFFFFFF, 10), (1, -5)])

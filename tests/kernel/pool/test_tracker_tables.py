@@ -321,6 +321,26 @@ def test_without_symbols_noise_is_no_table(machine: Make, name: str) -> None:
     assert any("layout" in sentence for sentence in totals.says)
 
 
+@pytest.mark.parametrize("name", ["3790 x64", "22000 x64"])
+@pytest.mark.parametrize("tags", [["Tag%d", "%dTag"], ["T\x01g%d"]])
+def test_without_symbols_tags_must_be_letters_where_the_hash_puts_them(
+    machine: Make, tag_number: Number, name: str, tags: list[str]
+) -> None:
+    here = machine(name, exact=False)
+    keys = [tag_number(tag % digit) for tag in tags for digit in range(10)]
+    good = here.places(keys, 257)
+    shifted = {key: (row + 100) % 257 for key, row in good.items()}
+    for places, readable in ((good, len(tags) == 2), (shifted, False)):
+        at = here.table({row: (key, (1, 0, 16, 0, 0, 0)) for key, row in places.items()}, 257)
+        here.variable("PoolTrackTable", at)
+        here.variable("PoolTrackTableSize", 257)
+        if here.format.build >= 6000:
+            here.variable("ExPoolTagTables", at)
+        totals = read_tag_totals(here.kernel())
+        assert totals.complete is readable
+        assert len(totals.keys) == (20 if readable else 0)
+
+
 @SLOW
 @given(data=st.data())
 def test_any_tables_give_the_sums_of_a_plain_loop(machine: Make, data: st.DataObject) -> None:

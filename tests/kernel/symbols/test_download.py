@@ -51,7 +51,7 @@ def test_a_whole_file(symbol_server: Server, target: Path, fetch: Callable[..., 
     assert left(target) == ["file"]
     assert (told[0], told[-1]) == ((0, len(BODY)), (len(BODY), len(BODY)))
     assert [done for done, _ in told] == sorted(done for done, _ in told)
-    assert symbol_server.headers[0]["User-Agent"].startswith("poolsleuth/")
+    assert symbol_server.headers[0]["User-Agent"] == "poolsleuth"
 
 
 @pytest.mark.parametrize("status", [404, 410])

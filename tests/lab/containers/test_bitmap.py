@@ -43,3 +43,19 @@ def test_the_second_header_says_where_pages_begin(
     assert raw[first : first + PAGE] == page_bytes(1)
     assert raw[-PAGE:] == page_bytes(1013)
     assert struct.unpack_from("<I", raw, 0x88 if bits == 64 else 0x64) == struct.unpack("<I", b"PAGE")
+
+
+@pytest.mark.parametrize("octets", [0xFC8 - 4, 0xFC8, 0xFC8 + 4])
+def test_a_bitmap_that_fills_its_page_does_not_reach_the_first_one(
+    octets: int, tmp_path: Path, header_of: Callable[..., DumpHeaderFields]
+) -> None:
+    # The page of the bitmap has 0xFC8 bytes for it behind the second header
+    image = PhysicalImage(8, runs=((octets * 8 - 8, 8),))
+    image.write((octets * 8 - 1) * PAGE, b"the last bit")
+    write_bitmap(tmp_path / "a.dmp", image, header_of(64), 5)
+    raw = (tmp_path / "a.dmp").read_bytes()
+    first = 0x3000 if octets <= 0xFC8 else 0x4000
+    assert struct.unpack_from("<QQQ", raw, 0x2020) == (first, 8, octets * 8)
+    assert raw[0x2038 + octets - 1] == 0xFF
+    assert raw[first + 7 * PAGE :].rstrip(b"\0") == b"the last bit"
+    assert not any(raw[0x2038 + octets : first + 7 * PAGE])

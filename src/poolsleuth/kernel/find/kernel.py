@@ -166,7 +166,8 @@ def _locate(found: _Found, given: int | None) -> bool:
         if image is None and unread is None and memory.read(base, 2) is None:
             unread = base, size
     else:
-        image = None if unread is not None or inside is None else search_back(memory, inside, found.architecture)
+        listed = unread is not None and unread[1] is not None  # the list of modules names it too
+        image = None if listed or inside is None else search_back(memory, inside, found.architecture)
         if image is not None:
             _take(found, image.base, image.size, image)
         elif unread is not None:

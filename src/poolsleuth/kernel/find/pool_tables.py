@@ -24,10 +24,11 @@ from poolsleuth.kernel.pool.tags import printable
 from poolsleuth.windows.kernel_table import Structure
 from poolsleuth.windows.structure_layouts import known_layouts
 
-MAX_TABLES = 512  # words nearby that are tested as addresses of the big-page table: a few hundred look like one
+MAX_TABLES = 256  # words nearby that are tested as addresses of the big-page table: a few look like one
 MIN_BIG_ENTRIES = 4  # of the table that must be in use to tell it from chance
 MIN_ROWS, MAX_ROWS = 0x100, 1 << 24  # rows of the big-page table: 1000 at the start, 100,000 in long-running systems
-_SAMPLE = 2048  # rows read at a place of the table
+MAX_SIZES = 8  # words near such an address that are tried as the size of the table, the nearest first
+_SAMPLE = 1024  # rows read at a place of the table
 _SIZE_REACH = 0x40  # bytes between the two variables: 24 at most in known kernels
 _FITTING = 0.9
 _FIRST_WITH_PROCESSOR_TABLES = 6000
@@ -103,8 +104,8 @@ def find_pool_tables(
 
 
 def _no_table(around: Surroundings, memory: Reader) -> str:
-    table = around.at(around.variable)
-    if memory.pointer(around.variable) is None:
+    table = memory.pointer(around.variable)
+    if table is None:
         return "the variable PoolTrackTable is not in the dump: there are no figures of pool tags"
     if not table:
         return "PoolTrackTable is empty: pool tagging was off on that system"
@@ -155,7 +156,8 @@ def _candidates(around: Surroundings) -> Iterator[tuple[int, dict[int, int]]]:
                 sizes[at] = size
         if sizes:
             seen.add(place)
-            yield place, dict(sorted(sizes.items(), key=lambda item: abs(item[0] - place)))
+            nearest = sorted(sizes.items(), key=lambda item: abs(item[0] - place))
+            yield place, dict(nearest[:MAX_SIZES])
         if len(seen) >= MAX_TABLES:
             return
 

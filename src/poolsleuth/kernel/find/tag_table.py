@@ -20,6 +20,9 @@ MIN_POWER, MAX_POWER = 6, 17  # rows of the table: 2^10 to 2^14 in known kernels
 MIN_TAGS = 8  # tags a table must have to be told from chance: a running system has hundreds
 MAX_PROBE = 512  # slots a tag may lie behind its own: tables are at most half full
 MAX_PROCESSORS = 2048  # slots of ExPoolTagTables in the newest kernels
+MAX_ARRAYS = 16  # places nearby with the address of PoolTrackTable: each is tried as ExPoolTagTables
+_COMPARED = 1 << 18  # rows of all tables of processors that are compared: 4,096 of each with 64 processors
+_LEAST_COMPARED = 256  # of each table, however many there are
 _FITTING = 0.9  # of the tags must fit: some rows are being changed while the dump is written
 _HASHED_SINCE = 3790  # the hash is known from 5.2 on
 _COLUMNS = ("Key", "NonPagedAllocs", "NonPagedFrees", "PagedAllocs", "PagedFrees")
@@ -175,15 +178,13 @@ def find_processor_tables(
     dtype = row_dtype(found.layout, ("Key",))
     if dtype is None:
         return None
-    first, _ = read_rows(memory, found.table, dtype, found.rows)
-    for place in around.nearest(np.flatnonzero(around.words == np.uint64(found.table)).tolist()):
-        if place == around.variable:
-            continue
+    places = around.nearest(np.flatnonzero(around.words == np.uint64(found.table)).tolist())
+    for place in [place for place in places if place != around.variable][:MAX_ARRAYS]:
         tables = _pointers(memory, place, min(processors or MAX_PROCESSORS, MAX_PROCESSORS), size)
-        if processors is not None and (len(tables) < processors or len(set(tables)) < len(tables)):
+        if len(set(tables)) < len(tables) or len(tables) < (processors or 2):
             continue
-        if len(tables) < 2 and processors is None:
-            continue
+        rows = min(found.rows, max(_LEAST_COMPARED, _COMPARED // len(tables)))
+        first, _ = read_rows(memory, found.table, dtype, rows)
         if all(_same_tags(memory, table, dtype, first["Key"]) for table in tables[1:]):
             return place, len(tables)
     return None

@@ -32,17 +32,27 @@ def kernel_version(kernel: Kernel) -> KernelVersion:
     """The version of a kernel that was found."""
     return read_version_at(
         kernel.memory,
-        lab=kernel.address("NtBuildLabEx") or kernel.address("NtBuildLab"),
+        lab=kernel.address("NtBuildLab"),
+        longer_lab=kernel.address("NtBuildLabEx"),
         number=kernel.address("NtBuildNumber"),
         pack=kernel.address("CmNtCSDVersion"),
     )
 
 
 def read_version_at(
-    memory: Reader, *, lab: int | None, number: int | None, pack: int | None, text: str | None = None
+    memory: Reader,
+    *,
+    lab: int | None,
+    number: int | None,
+    pack: int | None,
+    text: str | None = None,
+    longer_lab: int | None = None,
 ) -> KernelVersion:
-    """The version from the addresses of the three variables; ``text`` stands for a lab that cannot be read."""
-    found = (None if lab is None else _lab(memory, lab)) or text
+    """The version from the addresses of the variables; ``text`` stands for a lab that cannot be read.
+
+    ``longer_lab`` is NtBuildLabEx, which says more than NtBuildLab where there is one.
+    """
+    found = next((said for at in (longer_lab, lab) if at is not None and (said := _lab(memory, at))), text)
     match = None if found is None else _LAB.match(found)
     raw = None if number is None else memory.number(number, 4)
     build = int(match[1]) if match else None
@@ -61,7 +71,7 @@ def read_version_at(
 
 def _lab(memory: Reader, address: int) -> str | None:
     raw = memory.read(address, MAX_LAB) or memory.read(address, min(MAX_LAB, PAGE - address % PAGE))
-    if raw is None:
+    if raw is None or b"\0" not in raw:  # a text without its end is cut, or none at all
         return None
     text = raw.split(b"\0", 1)[0].decode("latin-1")
     return text if text.isascii() and text.isprintable() and _LAB.match(text) else None

@@ -50,15 +50,16 @@ class _Reading:
         """Whether variables found without symbols are believed."""
         if self.kernel.build < WINDOWS_10:
             return True
+        if self.kernel.table is not None:
+            return False  # the symbols know better places
         number = self.kernel.variable("MmNumberOfPhysicalPages")
         agrees = bool(number and self.told and abs(number * PAGE - self.told) <= self.told // 16)
-        if self.kernel.table is None:
-            self.notes.append(
-                "without symbols, the figures of memory are those that the kernel's debugger block names: their number "
-                "of physical pages agrees with the dump's"
-                if agrees
-                else "without symbols, where this version keeps its figures of memory is not known"
-            )
+        self.notes.append(
+            "without symbols, the figures of memory are those that the kernel's debugger block names: their number "
+            "of physical pages agrees with the dump's"
+            if agrees
+            else "without symbols, where this version keeps its figures of memory is not known"
+        )
         return agrees
 
     def _believed(self, source: Source) -> bool:
@@ -163,7 +164,7 @@ class _Reading:
             figure.name != "MmMaximumNonPagedPoolInBytes"
             or self.kernel.build < WINDOWS_8
             or (table is not None and figure.name in table.symbols)
-            or (figure.value % PAGE == 0 and figure.value >= _SMALLEST_MAXIMUM)
+            or figure.value >= _SMALLEST_MAXIMUM
         ):
             return figure
         self.notes.append("the maximum of nonpaged pool is taken to count pages: as bytes it would be far too small")

@@ -81,12 +81,9 @@ def _partition(path: str, scale: int = PAGE) -> Source:
     return Source("MiSystemPartition", _PARTITION, path, scale)
 
 
-_PAGED_INFO = (("MmPagedPoolInfo", "_MM_PAGED_POOL_INFO"), ("MmPagedPoolInformation", "_MM_PAGED_POOL_INFO"))
-
-
-def _paged(field: str) -> tuple[Source, ...]:
-    """A field of the paged pool's own structure: a variable before Windows 10 (KDBG has another name for it)."""
-    return tuple(Source(symbol, structure, field, builds=(0, WINDOWS_10)) for symbol, structure in _PAGED_INFO)
+def _paged(field: str) -> Source:
+    """A field of the paged pool's own structure: a variable before Windows 10."""
+    return Source("MmPagedPoolInfo", "_MM_PAGED_POOL_INFO", field, builds=(0, WINDOWS_10))
 
 
 # Several variables are 32 bits wide on 64-bit systems too: as their neighbours in the symbol tables show
@@ -131,7 +128,7 @@ ROWS: tuple[Row, ...] = (
     Row("shared_process", "Shared Process", (_state("Vs.ProcessCommit"), Source("MmProcessCommit"))),
     Row("nonpaged_commit", "NonPagedPool Commit", (_state("Vs.NonPagedPoolCommit"),)),
     Row("paged_commit", "PagedPool Commit", (
-        *_paged("PagedPoolCommit"), Source("MmPagedPoolCommit", builds=(0, WINDOWS_8)),
+        _paged("PagedPoolCommit"), Source("MmPagedPoolCommit", builds=(0, WINDOWS_8)),
     )),
     Row("driver_commit", "Driver Commit", (_state("Vs.DriverCommit"), Source("MmDriverCommit", width=4))),
     Row("pages_for_mdls", "Pages For MDLs", (_state("Vs.MdlPagesAllocated"), Source("MmMdlPagesAllocated"))),
@@ -186,7 +183,7 @@ NONPAGED_ALLOCATED = Row(
 PAGED_ALLOCATED = Row(
     None,
     "PagedPool Usage",
-    (_state("Vs.PagedPoolInfo.AllocatedPagedPool"), *_paged("AllocatedPagedPool")),
+    (_state("Vs.PagedPoolInfo.AllocatedPagedPool"), _paged("AllocatedPagedPool")),
     zero=False,
 )
 NONPAGED_MAXIMUM = Row(
@@ -205,7 +202,7 @@ PAGED_MAXIMUM = Row(
     "PagedPool Maximum",
     (
         _state("Vs.PagedPoolInfo.MaximumSize"),
-        *_paged("MaximumSize"),
+        _paged("MaximumSize"),
         Source("MmSizeOfPagedPoolInBytes", scale=1),
         Source("MmSizeOfPagedPoolInPages"),
     ),

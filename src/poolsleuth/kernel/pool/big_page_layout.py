@@ -43,13 +43,12 @@ class BigLayout:
         """The pool type that each allocation was asked for with: bit 0 is set for paged pool."""
         return column(rows, self.structure, "PoolType")
 
-    def possible(self, rows: Rows) -> NDArray[np.bool_]:
-        """Which rows can be entries in use: a page of the kernel, and a size that an allocation can have."""
-        addresses = rows["Va"].astype(np.uint64)
-        sizes = self.sizes(rows)
+    def possible(self, addresses: NDArray[np.uint64], sizes: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which entries can be in use: at a page of the kernel, of a size that an allocation can have."""
         start = np.uint64(kernel_start(int(self.dtype["Va"].itemsize)))
-        aligned = (addresses & np.uint64(PAGE - 1)) == 0
-        return np.asarray(aligned & (addresses >= start) & (sizes > 0) & (sizes <= np.uint64(_MAX_BYTES)), np.bool_)
+        # A size of 0 becomes the largest number
+        fits = (sizes - np.uint64(1)) < np.uint64(_MAX_BYTES)
+        return np.asarray(fits & ((addresses & np.uint64(PAGE - 1)) == 0) & (addresses >= start), np.bool_)
 
 
 def big_page_layout(kernel: Kernel, memory: Reader, address: int, rows: int) -> BigLayout | None:
@@ -98,5 +97,7 @@ def _agrees(memory: Reader, address: int, rows: int, layout: BigLayout) -> bool:
         tags = printable(strip_protected(live["Key"].astype(np.uint32)))
         # A free entry keeps the address it had, with bit 0 set
         freed = used["Va"][(used["Va"] & 1) != 0] & (PAGE - 1)
-        good += int((layout.possible(live) & tags).sum()) + int((freed == 1).sum())
+        good += int((layout.possible(live["Va"].astype(np.uint64), layout.sizes(live)) & tags).sum()) + int(
+            (freed == 1).sum()
+        )
     return entries >= MIN_ENTRIES and good >= _AGREE * entries

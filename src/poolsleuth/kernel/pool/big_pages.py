@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from poolsleuth.kernel.address_space import Reader
+from poolsleuth.kernel.address_space import Reader, Rows
 from poolsleuth.kernel.pool.big_page_layout import BigLayout, big_page_layout
 from poolsleuth.kernel.pool.layout import is_kernel_address
 from poolsleuth.kernel.pool.tags import Keys, strip_protected, tag_text
@@ -19,7 +19,11 @@ from poolsleuth.kernel.target import Kernel
 from poolsleuth.model.tags import PoolKind
 
 MAX_ENTRIES = 1 << 24  # rows: other readers of this table take more for an error, too
-MAX_TAGS = 1 << 16  # tags in each pool of which totals are kept: Windows has some thousands
+MAX_TAGS = 1 << 16  # tags (in each pool) of which totals are kept: Windows has some thousands
+
+_HASH_BITS = 16  # of the table from tags to totals: some thousands of tags rarely share a slot
+_NO_CODE = np.uint64(0xFFFFFFFFFFFFFFFF)  # no tag with its pool has more than 34 bits
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 NONPAGED, PAGED, UNKNOWN = 0, 1, 2  # the pool of an entry
 _KINDS = {NONPAGED: PoolKind.NONPAGED, PAGED: PoolKind.PAGED, UNKNOWN: None}
@@ -70,35 +74,37 @@ class BigTable:
         seen = 0
         for part in self.memory.table(self.address, self.layout.dtype, self.rows):
             seen += len(part.rows)
-            addresses = part.rows["Va"]
-            free = int((part.whole & ((addresses & 1) != 0)).sum())
-            used = np.flatnonzero(part.whole & (addresses != 0) & ((addresses & 1) == 0))
-            rows = part.rows[used]
-            good = self.layout.possible(rows)
-            strange = len(rows) - int(good.sum())
-            rows = rows[good] if strange else rows
+            addresses = part.rows["Va"].astype(np.uint64)
+            if not part.whole.all():
+                addresses[~part.whole] = 0
+            freed = (addresses & np.uint64(1)) != 0
+            used = np.flatnonzero((addresses != 0) & ~freed)
+            addresses, sizes = addresses[used], self.layout.sizes(part.rows)[used]
+            good = self.layout.possible(addresses, sizes)
+            strange = len(used) - int(np.count_nonzero(good))
+            if strange:
+                addresses, sizes, used = addresses[good], sizes[good], used[good]
             yield BigPart(
-                addresses=rows["Va"].astype(np.uint64),
-                keys=strip_protected(rows["Key"].astype(np.uint32)),
-                sizes=self.layout.sizes(rows),
-                pools=self._pools(rows),
-                free=free,
+                addresses=addresses,
+                keys=strip_protected(part.rows["Key"].astype(np.uint32)[used]),
+                sizes=sizes,
+                pools=self._pools(part.rows, used, addresses),
+                free=int(np.count_nonzero(freed)),
                 strange=strange,
-                missing=len(part.whole) - int(part.whole.sum()),
+                missing=len(part.whole) - int(np.count_nonzero(part.whole)),
             )
         if seen < self.rows:  # the rest would lie beyond the last address
             none = np.empty(0, np.uint64)
             yield BigPart(none, none.astype(np.uint32), none, none.astype(np.uint8), 0, 0, self.rows - seen)
 
-    def _pools(self, rows: NDArray[np.void]) -> NDArray[np.uint8]:
+    def _pools(self, rows: Rows, used: NDArray[np.intp], addresses: NDArray[np.uint64]) -> NDArray[np.uint8]:
         if self.always_paged:
-            return np.full(len(rows), PAGED, np.uint8)
+            return np.full(len(used), PAGED, np.uint8)
         if self.layout.typed:
-            return self.layout.pool_types(rows).astype(np.uint8) & np.uint8(1)
+            return self.layout.pool_types(rows).astype(np.uint8)[used] & np.uint8(1)
         if self.paged_range is None:
-            return np.full(len(rows), UNKNOWN, np.uint8)
+            return np.full(len(used), UNKNOWN, np.uint8)
         start, last = map(np.uint64, self.paged_range)
-        addresses = rows["Va"].astype(np.uint64)
         return ((addresses >= start) & (addresses <= last)).astype(np.uint8)
 
 
@@ -195,32 +201,52 @@ def _read(
 
 
 class _Totals:
-    """Counts and bytes by tag and pool, in arrays: ``codes`` are tag * 4 + pool, ascending."""
+    """Counts and bytes by tag and pool, in arrays: ``codes`` are tag * 4 + pool, ascending.
+
+    A hash table in two arrays leads from most codes to their place; sorting every part would take most of the time.
+    """
 
     def __init__(self) -> None:
         self.codes = np.empty(0, np.uint64)
         self.counts = np.empty(0, np.uint64)
         self.sizes = np.empty(0, np.uint64)
         self.dropped = False
+        self._code_at = np.full(1 << _HASH_BITS, _NO_CODE, np.uint64)
+        self._place_at = np.zeros(1 << _HASH_BITS, np.intp)
 
     def add(self, part: BigPart) -> None:
         """Add the entries of a part."""
         codes = part.keys.astype(np.uint64) << np.uint64(2) | part.pools
-        everything = np.concatenate((self.codes, codes))
-        counts = np.concatenate((self.counts, np.ones(len(codes), np.uint64)))
-        sizes = np.concatenate((self.sizes, part.sizes))
-        order = np.argsort(everything, kind="stable")
-        everything = everything[order]
-        if not len(everything):
-            return
-        first = np.flatnonzero(np.concatenate(([True], everything[1:] != everything[:-1])))
-        self.codes = everything[first]
+        slots = _slots(codes)
+        known = self._code_at[slots] == codes
+        places = self._place_at[slots[known]]
+        np.add.at(self.counts, places, np.uint64(1))
+        np.add.at(self.sizes, places, part.sizes[known])
+        if not known.all():
+            self._merge(codes[~known], part.sizes[~known])
+
+    def _merge(self, codes: NDArray[np.uint64], sizes: NDArray[np.uint64]) -> None:
+        """Add entries by sorting: of new tags, and of those that share a slot of the hash table with another."""
+        before = len(self.codes)
+        codes = np.concatenate((self.codes, codes))
+        counts = np.concatenate((self.counts, np.ones(len(sizes), np.uint64)))
+        sizes = np.concatenate((self.sizes, sizes))
+        order = np.argsort(codes)
+        codes = codes[order]
+        first = np.flatnonzero(np.concatenate(([True], codes[1:] != codes[:-1])))
+        self.codes = codes[first]
         self.counts = np.add.reduceat(counts[order], first)
         self.sizes = np.add.reduceat(sizes[order], first)
+        if len(self.codes) == before:
+            return
         if len(self.codes) > MAX_TAGS:
             self.dropped = True
             kept = np.sort(np.argsort(self.sizes, kind="stable")[-MAX_TAGS:])
             self.codes, self.counts, self.sizes = self.codes[kept], self.counts[kept], self.sizes[kept]
+        self._code_at[:] = _NO_CODE
+        slots = _slots(self.codes)
+        self._code_at[slots] = self.codes
+        self._place_at[slots] = np.arange(len(self.codes))
 
     def tags(self) -> tuple[BigTag, ...]:
         """The totals, most bytes first."""
@@ -229,6 +255,11 @@ class _Totals:
         return tuple(
             BigTag(codes[i] >> 2, tag_text(codes[i] >> 2), _KINDS[codes[i] & 3], counts[i], sizes[i]) for i in order
         )
+
+
+def _slots(codes: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """Slots of the hash table: the upper bits of the product with 2^64 divided by the golden ratio."""
+    return (codes * _GOLDEN >> np.uint64(64 - _HASH_BITS)).astype(np.intp)
 
 
 def _nothing(says: str, session: int | None = None) -> BigPages:

@@ -130,7 +130,7 @@ def _tables(kernel: Kernel, main: int | None) -> _Tables:
     if odd:
         says_more.append(f"the addresses of {odd:,} tag tables cannot be right")
     expected = processors if processors is not None else None if unreadable or odd or not found else len(found)
-    sound = not odd
+    sound = True
     if main is not None and main not in found:
         if found and not unreadable:
             sound = False

@@ -200,7 +200,9 @@ extern "C" int start(void) {
 }
 """
 # More fields than one list can hold (64 KB): the toolchain continues it in a second one
-MANY = "struct Many {" + "".join(f" int a_field_with_a_rather_long_name_{n};" for n in range(2500)) + " int last; } many;"
+MANY = (
+    "struct Many {" + "".join(f" int a_field_with_a_rather_long_name_{n};" for n in range(2500)) + " int last; } many;"
+)
 
 
 @dataclass(frozen=True)

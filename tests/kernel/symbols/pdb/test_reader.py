@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import pefile
+import pefile  # type: ignore[import-untyped]
 import pytest
 
 from poolsleuth.kernel.symbols.pdb import Pdb, kernel_table, read_pdb
@@ -115,9 +115,10 @@ def check_types(pdb: Pdb, told: Listing) -> int:
         layout = pdb.types.layout(index)
         assert layout is not None
         assert layout.size == udt.size
-        for name, offset, kind in fields:
+        for name, offset, index_of_type in fields:
             place = layout.members[name].place
             assert place.offset == offset
+            kind = index_of_type
             while kind in told.modified:
                 kind = told.modified[kind]
             if kind in told.pointers:

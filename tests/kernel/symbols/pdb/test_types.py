@@ -48,13 +48,23 @@ def test_kinds_of_before_2002_with_the_length_before_a_name(writer: Any) -> None
         (0x1203, member("First", 0x22, 0, old=True) + member("Second", 0x1002, 4, old=True)),
         structure("_OLD", 0x1000, 12, leaf=0x1005),
         (0x1003, struct.pack("<IIH", 0x11, 0x22, 8) + pascal("")),
-        (0x1203, struct.pack("<HHH", 0x0403, 3, 5) + pascal("Five") + b"\xf1" + struct.pack("<HHH", 0x0403, 3, 6) + pascal("Six")),
+        (
+            0x1203,
+            struct.pack("<HHH", 0x0403, 3, 5)
+            + pascal("Five")
+            + b"\xf1"
+            + struct.pack("<HHH", 0x0403, 3, 6)
+            + pascal("Six"),
+        ),
         (0x1007, struct.pack("<HHII", 2, 0, 0x74, 0x1003) + pascal("_ENUM")),
         structure("_UNION", 0x1000, 12, leaf=0x1006),
     )
     layout = types.layout("_OLD")
     assert layout is not None
-    assert {name: m.place for name, m in layout.members.items()} == {"First": Field(0, 4), "Second": Field(4, 8, count=4)}
+    assert {name: m.place for name, m in layout.members.items()} == {
+        "First": Field(0, 4),
+        "Second": Field(4, 8, count=4),
+    }
     index = types.definition("_ENUM")
     assert index is not None
     assert [(f.name, f.value) for f in types.fields(index)] == [("Five", 5), ("Six", 6)]
