@@ -165,7 +165,7 @@ def test_fetch_says_what_it_tried(run: Run, tmp_path: Path, own_folder: Path) ->
     [
         (["add"], "Missing argument"),
         (["add", "no-such-file"], "no-such-file cannot be read: No such file or directory"),
-        (["add", "."], ". cannot be read: Is a directory"),
+        (["add", "."], ". cannot be read: it is no file"),
         (["add", __file__], "neither a PDB nor a symbol table"),
         (["show", "0" * 32 + "1"], "poolsleuth symbols add"),
         (["show", "what"], "is neither a file nor a key"),

@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.address_space import Reader
 from poolsleuth.kernel.processes import read_processes
 from poolsleuth.kernel.target import Kernel
@@ -195,3 +198,41 @@ def test_no_list_or_no_layout(build: int, fake_memory: Callable[[int], Any]) -> 
     assert (found.processes, found.whole) == ((), False)
     assert found.says is not None
     assert "not mapped" in found.says
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 0x7FFF), st.binary(min_size=1, max_size=600), st.booleans())
+def test_any_damage_ends_in_a_result(at: int, damage: bytes, symbols: bool) -> None:
+    image = bytearray(0x8000)
+
+    class Memory:
+        """Addresses that lie 8000 apart are the same: every pointer leads to some memory."""
+
+        pointer_size = 8
+
+        def write(self, address: int, data: bytes) -> None:
+            for i, octet in enumerate(data):
+                image[(address + i) & 0x7FFF] = octet
+
+        def put(self, address: int, *values: int) -> None:
+            self.write(address, b"".join(value.to_bytes(8, "little") for value in values))
+
+        def read(self, address: int, size: int) -> bytes | Absence:
+            begin = address & 0x7FFF
+            return bytes((image + image)[begin : begin + size]) if size <= 0x8000 else Absence.NOT_MAPPED
+
+        def gather(self, pages: Any) -> Any:
+            raise AssertionError
+
+    memory = Memory()
+    memory.write(0, bytes(0x8000))
+    write(memory, 0x2E0, 0x2E8, 0x438)
+    memory.write(at, damage)
+    table = bundled_table(PdbId("ntkrnlmp.pdb", "22597D0B40394E23936F6A24C6C52D5B", 1)) if symbols else None
+    assert table is not None or not symbols
+    known: dict[str, Any] = {"layouts": layouts_for(9600, "x64").structures}
+    if table is not None:
+        known = {"table": table, "base": HEAD - table.symbols["PsActiveProcessHead"]}
+    found = read_processes(kernel_of(memory, 9600, process_memory=lambda base: Reader(memory), **known))
+    assert found.whole or found.says is not None
+    assert len(found.processes) <= 0x8000 // 8

@@ -27,7 +27,9 @@ LAYOUTS: dict[str, dict[str, dict[str, Field]]] = {
         "_MM_PAGED_POOL_INFO": {"AllocatedPagedPool": Field(0x1C, 4)},
     },
     "7601 x64": {
-        "_EPROCESS": {"ActiveProcessLinks": Field(0x188, 16), "Session": Field(0x2D8, 8)},
+        "_EPROCESS": {
+            "ActiveProcessLinks": Field(0x188, 16), "SessionProcessLinks": Field(0x1E0, 16), "Session": Field(0x2D8, 8),
+        },
         "_KPROCESS": {"DirectoryTableBase": Field(0x28, 8)},
         "_MM_SESSION_SPACE": {
             "SessionId": Field(8, 4), "NonPagablePages": Field(0x30, 8), "CommittedPages": Field(0x38, 8),
@@ -64,6 +66,7 @@ class Sessioned:
         self.symbols = {"PsActiveProcessHead": 0x100}
         self.spaces: dict[int, Any] = {}
         self.processes: list[int] = []
+        self.asked: list[int] = []
 
     def place(self, structure: str, name: str) -> Field:
         return LAYOUTS[self.name][structure][name]
@@ -89,6 +92,7 @@ class Sessioned:
         return memory
 
     def opened(self, base: int) -> Reader:
+        self.asked.append(base)
         own: AddressSpace = self.spaces[base] if base in self.spaces else self.make(self.pointer)
         return Reader(own)
 
@@ -147,6 +151,26 @@ def test_two_sessions_at_one_address(sessioned: Machines) -> None:
     assert first.paged_pool_maximum_pages is None  # kept from Windows 8.1 on
     assert (second.id, second.processes, second.committed_pages, second.paged_pool_pages) == (1, 2, 17, 3)
     assert (second.paged_pool_start, second.big_pages, second.failures) == (None, None, 0)
+
+
+def test_the_list_of_a_session_spares_opening_all_its_processes(sessioned: Machines) -> None:
+    here = sessioned("7601 x64")
+    processes = [here.process(0x1000 * (i + 1), here.space) for i in range(6)]
+    here.session(0x1000, SessionId=0)
+    here.session(0x2000, SessionId=1)
+    for base, mine in ((0x1000, processes[::2]), (0x2000, processes[1::2])):
+        # The head lies in the session space, what it leads to in memory that all processes see
+        ring = [here.space + 0x10, *(process + 0x1E0 for process in mine)]
+        for i, link in enumerate(ring):
+            memory = here.memory if i else here.spaces[base]
+            memory.put(link, ring[(i + 1) % len(ring)], ring[i - 1])
+    for base in (0x1000, 0x2000):
+        own = here.spaces[base]
+        own.pages = {**here.memory.pages, **{n: p for n, p in own.pages.items() if n == here.space >> 12}}
+    found = here.read()
+    assert [(session.id, session.processes) for session in found.sessions] == [(0, 3), (1, 3)]
+    assert here.asked == [0x1000, 0x2000]
+    assert found.complete
 
 
 def test_windows_11_keeps_a_maximum_and_no_failures(sessioned: Machines) -> None:

@@ -34,7 +34,7 @@ def test_the_full_session_of_the_article(finding: Judge, sessions: Sessions, roo
     assert f"{LIMIT:,} bytes" in says
     assert "7,837 failed allocations in this session" in says
     assert "the system pools have room" in says
-    assert found.explains == ("the 3,441 failed allocations that !vm counts for all pools",)
+    assert found.explains == ("the 3,441 failed allocations that the kernel counts for all pools",)
     assert any("KB840342" in step for step in found.next_steps)
     assert any("`!session -s 9`" in step for step in found.next_steps)
 

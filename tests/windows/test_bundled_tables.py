@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from poolsleuth.model.errors import InputError
 from poolsleuth.windows import bundled_tables
 from poolsleuth.windows.bundled_tables import (
     bundled_for_build,
@@ -217,6 +218,18 @@ def test_the_same_tables_give_the_same_bytes(tmp_path: Path) -> None:
 def test_two_contents_for_one_kernel_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="differ"):
         write_bundle([(small_table(), "10.0.1.1"), (small_table(symbol=2), "10.0.1.1")], tmp_path / "tables.zip")
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip", None])
+def test_a_damaged_package_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None) -> None:
+    whole = bundled_tables.DATA_FILE.read_bytes()
+    file = tmp_path / "tables.zip"
+    file.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    monkeypatch.setattr(bundled_tables, "DATA_FILE", file)
+    forget()
+    for call in (bundled_kernels, is_current, lambda: bundled_table(VIBRANIUM)):
+        with pytest.raises(InputError, match="install it again"):
+            call()
 
 
 # ---- the tool ----

@@ -13,7 +13,7 @@ from poolsleuth.windows.structure_layouts import known_layouts, layouts_for
 
 SYMBOLS = Path(__file__).parents[3] / "shared" / "data" / "symbols"
 SERVICED = ("_EPROCESS", "_KPROCESS", "_ETHREAD", "_KTHREAD", "_MM_SESSION_SPACE", "_MMPTE_TRANSITION")
-BUILDS = (7601, 9600, 14393, 17763, 18362, 19041, 20348, 22000)
+BUILDS = (7601, 9600, 14393, 17763, 20348)
 
 
 @cache

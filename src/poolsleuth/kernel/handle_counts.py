@@ -5,8 +5,7 @@ from poolsleuth.kernel.target import Kernel
 
 MAX_HANDLES = 1 << 24  # of one process: the limit of Windows
 MAX_LISTS = 256  # lists of free handles in one table
-MAX_LIST_SIZE = 0x100  # bytes of one
-_LIST_SIZE = {4: 0x34, 8: 0x40}  # bytes of one, where the symbols do not say
+MAX_LIST_SIZE = 0x100  # bytes of one: 0x40 in 64-bit Windows
 _STRICT = 1  # of the flags: one list only
 
 
@@ -26,7 +25,7 @@ class HandleCounter:
         self._list = RecordPlan(kernel, "_HANDLE_TABLE_FREE_LIST", ("HandleCount",))
         structure = kernel.structure("_HANDLE_TABLE_FREE_LIST")
         size = 0 if structure is None else structure.size
-        self._each = size if 0 < size <= MAX_LIST_SIZE else _LIST_SIZE[kernel.pointer_size]
+        self._each = size if size <= MAX_LIST_SIZE else 0
         lists = kernel.variable("ExpFreeListCount", 4)
         self._lists = lists if lists and lists <= MAX_LISTS else None
 
@@ -42,7 +41,7 @@ class HandleCounter:
             handles = record.number("HandleCount")
             return (handles if handles is not None and handles <= MAX_HANDLES else None), False
         first, flags = record.place("FreeLists"), record.number("Flags")
-        if first is None or "HandleCount" not in self._list or flags is None:
+        if first is None or "HandleCount" not in self._list or not self._each or flags is None:
             return None, False
         guessed = False
         lists = 1 if flags & _STRICT else self._lists

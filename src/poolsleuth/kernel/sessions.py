@@ -118,23 +118,44 @@ def _collect(
     complete = True
     number_place = kernel.place(_SPACE, "SessionId")
     opened = 0
+    pending: dict[int, int] = {}
     for process in processes:
         address = number_at(kernel.memory, process, place)
         if address is None or (address and not is_kernel_address(address, kernel.pointer_size)):
             complete = False
         elif address:
-            base = _directory(kernel, process)
-            memory = None
-            if base and kernel.process_memory is not None and opened < MAX_OPENED:
-                memory = kernel.process_memory(base)
-                opened += 1
-            number = number_at(memory, address, number_place) if memory is not None else None
-            key = (address, number)
-            if key not in found and len(found) >= MAX_SESSIONS:
-                complete = False
-                continue
-            found.setdefault(key, _Members(base, memory)).count += 1
+            pending[process] = address
+    for process, address in [*pending.items()]:
+        if pending.pop(process, None) is None:
+            continue  # it was in the list of a session that was found before
+        base = _directory(kernel, process)
+        memory = None
+        if base and kernel.process_memory is not None and opened < MAX_OPENED:
+            memory = kernel.process_memory(base)
+            opened += 1
+        number = number_at(memory, address, number_place) if memory is not None else None
+        key = (address, number)
+        if key not in found and len(found) >= MAX_SESSIONS:
+            complete = False
+            continue
+        members = found.setdefault(key, _Members(base, memory))
+        members.count += 1
+        if memory is not None and number is not None:
+            for other in _same_session(kernel, memory, process):
+                if pending.get(other) == address:
+                    del pending[other]
+                    members.count += 1
     return complete
+
+
+def _same_session(kernel: Kernel, memory: Reader, process: int) -> list[int]:
+    """The processes in the session's own list of them. To open each process instead would cost far more."""
+    links = kernel.place("_EPROCESS", "SessionProcessLinks")
+    if links is None:
+        return []
+    # The list's head lies in the session space: what is taken for a process there is none that is waited for
+    walk = walk_list(memory, process + links.offset, MAX_PROCESSES)
+    return [entry - links.offset for entry in walk.entries.tolist()]
 
 
 def _session(kernel: Kernel, address: int, number: int | None, members: _Members) -> Session:

@@ -39,7 +39,7 @@ def plan_addresses(windows: SimulatedWindows, random: Random) -> AddressPlan:
     if windows.build < 9200:
         return _plan_x64(windows, random)
     # Every area begins at an entry of the root table of its own; 0x1F2 is the session's, 0x1EF that of shared data
-    slots = random.sample([n for n in range(0x140, 0x1E0)], 3)
+    slots = random.sample(range(0x140, 0x1E0), 3)
     own_map = 0x1ED
     if windows.build >= 14393:
         own_map = random.choice([n for n in range(0x140, 0x1E0) if n not in slots])

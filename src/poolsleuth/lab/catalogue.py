@@ -51,7 +51,10 @@ CATALOGUE: tuple[SimulatedWindows, ...] = (
         "Windows Server 2003 x64 SP2", "5.2.3790.3959", "x64", "3790.srv03_sp2_rtm.070216-1710",
         server=True, service_pack=2, symbols=False,
     ),
-    *_x86("Windows Server 2008 SP2", "6.0.6002.18005", "6002.18005.x86fre.lh_sp2rtm.090410-1830", server=1, service_pack=2),
+    *_x86(
+        "Windows Server 2008 SP2", "6.0.6002.18005", "6002.18005.x86fre.lh_sp2rtm.090410-1830",
+        server=1, service_pack=2,
+    ),
     _kernel(
         "Windows Server 2008 SP2", "6.0.6002.18005", "x64", "6002.18005.amd64fre.lh_sp2rtm.090410-1830",
         server=True, service_pack=2, symbols=False,
@@ -61,8 +64,13 @@ CATALOGUE: tuple[SimulatedWindows, ...] = (
         "Windows Server 2008 R2 SP1", "6.1.7601.24540", "x64", "7601.24540.amd64fre.win7sp1_ldr_escrow.191105-1059",
         server=True, service_pack=1,
     ),
-    _kernel("Windows Server 2012 R2", "6.3.9600.19913", "x64", "9600.19913.amd64fre.winblue_ltsb_escrow.201207-1920", server=True),
-    _kernel("Windows Server 2016", "10.0.14393.4583", "x64", "14393.4583.amd64fre.rs1_release.210730-1850", server=True),
+    _kernel(
+        "Windows Server 2012 R2", "6.3.9600.19913", "x64", "9600.19913.amd64fre.winblue_ltsb_escrow.201207-1920",
+        server=True,
+    ),
+    _kernel(
+        "Windows Server 2016", "10.0.14393.4583", "x64", "14393.4583.amd64fre.rs1_release.210730-1850", server=True
+    ),
     _kernel("Windows Server 2019", "10.0.17763.379", "x64", "17763.1.amd64fre.rs5_release.180914-1434", server=True),
     _kernel("Windows 10 1903", "10.0.18362.295", "x64", "18362.1.amd64fre.19h1_release.190318-1202"),
     _kernel("Windows 10 2004", "10.0.19041.804", "x64", "19041.1.amd64fre.vb_release.191206-1406"),

@@ -1,4 +1,4 @@
-"""The counters of memory and pool: in variables of their own up to 8.1, in MiState and the system partition since 10."""
+"""The counters of memory and pool: variables of their own up to 8.1, since 10 in MiState and the system partition."""
 
 import struct
 from dataclasses import dataclass, fields, replace

@@ -94,7 +94,7 @@ def _write_debugger_data(scene: Scene) -> None:
         block = encode_block(block, _NEVER, _ALWAYS, flag)
     image.put("KdpDataBlockEncoded", int(machine.kdbg_encoded), 1)
     image.put("KdDebuggerDataBlock", block)
-    signed = (lambda value: value | 0xFFFF_FFFF << 32) if scene.pointer == 4 else (lambda value: value)
+    sign = 0xFFFF_FFFF << 32 if scene.pointer == 4 else 0
     version = struct.pack(
         "<HHBBHHBBBBHQQQ",
         0xF,
@@ -108,9 +108,9 @@ def _write_debugger_data(scene: Scene) -> None:
         0x34,
         0,
         0,
-        signed(image.base),
-        signed(image.address("PsLoadedModuleList") or 0),
-        signed(head),
+        image.base | sign,
+        (image.address("PsLoadedModuleList") or 0) | sign,
+        head | sign,
     )
     image.put("KdVersionBlock", version)
 

@@ -108,18 +108,27 @@ def _shares(totals: NDArray[np.uint64], processors: int, random: np.random.Gener
 
 def tag_rows(layout: Layout, tags: tuple[TagUse, ...], slots: list[int], size: int) -> NDArray[np.void]:
     """One table with these tags in these slots."""
-    return _fill(layout, tags, np.array(slots, dtype=np.int64), _totals(tags), size)
+    return _fill(layout, _keys(tags), np.array(slots, dtype=np.int64), _totals(tags), size)
+
+
+def _keys(tags: tuple[TagUse, ...]) -> NDArray[np.uint32]:
+    return np.array([tag_key(use.tag) for use in tags], dtype=np.uint32)
 
 
 def _fill(
-    layout: Layout, tags: tuple[TagUse, ...], slots: NDArray[np.int64], values: NDArray[np.uint64], size: int
+    layout: Layout, keys: NDArray[np.uint32], slots: NDArray[np.int64], values: NDArray[np.uint64], size: int
 ) -> NDArray[np.void]:
     dtype = row_dtype(layout, "_POOL_TRACKER_TABLE")
     table = np.zeros(size, dtype)
-    table["Key"][slots] = np.array([tag_key(use.tag) for use in tags], dtype=np.uint32)
+    table["Key"][slots] = keys
     for number, name in enumerate(_COUNTERS):
         table[name][slots] = values[:, number].astype(dtype[name])  # wraps, as the kernel's counters do
     return table
+
+
+def _octets(rows: NDArray[np.void]) -> memoryview:
+    """The bytes of a table, not copied."""
+    return rows.view(np.uint8).data.cast("B")
 
 
 def write_tags(scene: Scene) -> None:
@@ -131,8 +140,9 @@ def write_tags(scene: Scene) -> None:
     split = machine.windows.build >= _FIRST_WITH_TABLE_PER_PROCESSOR
     random = np.random.default_rng(machine.seed)
     parts = _shares(_totals(inside), machine.processors if split else 1, random)
+    keys = _keys(inside)
     tables = [
-        scene.nonpaged.place(memoryview(_fill(layout, inside, slots, parts[:, number], size).view(np.uint8)), PAGE)
+        scene.nonpaged.place(_octets(_fill(layout, keys, slots, parts[:, number], size)), PAGE)
         for number in range(parts.shape[1])
     ]
     image.put("PoolTrackTable", tables[0])
@@ -143,7 +153,7 @@ def write_tags(scene: Scene) -> None:
     late = tuple(use for use in machine.tags if use.expansion)
     if late:
         rows = tag_rows(layout, late, list(range(len(late))), -(-len(late) // 64) * 64)
-        image.put("PoolTrackTableExpansion", scene.nonpaged.place(memoryview(rows.view(np.uint8)), PAGE))
+        image.put("PoolTrackTableExpansion", scene.nonpaged.place(_octets(rows), PAGE))
         image.put("PoolTrackTableExpansionSize", len(rows))
 
 
@@ -202,7 +212,7 @@ def write_big_pages(scene: Scene) -> None:
             words = (kinds & (1 << (place.bits or 12)) - 1) << np.uint32(place.bit)
             octets[:, place.offset : place.offset + 4] = words.astype("<u4").view(np.uint8).reshape(-1, 4)
     image = scene.image
-    image.put("PoolBigPageTable", scene.nonpaged.place(memoryview(table.view(np.uint8)), PAGE))
+    image.put("PoolBigPageTable", scene.nonpaged.place(_octets(table), PAGE))
     image.put("PoolBigPageTableSize", len(table))
     image.put("ExpPoolBigEntriesInUse", scene.machine.big_pages.in_use, 4)
 

@@ -1,7 +1,7 @@
 """truth.json: everything that a dump of a simulated machine must say, as strict JSON.
 
-Addresses are hexadecimal text, times ISO 8601 in UTC with microseconds, sizes plain numbers named by their unit. ``null``
-means that this Windows does not keep the figure, or that the lab does not know where.
+Addresses are hexadecimal text, times ISO 8601 in UTC with microseconds, sizes plain numbers named by their unit.
+``null`` means that this Windows does not keep the figure, or that the lab does not know where.
 """
 
 import json

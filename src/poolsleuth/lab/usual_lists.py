@@ -19,21 +19,20 @@ from poolsleuth.windows.kernel_table import PdbId
 _KERNEL_NAMES = {"x86": "ntoskrnl.exe", "pae": "ntkrnlpa.exe", "x64": "ntoskrnl.exe"}
 _KERNEL_PDBS = {"x86": "ntkrnlmp.pdb", "pae": "ntkrpamp.pdb", "x64": "ntkrnlmp.pdb"}
 _DRIVERS = (
-    "hal.dll", "kdcom.dll", "ACPI.sys", "WMILIB.SYS", "pci.sys", "partmgr.sys", "volmgr.sys", "mountmgr.sys", "disk.sys",
-    "CLASSPNP.SYS", "storport.sys", "fltmgr.sys", "Ntfs.sys", "ksecdd.sys", "ndis.sys", "NETIO.SYS", "tcpip.sys",
-    "fwpkclnt.sys", "afd.sys", "netbt.sys", "rdbss.sys", "mup.sys", "srv.sys", "srv2.sys", "srvnet.sys", "HTTP.sys",
-    "CLFS.SYS", "volsnap.sys", "cdrom.sys", "Null.SYS", "Beep.SYS", "VIDEOPRT.SYS", "watchdog.sys", "Msfs.SYS",
-    "Npfs.SYS", "kbdclass.sys", "mouclass.sys", "usbport.sys", "usbhub.sys", "intelppm.sys", "e1i65x64.sys",
-    "rdpdr.sys", "termdd.sys", "win32k.sys", "dxgkrnl.sys", "mrxsmb.sys", "mrxsmb20.sys", "luafv.sys", "Wdf01000.sys",
-    "crashdmp.sys", "dump_diskdump.sys", "lltdio.sys", "rspndr.sys", "ndisuio.sys", "mpsdrv.sys", "tcpipreg.sys",
-    "acmeflt.sys", "vendorav.sys",
+    "hal.dll", "kdcom.dll", "ACPI.sys", "WMILIB.SYS", "pci.sys", "partmgr.sys", "volmgr.sys", "mountmgr.sys",
+    "disk.sys", "CLASSPNP.SYS", "storport.sys", "fltmgr.sys", "Ntfs.sys", "ksecdd.sys", "ndis.sys", "NETIO.SYS",
+    "tcpip.sys", "fwpkclnt.sys", "afd.sys", "netbt.sys", "rdbss.sys", "mup.sys", "srv.sys", "srv2.sys", "srvnet.sys",
+    "HTTP.sys", "CLFS.SYS", "volsnap.sys", "cdrom.sys", "Null.SYS", "Beep.SYS", "VIDEOPRT.SYS", "watchdog.sys",
+    "Msfs.SYS", "Npfs.SYS", "kbdclass.sys", "mouclass.sys", "usbport.sys", "usbhub.sys", "intelppm.sys",
+    "e1i65x64.sys", "rdpdr.sys", "termdd.sys", "win32k.sys", "dxgkrnl.sys", "mrxsmb.sys", "mrxsmb20.sys", "luafv.sys",
+    "Wdf01000.sys", "crashdmp.sys", "dump_diskdump.sys", "lltdio.sys", "rspndr.sys", "ndisuio.sys", "mpsdrv.sys",
+    "tcpipreg.sys", "acmeflt.sys", "vendorav.sys",
 )  # fmt: skip
 _WITHOUT_HEADERS = frozenset({"crashdmp.sys", "luafv.sys"})  # paged out, as headers of drivers often are
 _SERVICES = (
     "svchost.exe", "svchost.exe", "spoolsv.exe", "svchost.exe", "lsm.exe", "taskhost.exe", "dwm.exe", "SearchIndexer.e",
     "vmtoolsd.exe", "sqlservr.exe", "w3wp.exe", "MsMpEng.exe",
 )  # fmt: skip
-_NO_SESSION_BEFORE = 4  # of the first processes: System and smss belong to no session
 _MINUTE = timedelta(minutes=1)
 
 

@@ -18,11 +18,12 @@ from poolsleuth.lab.machine import (
 )
 
 _KNOWN = (
-    "Irp ", "File", "Thre", "Proc", "Even", "MmSt", "Ntff", "NtFs", "FMfn", "CM25", "CM31", "CM16", "AfdC", "AfdB", "TcpE",
-    "NDpb", "NDam", "Vad ", "MmCa", "MmSe", "Toke", "SeTl", "Key ", "Obtb", "ObNm", "Sema", "Muta", "Wmip", "EtwB", "EtwR",
-    "VoSm", "Pool", "Ddk ", "Devi", "Driv", "IoNm", "FSim", "LSwi", "LSbf", "MPsc", "RxIr", "Usb ", "HidC", "VidP", "DxgK",
-    "Cont", "MmCm", "Io  ", "Dh 0", "8042", "AcpM", "Pcic", "ScPM", "ScC1", "Tedd", "Gh05", "Gla1", "Usqu", "Uspi", "Ttfd",
-    "Bitm", "NtFB", "NtfF", "smNp", "Hal ", "KsoP", "CcSc", "CcVm", "Mdl ", "ThPr", "WfpC", "WPCT", "fpim", "UlHT", "DmVs",
+    "Irp ", "File", "Thre", "Proc", "Even", "MmSt", "Ntff", "NtFs", "FMfn", "CM25", "CM31", "CM16", "AfdC", "AfdB",
+    "TcpE", "NDpb", "NDam", "Vad ", "MmCa", "MmSe", "Toke", "SeTl", "Key ", "Obtb", "ObNm", "Sema", "Muta", "Wmip",
+    "EtwB", "EtwR", "VoSm", "Pool", "Ddk ", "Devi", "Driv", "IoNm", "FSim", "LSwi", "LSbf", "MPsc", "RxIr", "Usb ",
+    "HidC", "VidP", "DxgK", "Cont", "MmCm", "Io  ", "Dh 0", "8042", "AcpM", "Pcic", "ScPM", "ScC1", "Tedd", "Gh05",
+    "Gla1", "Usqu", "Uspi", "Ttfd", "Bitm", "NtFB", "NtfF", "smNp", "Hal ", "KsoP", "CcSc", "CcVm", "Mdl ", "ThPr",
+    "WfpC", "WPCT", "fpim", "UlHT", "DmVs",
 )  # fmt: skip
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _ODD = "Ab\x01c"  # drivers have used bytes that no one can print

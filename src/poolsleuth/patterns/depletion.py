@@ -119,7 +119,7 @@ def judge_pool(
     if states.failures is not None and failures is None and not states.counted:
         against.append(
             Reason(
-                f"the {plural(states.failures.value, 'failed allocation')} that !vm counts cannot be assigned to this"
+                f"the {plural(states.failures.value, 'failed allocation')} that the kernel counts cannot be assigned to this"
                 " pool",
                 states.failures.where,
             )
@@ -337,7 +337,7 @@ def _filled_by(
 def _explains(state: PoolState, system: System) -> tuple[str, ...]:
     explained = []
     if state.failures is not None:
-        explained.append(f"the {plural(state.failures.value, 'failed allocation')} that !vm counts")
+        explained.append(f"the {plural(state.failures.value, 'failed allocation')} that the kernel counts")
     if system.bugcheck is None:
         explained.append(f"requests and logons that fail while {state.kind} pool is short")
     return tuple(explained)

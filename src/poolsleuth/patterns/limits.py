@@ -29,6 +29,9 @@ def judged_limit(kind: PoolKind, counters: MemoryCounters, system: System) -> tu
         ram_bytes=ram,
         commit_limit_bytes=commit,
     )
+    if counters.source != "!vm":
+        # The same figures, taken from the kernel itself
+        source = source.replace("that !vm prints", "that the kernel keeps").replace("the printed ", "the kernel's ")
     if limit is not None or printed is not None or era is None or bits is None:
         return limit, source, False
     version = version_of_build(system.build) if system.build is not None else None

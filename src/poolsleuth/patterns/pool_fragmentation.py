@@ -161,7 +161,7 @@ def _from_map(kind: PoolKind, state: PoolState, drawn: PoolMap | None) -> Findin
     if gap < FRAGMENTATION_GAP.value:
         return None
     reasons = [
-        Reason(f"!vm counts {state.used.value // PAGE:,} pages in use", state.used.where),
+        Reason(f"the kernel counts {state.used.value // PAGE:,} pages in use", state.used.where),
         Reason(f"the map counts {drawn.used_pages.value:,} pages in use", drawn.used_pages.where),
     ]
     if drawn.maximum_pages is not None and drawn.maximum_pages.value:
@@ -184,7 +184,7 @@ def _from_map(kind: PoolKind, state: PoolState, drawn: PoolMap | None) -> Findin
         verdict=Verdict.SUSPECTED,
         severity=Severity.WARNING,
         confidence=Confidence.LOW,
-        headline=f"the map of {kind} pool shows far fewer pages in use than !vm, in scattered pieces",
+        headline=f"the map of {kind} pool shows far fewer pages in use than the kernel counts, in scattered pieces",
         subject=Subject(pool=str(kind)),
         because=tuple(reasons),
         against=(Reason("map and !vm count differently (expansion area, contiguous memory), and the map is cut"),),

@@ -6,11 +6,15 @@ one document for each build of Windows, so that the table of one kernel is read 
 
 import json
 import zipfile
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+from poolsleuth.model.errors import InputError
 from poolsleuth.windows.kernel_table import KernelTable, PdbId
 from poolsleuth.windows.kernel_table_codec import group_document, table_of_group, wanted_digest
 
@@ -40,7 +44,7 @@ class BundledKernel:
 
 
 def bundled_kernels() -> tuple[BundledKernel, ...]:
-    """Every kernel that the package has a table of, oldest version first."""
+    """Every kernel that the package has a table of, oldest version first. Raises InputError as ``bundled_table``."""
     return tuple(kernel for kernel, _ in _index())
 
 
@@ -52,22 +56,21 @@ def bundled_for_build(build: int) -> tuple[BundledKernel, ...]:
 def bundled_table(pdb: PdbId) -> KernelTable | None:
     """The table of a kernel by the identity of its PDB; None when the package has none.
 
-    The name is compared without regard to case and without a folder, the GUID without regard to case.
+    The name is compared without regard to case and without a folder, the GUID without regard to case. Raises InputError when the package's own data is damaged.
     """
     group = _by_identity().get(_identity(pdb))
     if group is None:
         return None
     kernel, member = group
     source = f"bundled table of {kernel.version or 'a kernel of unknown version'}"
-    with zipfile.ZipFile(DATA_FILE) as file:
-        document = json.loads(file.read(member))
-    return table_of_group(document, kernel.pdb, kernel.machine, source)
+    with _damage_said():
+        return table_of_group(_read(member), kernel.pdb, kernel.machine, source)
 
 
 def is_current() -> bool:
     """Whether the tables were made for the symbols that are wanted now; if not, run the tool again."""
-    with zipfile.ZipFile(DATA_FILE) as file:
-        return bool(json.loads(file.read(INDEX))["wanted"] == wanted_digest())
+    with _damage_said():
+        return bool(_read(INDEX)["wanted"] == wanted_digest())
 
 
 def write_bundle(kernels: Iterable[tuple[KernelTable, str | None]], file: Path) -> None:
@@ -105,12 +108,28 @@ def write_bundle(kernels: Iterable[tuple[KernelTable, str | None]], file: Path) 
 
 @cache
 def _index() -> tuple[tuple[BundledKernel, str], ...]:
+    with _damage_said():
+        return tuple(
+            (BundledKernel(PdbId(name, guid, age), machine, version), member)
+            for name, guid, age, machine, version, member in _read(INDEX)["kernels"]
+        )
+
+
+def _read(member: str) -> dict[str, Any]:
     with zipfile.ZipFile(DATA_FILE) as file:
-        rows = json.loads(file.read(INDEX))["kernels"]
-    return tuple(
-        (BundledKernel(PdbId(name, guid, age), machine, version), member)
-        for name, guid, age, machine, version, member in rows
-    )
+        document = json.loads(file.read(member))
+    if not isinstance(document, dict):
+        raise ValueError(f"{member} is no document")  # noqa: TRY004 - one error for all that may be wrong with a file
+    return document
+
+
+@contextmanager
+def _damage_said() -> Iterator[None]:
+    """A package that was damaged, or unpacked by halves, is not the user's input, but must not end in a traceback."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError("the kernel tables that come with poolsleuth are damaged: install it again") from error
 
 
 @cache

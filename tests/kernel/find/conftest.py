@@ -117,7 +117,7 @@ class Machine:
             self.memory.put(process + number_at, number)
             self.memory.write(process + name_at, name)
             self.memory.write(process, b"\x03")
-            self.memory.put(process + (0x28 if wide else 0x18), 0x187000)
+            self.memory.put(process + (0x28 if wide else 0x18), 0x187002 if wide else 0x187020)
         self.link(self.at("PsActiveProcessHead"), [process + links_at for process in processes])
         self.link(self.at("ExpSystemResourcesList"), [])
         self.memory.put(self.at("KiProcessorBlock"), *(HEAP[self.pointer] + 0x100 * i for i in range(self.processors)))

@@ -1,10 +1,7 @@
 """What is found around PoolTrackTable: the big-page table of each generation, and sentences on what is not there."""
 
-import json
-import lzma
 import random
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +10,14 @@ from poolsleuth.kernel.find.pool_tables import PoolTables, find_pool_tables
 from poolsleuth.windows.structure_layouts import layouts_for
 
 Made = Callable[..., Any]
-SYMBOLS = Path(__file__).parents[4] / "shared" / "data" / "symbols"
-# Build, bytes of a row of the tag table and of the big-page table
+# From the symbol tables of 7601.24540, 9600.19913, 14393.4583, 17763.379, 18362.295, 19041.804, 20348.288, 22000.318:
+# bytes of a row of both tables, then how far before PoolTrackTable lie PoolTrackTableSize, ExPoolTagTables,
+# PoolTrackTableMask, PoolBigPageTable and PoolBigPageTableSize
 KERNELS = [
-    (7601, 0x28, 0x18), (9600, 0x28, 0x18), (14393, 0x28, 0x18), (17763, 0x38, 0x18), (18362, 0x38, 0x18),
-    (19041, 0x38, 0x18), (20348, 0x50, 0x20), (22000, 0x50, 0x20),
+    (7601, 0x28, 0x18, (8, -24, 16, 40, 48)), (9600, 0x28, 0x18, (-5368, -56, -5176, -5192, -5200)),
+    (14393, 0x28, 0x18, (5240, 5168, 5200, 24, 48)), (17763, 0x38, 0x18, (8, -40, -10328, -10336, -10312)),
+    (18362, 0x38, 0x18, (8, 10336, 96, 48, 40)), (19041, 0x38, 0x18, (-10368, -24, -10264, -10328, -10336)),
+    (20348, 0x50, 0x20, (16512, 16400, 16432, 16456, 16464)), (22000, 0x50, 0x20, (8, -104, -72, -48, -40)),
 ]  # fmt: skip
 
 
@@ -110,37 +110,44 @@ def test_free_entries_and_damage(machine: Made) -> None:
     assert "PoolBigPageTable" not in search(written).addresses
 
 
-@pytest.mark.parametrize(("build", "row", "big"), KERNELS)
-def test_where_eight_real_kernels_have_their_variables(machine: Made, build: int, row: int, big: int) -> None:
-    paths = list(SYMBOLS.glob(f"ntkrnlmp_*.{build}.*.json.xz"))
-    if not paths:
-        pytest.skip(f"the symbol table of {build} is not there")
-    symbols = json.loads(lzma.decompress(paths[0].read_bytes()))["symbols"]
-
-    def before(name: str) -> int:
-        return int(symbols["PoolTrackTable"]["address"] - symbols[name]["address"])
-
+@pytest.mark.parametrize(("build", "row", "big", "before"), KERNELS)
+def test_where_eight_real_kernels_have_their_variables(
+    machine: Made, build: int, row: int, big: int, before: tuple[int, ...]
+) -> None:
+    size, array, mask, *distances = before
     written = machine(build=build)
     variable = written.at("PoolTrackTable")
     # All around lie addresses of pages, powers of two and small numbers, as between the variables of a kernel
     chance = random.Random(build)
-    for place in range(variable - 0x5000, variable + 0x5000, 8):
-        value = chance.choice(
-            [0, chance.randrange(1 << 16), 1 << chance.randrange(20), 0xFFFFFA8001000000 + chance.randrange(64) * 4096]
-        )
-        written.memory.put(place, value)
-    written.memory.put(variable - before("PoolTrackTableMask"), 1023)
-    table = written.write_tag_tables(
-        row, size_distance=before("PoolTrackTableSize"), array_distance=before("ExPoolTagTables")
-    )
-    distances = (before("PoolBigPageTable"), before("PoolBigPageTableSize"))
-    entries = written.write_big_pages(big, distances=distances)
+    pages = [0xFFFFFA8001000000 + number * 4096 for number in range(64)]
+    words = [0, 1, 0xFFFF, *pages, *(1 << power for power in range(20)), *range(300, 400)]
+    written.memory.put(variable - 0x5000, *chance.choices(words, k=0xA000 // 8))
+    written.memory.put(variable - mask, 1023)
+    table = written.write_tag_tables(row, size_distance=size, array_distance=array)
+    entries = written.write_big_pages(big, distances=tuple(distances))
     found = search(written, build)
     read = written.reader.pointer
     assert read(variable) == table
     assert read(found.addresses["PoolTrackTableSize"]) == 1025
     assert found.addresses["PoolBigPageTable"] == variable - distances[0]
     assert (read(found.addresses["PoolBigPageTable"]), read(found.addresses["PoolBigPageTableSize"])) == (entries, 4096)
-    assert found.addresses["ExPoolTagTables"] == variable - before("ExPoolTagTables")
+    assert found.addresses["ExPoolTagTables"] == variable - array
     sizes = [found.layouts[name].size for name in ("_POOL_TRACKER_TABLE", "_POOL_TRACKER_BIG_PAGES")]
     assert sizes == [row, big]
+
+
+def test_a_nearly_empty_table(machine: Made) -> None:
+    written = machine()
+    table = written.write_big_pages(0x18)
+    written.memory.write(table, bytes(0x18 * 4096))
+    for number in (1700, 2900, 3000, 3500):
+        entry = table + number * 0x18
+        written.memory.put(entry, 0xFFFFFA8010000000 + number * 0x1000)
+        written.memory.put(entry + 8, int.from_bytes(b"MmCa", "little"))
+        written.memory.put(entry + 16, 0x2000)
+    assert "PoolBigPageTable" in search(written).addresses
+    # Where nothing but a search leads to it, so few entries are no proof
+    far = machine()
+    far.memory.write(table, bytes(0x18 * 4096))
+    far.memory.put(far.at("PoolTrackTable") - 0x2000, table, 4096)
+    assert "PoolBigPageTable" not in search(far).addresses

@@ -60,7 +60,7 @@ def test_without_kdbg_only_what_was_tested(machine: Made) -> None:
     assert thread_layouts(None, SEVEN) == {}
 
 
-@pytest.mark.parametrize(("at", "value"), [(0x180, b"\x05"), (0x2E0, b"Sistem"), (0, b"\x06"), (0x28, bytes(8))])
+@pytest.mark.parametrize(("at", "value"), [(0x180, b"\x05"), (0x2E0, b"Sistem"), (0x28, bytes(8)), (0x28, b"\xff" * 8)])
 def test_a_first_process_that_is_not_system(machine: Made, at: int, value: bytes) -> None:
     written = machine()
     head = written.at("PsActiveProcessHead")
@@ -79,3 +79,20 @@ def test_an_empty_or_unreadable_list(machine: Made) -> None:
     for place in (head, None):
         _, says = process_layout(written.reader, None, place, LAYOUTS)
         assert says == "the layout of processes could not be checked: processes were not read"
+
+
+def test_where_a_process_begins(machine: Made) -> None:
+    written = machine()
+    head = written.at("PsActiveProcessHead")
+    first = written.reader.pointer(head)
+    # By the layout of 10240 the process would begin 168 bytes earlier: number, links and name lie there alike
+    written.memory.put(first - 0x2F0 + 0x28, 0x187000)
+    layout, _ = process_layout(written.reader, None, head, LAYOUTS)
+    assert layout is not None
+    assert layout.fields["ActiveProcessLinks"].offset == 0x188  # the mark of a process object is at this start
+    written.memory.write(first - 0x188, b"\0")
+    assert process_layout(written.reader, None, head, LAYOUTS)[0] is None  # nothing tells
+    written.memory.put(first - 0x2F0 + 0x28, 0)
+    layout, _ = process_layout(written.reader, None, head, LAYOUTS)
+    assert layout is not None
+    assert layout.fields["ActiveProcessLinks"].offset == 0x188

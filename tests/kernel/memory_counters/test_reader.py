@@ -346,6 +346,32 @@ def test_windows_7_with_symbols(fake_memory: Callable[[int], Any]) -> None:
     assert found.impossible == ()
 
 
+def test_windows_8_1_with_symbols(fake_memory: Callable[[int], Any]) -> None:
+    """Two descriptors: 9600 has PoolType 0, TotalBigPages 48, TotalPages C0, size 1140; MaximumSize at 50 in pages."""
+    memory = fake_memory(8)
+    table = bundled_table(PdbId("ntkrnlmp.pdb", "22597D0B40394E23936F6A24C6C52D5B", 1))
+    assert table is not None
+    base = 0x80000000
+    place = {name: base + relative for name, relative in table.symbols.items()}
+    memory.put(place["MmNumberOfPhysicalPages"], 2_000_000)
+    memory.put(place["MmMaximumNonPagedPoolInBytes"], 2_000_000 * PAGE)
+    memory.put(place["MmMaximumNonPagedPoolInPages"], 1_900_000)
+    memory.put(place["MmSizeOfPagedPoolInBytes"], 1 << 44)
+    memory.put(place["MmPagedPoolInfo"] + 0x50, 4_026_531_840)  # 15 TB
+    memory.put(place["MmPagedPoolInfo"] + 0x60, 80_000)
+    at = place["NonPagedPoolDescriptor"]
+    memory.write(at, bytes(0x2280))
+    memory.put(at + 0x48, 500, width=4)
+    memory.put(at + 0x1140, 0x200, width=4)
+    memory.put(at + 0x1140 + 0xC0, 64_000, width=4)
+    found = read_memory_counters(kernel_of(memory, 9600, table=table, base=base))
+    assert (pages(found.nonpaged_used), pages(found.nonpaged_nx_used)) == (500, 64_000)
+    assert pages(found.nonpaged_max) == 1_900_000
+    assert (pages(found.paged_used), pages(found.paged_max)) == (80_000, 4_026_531_840)
+    assert found.nonpaged_nodes == ()
+    assert found.impossible == ()
+
+
 @pytest.mark.parametrize(
     ("build", "value", "expected"),
     [(7601, 2 << 30, 2 << 30), (9600, 1_561_080, 1_561_080 * PAGE), (9600, 8 << 30, 8 << 30)],

@@ -135,6 +135,7 @@ class Machine:
         self.variable("PoolTrackTableSize", rows)
         if self.format.build >= 6000:
             self.variable("ExPoolTagTables", *at, *(0,) * 8)
+            self.variable("PoolTrackTableExpansion", 0)
             self.processors = len(tables)
         return at
 

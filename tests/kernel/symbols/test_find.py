@@ -115,6 +115,13 @@ def test_a_file_that_is_none_of_ours(tmp_path: Path, content: bytes, says: str) 
     assert says in found.tried[0]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFO")
+def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "ntkrnlmp.pdb")
+
+    assert f"{tmp_path}/ntkrnlmp.pdb cannot be read: it is no file" in search(f"{tmp_path}/ntkrnlmp.pdb").tried
+
+
 def test_symbols_of_a_driver_are_no_kernel(tmp_path: Path, make_isf: MakeFile) -> None:
     content = make_isf(PDB).replace(b"PsLoadedModuleList", b"ExAllocatePool")
     file = put(tmp_path / "a.json", content)

@@ -1,17 +1,12 @@
 """The user's own tables: what is kept comes back, and damaged files are named."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from poolsleuth.kernel.symbols.own_tables import cache_folder, keep_table, own_folder, own_table, own_tables
 from poolsleuth.model.errors import InputError
 from poolsleuth.windows.kernel_table import Field, KernelTable, PdbId, Structure
-from poolsleuth.windows.kernel_table_codec import table_document, table_of_document
 
 PDB = PdbId("ntkrnlmp.pdb", "A" * 32, 0x2A)
 TABLE = KernelTable(
@@ -77,50 +72,3 @@ def test_the_folders(tmp_path: Path) -> None:
     assert own_folder({"POOLSLEUTH_SYMBOLS": ""}) == own_folder({})
     assert "poolsleuth" in str(own_folder({}))
     assert own_folder({}) != cache_folder()
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda d: d.update(format="other/1"),
-        lambda d: d.update(symbols=[]),
-        lambda d: d.update(source=1),
-        lambda d: d.update(machine=3),
-        lambda d: d.update(pdb=["a"]),
-        lambda d: d["symbols"].update(X=-1),
-        lambda d: d["symbols"].update(X=1 << 32),
-        lambda d: d["symbols"].update(X=True),
-        lambda d: d["symbols"].update(X=1.5),
-        lambda d: d["structures"].update(X=[1]),
-        lambda d: d["structures"].update(X=["1", {}]),
-        lambda d: d["structures"].update(X=[1, {"f": []}]),
-        lambda d: d["structures"].update(X=[1, {"f": [None, 1]}]),
-        lambda d: d["structures"].update(X=[1, {"f": [1, 1, None, None, None]}]),
-        lambda d: d["structures"].update(X=[1, {"f": [1, 1, 1, 1, 1, 1]}]),
-        lambda d: d["structures"].update(X=[1, {"f": [1, "2"]}]),
-    ],
-)
-def test_a_document_that_is_no_table(change: Callable[[object], None]) -> None:
-    document = json.loads(json.dumps(table_document(TABLE)))
-    assert table_of_document(document) == (TABLE, True)
-    change(document)
-
-    with pytest.raises(ValueError, match="not a kernel table"):
-        table_of_document(document)
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=10,
-)
-
-
-@given(st.sampled_from(["pdb", "machine", "source", "symbols", "structures", "wanted"]), JSON)
-def test_any_document_is_a_table_or_refused(part: str, value: object) -> None:
-    try:
-        table, _ = table_of_document({**table_document(TABLE), part: value})
-    except ValueError:
-        return
-    assert all(type(address) is int for address in table.symbols.values())
-    assert all(type(field.offset) is int for s in table.structures.values() for field in s.fields.values())

@@ -20,7 +20,8 @@ MAX_BITS = 0x7FFF_FFFF  # pages that a bitmap speaks of: 8 TB of addresses (the 
 _CHUNK = 1 << 17  # words counted at a time, so that counting needs a few MB however large the bitmap is
 _MARKS = (b"SDMPDUMP", b"FDMPDUMP")
 _BITMAP_AT = 0x38
-_LEGACY_BITMAPS_AT = (0x20, 0x28, 0x38)  # 32-bit, 64-bit (both from the size of RTL_BITMAP), and as in newer dumps
+# The first follows from the size of RTL_BITMAP, the last is that of newer dumps: the likelier one stands before
+_LEGACY_BITMAPS_AT = {32: (0x20, 0x28, 0x38), 64: (0x28, 0x20, 0x38)}
 
 _ONE, _TWO, _FOUR, _TOP = (np.uint64(value) for value in (1, 2, 4, 56))
 # The same byte eight times
@@ -119,18 +120,38 @@ def _current(content: DumpContent, header: DumpHeader, flaws: list[Flaw]) -> Bit
     return found
 
 
-def _legacy(content: DumpContent, header: DumpHeader, _: list[Flaw]) -> BitmapMap | None:
+def _legacy(content: DumpContent, header: DumpHeader, flaws: list[Flaw]) -> BitmapMap | None:
     start = header.size
     first, bits, present = (content.number(start + at, 4) for at in (0x0C, 0x10, 0x14))
     if first is None or bits is None or present is None:
         return None
     if not 0 < present <= bits <= MAX_BITS or first % PAGE:
         return None
-    for at in _LEGACY_BITMAPS_AT:
+    fitting: list[tuple[int, BitmapMap]] = []
+    for at in _LEGACY_BITMAPS_AT[header.bits]:
         size = (bits + 7) // 8
         if start + at + size > first or content.held(start + at, 1, size) < size:
             continue
         found = _bitmap(_words(content, start + at, bits), first, bits)
         if found.pages == present:
-            return found
-    return None
+            fitting.append((at, found))
+    if not fitting:
+        return None
+    at, chosen = fitting[0]
+    if not all(_same_bits(chosen, other) for _, other in fitting[1:]):
+        flaws.append(
+            Flaw(
+                f"{len(fitting)} places of the bitmap of pages fit the {present:,} pages that the dump counts: that at"
+                f" +{at:x} is believed, and pages may be told wrong",
+                start + at,
+            )
+        )
+    return chosen
+
+
+def _same_bits(one: BitmapMap, other: BitmapMap) -> bool:
+    """Whether two bitmaps of one length name the same pages: bits behind the last one do not count."""
+    if not np.array_equal(one.words[:-1], other.words[:-1]):
+        return False
+    mask = (1 << (one.bits % 64 or 64)) - 1
+    return int(one.words[-1]) & mask == int(other.words[-1]) & mask

@@ -29,6 +29,7 @@ MIN_BIG_ENTRIES = 4  # of the table that must be in use to tell it from chance
 MIN_ROWS, MAX_ROWS = 0x100, 1 << 24  # rows of the big-page table: 1000 at the start, 100,000 in long-running systems
 MAX_SIZES = 8  # words near such an address that are tried as the size of the table, the nearest first
 _SAMPLE = 1024  # rows read at a place of the table
+_MANY = 1 << 16  # rows read where the variables are at a known distance: such a table may be nearly empty
 _SIZE_REACH = 0x40  # bytes between the two variables: 24 at most in known kernels
 _FITTING = 0.9
 _FIRST_WITH_PROCESSOR_TABLES = 6000
@@ -124,30 +125,32 @@ def _in_order(name: str, architecture: str, layouts: dict[str, Structure]) -> li
 def _find_big_pages(
     memory: Reader, around: Surroundings, layouts: Sequence[Structure]
 ) -> tuple[int, int, Structure] | None:
-    for place, sizes in _candidates(around):
+    for place, sizes, sample in _candidates(around):
         table = around.at(place) or 0
         for layout in layouts:
-            rows = _rows_of(memory, table, layout, sizes)
+            rows = _rows_of(memory, table, layout, sizes, sample)
             if rows:
                 return place, next(at for at, value in sizes.items() if value == rows), layout
     return None
 
 
-def _candidates(around: Surroundings) -> Iterator[tuple[int, dict[int, int]]]:
-    """Places of a pointer to a table, each with places and values that can be its size; known distances first."""
-    seen: set[int] = set()
+def _candidates(around: Surroundings) -> Iterator[tuple[int, dict[int, int], int]]:
+    """Places of a pointer to a table, each with places and values that can be its size; known distances first.
+
+    The last is how many rows are to be looked at together.
+    """
+    tried = 0
     pointer = around.pointer_size
     for table_distance, size_distance in _BIG_DISTANCES[pointer]:
         place, at = around.variable - table_distance, around.variable - size_distance
         value, size = around.at(place), around.at(at)
         if value and size and _may_be_table(value, pointer) and _may_be_size(size):
-            seen.add(place)
-            yield place, {at: size}
+            yield place, {at: size}, _MANY
     tag_table = around.at(around.variable)
     words = around.words
     for place in around.nearest(np.flatnonzero((words != 0) & (words % np.uint64(PAGE) == 0)).tolist()):
         value = around.at(place) or 0
-        if value == tag_table or not _may_be_table(value, pointer) or place in seen:
+        if value == tag_table or not _may_be_table(value, pointer):
             continue
         sizes: dict[int, int] = {}
         for at in range(place - _SIZE_REACH, place + _SIZE_REACH + 1, pointer):
@@ -155,10 +158,10 @@ def _candidates(around: Surroundings) -> Iterator[tuple[int, dict[int, int]]]:
             if size and _may_be_size(size):
                 sizes[at] = size
         if sizes:
-            seen.add(place)
+            tried += 1
             nearest = sorted(sizes.items(), key=lambda item: abs(item[0] - place))
-            yield place, dict(nearest[:MAX_SIZES])
-        if len(seen) >= MAX_TABLES:
+            yield place, dict(nearest[:MAX_SIZES]), _SAMPLE
+        if tried >= MAX_TABLES:
             return
 
 
@@ -170,7 +173,7 @@ def _may_be_size(rows: int) -> bool:
     return MIN_ROWS <= rows <= MAX_ROWS and rows & rows - 1 == 0
 
 
-def _rows_of(memory: Reader, table: int, layout: Structure, sizes: dict[int, int]) -> int | None:
+def _rows_of(memory: Reader, table: int, layout: Structure, sizes: dict[int, int], sample: int) -> int | None:
     """Which of the sizes a table has; None when it is no such table.
 
     Every part of it that is looked at must hold true entries. Of several sizes the largest is true whose second half
@@ -180,12 +183,12 @@ def _rows_of(memory: Reader, table: int, layout: Structure, sizes: dict[int, int
     if dtype is None:
         return None
     smallest = min(sizes.values())
-    used, fits = _sample(memory, table, dtype, 0, min(_SAMPLE, smallest))
+    used, fits = _sample(memory, table, dtype, 0, min(sample, smallest))
     if used < MIN_BIG_ENTRIES or fits < _FITTING * used:
         return None
     for rows in sorted(set(sizes.values()), reverse=True):
         counts = [
-            _sample(memory, table, dtype, first, min(_SAMPLE, rows // 4)) for first in (rows // 2, rows - rows // 4)
+            _sample(memory, table, dtype, first, min(sample, rows // 4)) for first in (rows // 2, rows - rows // 4)
         ]
         used, fits = (sum(column) for column in zip(*counts, strict=True))
         if used and fits >= _FITTING * used:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from poolsleuth.kernel.address_space import Reader
+from poolsleuth.kernel.address_space import PAGE, Reader
 from poolsleuth.kernel.find.lists import list_is_sane
 from poolsleuth.kernel.kdbg import Kdbg
 from poolsleuth.windows.kernel_table import Field, Structure
@@ -10,12 +10,14 @@ from poolsleuth.windows.kernel_table import Field, Structure
 _SYSTEM_IDS = (4, 8)  # the System process since XP, and in Windows 2000
 _NAME = b"System\0"
 _DIRECTORY = "Pcb.DirectoryTableBase"
+_LINKS = "ActiveProcessLinks"
 _PARENT = "InheritedFromUniqueProcessId"
 # What the test of the first process shows to be true; nothing else of that layout is believed
-_TESTED = ("UniqueProcessId", "ActiveProcessLinks", "ImageFileName", _DIRECTORY)
+_TESTED = ("UniqueProcessId", _LINKS, "ImageFileName", _DIRECTORY)
 # The first byte of a process object, as tools that search memory for processes know it. Layouts whose tested fields lie
 # alike to each other, but not alike to the object's start, are told apart by it and by the page tables
 _PROCESS_OBJECT = 3
+_TABLE_UNIT = 32
 _HIGHEST_TABLE = 1 << 52  # physical addresses have 52 bits
 _PARTLY = "of processes only numbers, names and page tables are read: the rest of their layout could not be checked"
 
@@ -38,7 +40,7 @@ def process_layout(
     if head is None or list_is_sane(memory, head) is not True:
         return None, "the layout of processes could not be checked: processes were not read"
     first = memory.pointer(head)
-    passed = [layout for layout in layouts if first not in (None, head) and _is_system(memory, first or 0, layout)]
+    passed = [] if first is None or first == head else _passing(memory, first, layouts)
     if not passed:
         return None, "no known layout of processes fits the dump: processes were not read"
     for layout in passed:
@@ -48,14 +50,27 @@ def process_layout(
     return _part(passed[0], kdbg, _TESTED), _PARTLY
 
 
+def _passing(memory: Reader, links: int, layouts: Sequence[Structure]) -> list[Structure]:
+    """The layouts by which the process is System. Where its start remains in doubt there is none."""
+    found = [layout for layout in layouts if _is_system(memory, links, layout)]
+    starts = {layout.fields[_LINKS].offset for layout in found}
+    marked = {start for start in starts if memory.number(links - start, 1) == _PROCESS_OBJECT}
+    if len(marked or starts) > 1:
+        return []
+    return [layout for layout in found if layout.fields[_LINKS].offset in (marked or starts)]
+
+
 def _is_system(memory: Reader, links: int, layout: Structure) -> bool:
-    process = links - layout.fields["ActiveProcessLinks"].offset
+    process = links - layout.fields[_LINKS].offset
     if memory.pointer(process + layout.fields["UniqueProcessId"].offset) not in _SYSTEM_IDS:
         return False
     if memory.read(process + layout.fields["ImageFileName"].offset, len(_NAME)) != _NAME:
         return False
     tables = memory.pointer(process + layout.fields[_DIRECTORY].offset)
-    return memory.number(process, 1) == _PROCESS_OBJECT and tables is not None and 0 < tables < _HIGHEST_TABLE
+    if tables is None or tables >= _HIGHEST_TABLE:
+        return False
+    # The lower bits are flags, but for 32-bit kernels with PAE, whose top-level tables have 32 bytes
+    return tables >= PAGE and (memory.pointer_size == 8 or tables % _TABLE_UNIT == 0)
 
 
 def _part(layout: Structure, kdbg: Kdbg | None, names: Iterable[str]) -> Structure:

@@ -9,7 +9,7 @@ from poolsleuth.kernel.pool.layout import is_kernel_address, number_at
 from poolsleuth.kernel.pool.tag_totals import TagTotals, no_totals
 from poolsleuth.kernel.pool.tracker_layout import tracker_layout
 from poolsleuth.kernel.pool.tracker_sum import MAX_ROWS, Sum, totals
-from poolsleuth.kernel.pool.tracker_tables import read_expansion
+from poolsleuth.kernel.pool.tracker_tables import may_lack_expansion, read_expansion
 from poolsleuth.kernel.sessions import Session
 from poolsleuth.kernel.target import Kernel
 
@@ -63,6 +63,7 @@ def _read(
         added,
         number_at(memory, session.address, kernel.place(_SPACE, "PoolTrackTableExpansion")),
         number_at(memory, session.address, kernel.place(_SPACE, "PoolTrackTableExpansionSize")),
+        may_lack=may_lack_expansion(kernel) and kernel.place(_SPACE, "PoolTrackTableExpansion") is None,
     )
     return totals(
         added,

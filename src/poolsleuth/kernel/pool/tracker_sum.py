@@ -44,6 +44,16 @@ class Sum:
         """Whether the last row counts what found no row of its own."""
         return self.rows > 1 and int(self.keys[-1]) == _OVERFLOW and bool(self.sums[:, -1].any())
 
+    def has_the_tags_of(self, memory: Reader, address: int) -> bool:
+        """Whether a table of some of the same tags, in the same rows, lies at ``address``."""
+        same = used = 0
+        for part in memory.table(address, self.layout.dtype, self.rows):
+            keys = np.where(part.whole, part.rows["Key"], 0).astype(np.uint32)
+            mine = self.keys[part.first : part.first + len(keys)]
+            used += int(np.count_nonzero(keys))
+            same += int(np.count_nonzero((keys == mine) & (keys != 0)))
+        return used > 0 and same == used
+
     def add(self, memory: Reader, address: int) -> bool:
         """Add the table at ``address``. False when nothing of it could be read."""
         read = seen = 0

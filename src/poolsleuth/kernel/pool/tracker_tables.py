@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from poolsleuth.kernel.address_space import Reader
+from poolsleuth.kernel.address_space import PAGE, Reader
 from poolsleuth.kernel.pool.layout import is_kernel_address
 from poolsleuth.kernel.pool.tag_totals import TagTotals, no_totals
 from poolsleuth.kernel.pool.tracker_layout import tracker_layout
@@ -28,13 +28,15 @@ _SLOTS = ((6000, 256), (9200, 640), (15063, 1280), (20348, 2048))
 class _Tables:
     """Addresses of the tables; ``expected`` is None when their number is not known.
 
-    ``sound`` is False where the addresses contradict each other.
+    ``sound`` is False where the addresses contradict each other. ``behind`` are addresses in the slots behind those of
+    the processors: tables, too, when the number of processors is wrong.
     """
 
     addresses: tuple[int, ...]
     expected: int | None
     says: tuple[str, ...] = ()
     sound: bool = True
+    behind: tuple[int, ...] = ()
 
 
 def read_tag_totals(kernel: Kernel) -> TagTotals:
@@ -62,6 +64,8 @@ def _read(kernel: Kernel, tables: _Tables, rows: int) -> TagTotals:
         if layout is not None:
             break
     else:
+        if _is_empty(memory, tables.addresses[0], rows):
+            return no_totals(_not_tracked(kernel), expected=tables.expected)
         return no_totals(
             *tables.says,
             "no known layout fits the tag table, or it lies in memory that is not in the dump",
@@ -74,8 +78,18 @@ def _read(kernel: Kernel, tables: _Tables, rows: int) -> TagTotals:
     added = Sum(layout, rows)
     # Tables that are not there at all leave no row certain
     read = sum([added.add(memory, address) for address in addresses])
+    further = 0
+    for address in tables.behind[: max(MAX_ALL_ROWS // rows - len(addresses), 0)]:
+        # Memory images often tell a wrong number of processors: what holds the same tags in the same rows is a table
+        if not added.has_the_tags_of(memory, address) or not added.add(memory, address):
+            break
+        further += 1
+    if further:
+        says.append(f"processors: {tables.expected:,}, tag tables: {read + further:,}; all of them are added")
     if not read:
         return no_totals(*says, "the tag tables lie in memory that cannot be read", expected=tables.expected)
+    if not added.keys.any() and not added.missing:
+        return no_totals(_not_tracked(kernel), expected=tables.expected)
     mask = kernel.variable("PoolTrackTableMask")
     if mask is not None and mask + 1 not in (rows, rows - 1):
         says.append(f"the tag table's size, {rows:,} rows, and its mask, {mask:#x}, do not agree")
@@ -88,8 +102,8 @@ def _read(kernel: Kernel, tables: _Tables, rows: int) -> TagTotals:
         expansion,
         says=[*says, *words],
         complete=complete and whole,
-        tables_read=read,
-        tables_expected=tables.expected,
+        tables_read=read + further,
+        tables_expected=None if tables.expected is None else tables.expected + further,
         expansion_read=whole,
     )
 
@@ -112,6 +126,12 @@ def _tables(kernel: Kernel, main: int | None) -> _Tables:
     if processors is not None and processors > slots:
         says_more.append(f"{processors:,} processors, but tag tables for {slots:,}")
     wanted = min(processors, slots) if processors is not None else slots
+    behind: list[int] = []
+    if processors is not None and wanted < slots:
+        for pointer in _pointers(kernel.memory, array + wanted * kernel.pointer_size, slots - wanted):
+            if pointer is None or not is_kernel_address(pointer, kernel.pointer_size):
+                break
+            behind.append(pointer)
     found: list[int] = []
     unreadable = odd = 0
     for pointer in _pointers(kernel.memory, array, wanted):
@@ -137,7 +157,8 @@ def _tables(kernel: Kernel, main: int | None) -> _Tables:
             says_more.append("the first tag table is not among those of the processors")
         if len(found) < wanted:
             found.insert(0, main)
-    return _Tables(tuple(found), expected, tuple(says_more), sound)
+    further = tuple(dict.fromkeys(pointer for pointer in behind if pointer not in found))
+    return _Tables(tuple(found), expected, tuple(says_more), sound, further)
 
 
 def _pointers(memory: Reader, array: int, count: int) -> Iterator[int | None]:
@@ -177,24 +198,30 @@ def _expansion(kernel: Kernel, memory: Reader, main: Sum) -> tuple[Sum | None, b
         main,
         kernel.variable("PoolTrackTableExpansion"),
         kernel.variable("PoolTrackTableExpansionSize"),
+        may_lack=may_lack_expansion(kernel),
     )
 
 
+def may_lack_expansion(kernel: Kernel) -> bool:
+    """Whether an expansion table that is not known need not exist: not in its symbols, or before Windows Vista."""
+    return kernel.exact or kernel.build < _FIRST_PER_PROCESSOR
+
+
 def read_expansion(
-    memory: Reader, main: Sum, address: int | None, rows: int | None
+    memory: Reader, main: Sum, address: int | None, rows: int | None, *, may_lack: bool
 ) -> tuple[Sum | None, bool, list[str]]:
     """The table of tags that found no row in the ``main`` one: its sums, whether nothing is missing, and what to say.
 
-    An unknown ``address`` does no harm while the main table has rows to spare.
+    With an unknown ``address`` none is believed to exist where it ``may_lack`` and the main table has rows to spare.
     """
     if address == 0:
         return None, True, []
     if address is None:
         # The last row takes what overflows and is no row to spare
         spare = bool((main.keys[:-1][main.certain[:-1]] == 0).any())
-        if spare:
+        if spare and may_lack:
             return None, True, []
-        return None, False, ["the tag table is full, and where its expansion lies is not known"]
+        return None, False, ["where the expansion of the tag table lies is not known: rare tags may be missing"]
     if not is_kernel_address(address, memory.pointer_size) or not rows or rows > MAX_ROWS:
         return None, False, ["the expansion of the tag table has an address or a size that cannot be right"]
     added = Sum(main.layout, rows)
@@ -203,10 +230,16 @@ def read_expansion(
     return added, True, []
 
 
+def _is_empty(memory: Reader, address: int, rows: int) -> bool:
+    """Whether the beginning of a table can be read and holds nothing."""
+    raw = memory.read(address, min(rows * 0x1C, PAGE))
+    return raw is not None and not any(raw)
+
+
 def _not_tracked(kernel: Kernel) -> str:
     if kernel.build < _TAGS_ALWAYS:
         return (
-            "there is no tag table: this Windows counts pool by tag only after pool tagging was switched on"
+            "the tag table is empty: this Windows counts pool by tag only after pool tagging was switched on"
             " (gflags /r +ptg, then a restart)"
         )
-    return "there is no tag table: the kernel had not made it yet, or its variables are overwritten"
+    return "the tag table is empty: the kernel had not made it yet, or it was overwritten"

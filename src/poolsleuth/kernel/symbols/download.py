@@ -47,12 +47,10 @@ def download(
         with Partial(target) as part:
             if not _Transfer(url, part, progress, limits or Limits()).run():
                 return False
-            if check is not None:
-                try:
-                    check(part.path)
-                except InputError:
-                    part.discard()
-                    raise
+            refused = None if check is None else _refused(check, part.path)
+            if refused is not None:
+                part.discard()
+                raise DownloadError(refused)
             part.finish()
     except OSError as error:
         raise DownloadError(f"{target} could not be written: {error.strerror or error}") from error
@@ -66,6 +64,15 @@ def is_there(url: str, *, limits: Limits | None = None) -> bool:
             return response.status == 200
     except (DownloadError, TryAgainError):
         return False
+
+
+def _refused(check: Callable[[Path], None], path: Path) -> str | None:
+    """Why a file is refused; not as an error, which would hold the file open that Windows then cannot remove."""
+    try:
+        check(path)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 class _Transfer:

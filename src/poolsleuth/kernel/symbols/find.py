@@ -170,7 +170,11 @@ class _Search:
     def _bundled(self) -> KernelTable | None:
         if not self._sources.bundled:
             return None
-        table = bundled_table(self._pdb)
+        try:
+            table = bundled_table(self._pdb)
+        except InputError as error:
+            self.tried.append(str(error))
+            return None
         if table is None:
             self.tried.append("this kernel is not among those whose tables come with poolsleuth")
         return table

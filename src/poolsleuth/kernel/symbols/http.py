@@ -11,6 +11,10 @@ from urllib3 import exceptions
 
 from poolsleuth.model.errors import InputError
 
+MAX_DOWNLOAD = 512 << 20  # bytes of one file: the largest PDB of a kernel has some 40 MB
+MAX_SECONDS = 3600  # of one download: a large PDB over a slow modem line
+MAX_ATTEMPTS = 4  # in a row that bring nothing
+MAX_REDIRECTS = 5  # Microsoft's server needs one
 _PIECE = 1 << 16  # bytes that are read at once
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -20,12 +24,12 @@ _TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 class Limits:
     """Bounds of one download. Times in seconds."""
 
-    max_bytes: int = 512 << 20  # the largest PDB of a kernel has some 40 MB
-    attempts: int = 4  # in a row that bring nothing
-    redirects: int = 5  # Microsoft's server needs one
+    max_bytes: int = MAX_DOWNLOAD
+    attempts: int = MAX_ATTEMPTS
+    redirects: int = MAX_REDIRECTS
     connect: float = 15.0
     read: float = 30.0  # between two pieces
-    total: float = 3600.0  # a large PDB over a slow modem line
+    total: float = MAX_SECONDS
     pause: float = 0.5  # before the second attempt; doubled for each after it
 
 

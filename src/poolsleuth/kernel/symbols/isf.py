@@ -24,7 +24,7 @@ from poolsleuth.model.errors import InputError
 from poolsleuth.windows.kernel_table import Field, KernelTable, PdbId
 from poolsleuth.windows.wanted_symbols import SYMBOLS
 
-MAX_DOCUMENT = 1 << 25  # bytes of JSON: that of Windows 11 has 8 MB; parsed, it takes some twenty times its size
+MAX_DOCUMENT = 1 << 24  # bytes of JSON: that of Windows 11 has 7 MB; parsed, it takes some twenty times its size
 MAX_DICTIONARY = 1 << 27  # bytes of memory for xz: its highest preset needs 65 MB
 MAX_DEPTH = 16  # arrays of arrays: real tables have two
 MAX_AGE = 1 << 32

@@ -82,6 +82,8 @@ def _kind(path: Path, server: str | None = None) -> str | None:
     """``PDB``, ``symbol table`` or ``kept table``; None for anything else. Raises InputError for what is known."""
     called = str(path) if server is None else f"what {server} sent"
     try:
+        if path.exists() and not path.is_file():  # opening a FIFO would wait for ever
+            raise InputError(f"{called} cannot be read: it is no file")
         with path.open("rb") as file:
             start = file.read(_START)
     except OSError as error:

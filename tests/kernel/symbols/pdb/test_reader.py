@@ -297,6 +297,48 @@ def test_other_files_are_refused_by_name(content: bytes, says: str) -> None:
         read_pdb(content, "given.pdb")
 
 
+def test_a_closed_pdb_keeps_what_was_decoded(writer: Any, tmp_path: Any) -> None:
+    path = tmp_path / "a.pdb"
+    path.write_bytes(writer.Recipe(symbols=[writer.symbol(0x110E, "MiState", 2, 0)]).build())
+    with read_pdb(path) as pdb:
+        assert pdb.publics == {"MiState": 0x8000}
+    path.unlink()
+    assert pdb.publics == {"MiState": 0x8000}
+
+
+def test_a_damaged_part_leaves_the_other(writer: Any) -> None:
+    recipe = writer.Recipe(
+        symbols=[writer.symbol(0x110E, "MiState", 2, n) for n in range(400)],
+        types=[writer.record(0x1505, bytes(16) + b"\x10\0_ERESOURCE\0\0")] * 400,
+    )
+    whole = recipe.build()
+    assert kernel_table(read_pdb(whole)).source == "PDB this PDB"
+    both = []
+    for stream in (2, 5):
+        streams = recipe.streams()
+        sizes = [len(s or b"") for s in streams]
+        listed = struct.pack(f"<I{len(sizes)}I", len(sizes), *sizes)
+        at = whole.index(listed) + len(listed) + 4 * sum(-(-size // 1024) for size in sizes[:stream])
+        damaged = whole[:at] + b"\xff\xff\xff\x7f" + whole[at + 4 :]
+        table = kernel_table(read_pdb(damaged))
+        assert table.source == "PDB this PDB (damaged, only a part of it)"
+        assert (bool(table.symbols), bool(table.structures)) == (stream == 2, stream == 5)
+        both.append(at)
+    for at in both:
+        whole = whole[:at] + b"\xff\xff\xff\x7f" + whole[at + 4 :]
+    with pytest.raises(InputError, match="stream 2 lies beyond its end"):
+        kernel_table(read_pdb(whole))
+
+
+def test_records_that_are_missing_are_told(writer: Any) -> None:
+    symbols, types = [writer.symbol(0x110E, "MiState", 2, 0), b"\0\0\0\0"], [b"\xff\xff\x05\x15"]
+    pdb = read_pdb(writer.Recipe(symbols=symbols, types=types).build())
+    assert pdb.notes == ()
+    assert kernel_table(pdb).source == "PDB this PDB (damaged, only a part of it)"
+    notes: tuple[str, ...] = pdb.notes
+    assert [note.split(": ")[1].split()[0] for note in notes] == ["symbols", "types"]
+
+
 def test_a_file_that_is_not_there_or_empty(tmp_path: Any) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_pdb(tmp_path / "none.pdb")

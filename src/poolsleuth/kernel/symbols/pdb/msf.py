@@ -15,7 +15,7 @@ from poolsleuth.model.errors import InputError
 
 MARK = b"Microsoft C/C++ MSF 7.00\r\n\x1aDS\0\0\0"
 MIN_PAGE, MAX_PAGE = 1 << 8, 1 << 17  # bytes: linkers offer 512 to 128 K
-MAX_STREAM = 1 << 28  # bytes read of one stream: the largest of a kernel's PDB has 10 MB, of the largest programs 1 GB
+MAX_STREAM = 1 << 27  # bytes read of one stream: the largest of a kernel's PDB has 10 MB
 _PAGE_LISTS = 0x34
 _ABSENT = 0xFFFFFFFF
 
@@ -63,6 +63,11 @@ class Msf:
         self._pages: Words = words[count + 1 :]
         ends = np.cumsum(np.maximum(self._sizes + self._page - 1, 0) // self._page)
         self._first: NDArray[np.int64] = np.concatenate((np.zeros(1, np.int64), ends))
+
+    def close(self) -> None:
+        """Let go of the file. Nothing can be read afterwards."""
+        if isinstance(self._buffer, mmap.mmap):
+            self._buffer.close()
 
     def __len__(self) -> int:
         """How many streams there are, absent ones included."""

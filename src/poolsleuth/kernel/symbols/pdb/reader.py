@@ -9,7 +9,8 @@ from poolsleuth.kernel.symbols.pdb.msf import Msf, open_msf
 from poolsleuth.kernel.symbols.pdb.streams import TPI, read_dbi, read_info
 from poolsleuth.kernel.symbols.pdb.symbols import SymbolTable
 from poolsleuth.kernel.symbols.pdb.types import TypeTable
-from poolsleuth.windows.kernel_table import KernelTable, PdbId
+from poolsleuth.model.errors import InputError
+from poolsleuth.windows.kernel_table import KernelTable, PdbId, Structure
 
 
 class Pdb:
@@ -17,7 +18,7 @@ class Pdb:
 
     ``identity`` is what an image names it by: its ``age`` is that of the DBI stream, which the linker wrote into the
     image too; tools that add to a PDB later raise only the other (``info.age``). None where the PDB has no GUID.
-    ``notes`` are sentences on what it lacks.
+    ``with`` closes the file at the end; what was decoded until then stays.
     """
 
     def __init__(self, msf: Msf) -> None:
@@ -29,7 +30,27 @@ class Pdb:
         self.machine = self.dbi.machine if self.dbi is not None else None
         age = (self.dbi.age if self.dbi is not None else 0) or self.info.age
         self.identity = PdbId(msf.name, self.info.guid, age) if self.info.guid is not None else None
-        self.notes: tuple[str, ...] = self.dbi.notes if self.dbi is not None else ()
+
+    def __enter__(self) -> "Pdb":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file. Only what was decoded before can be asked for afterwards."""
+        self._msf.close()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what it lacks, as far as it was decoded."""
+        notes = list(self.dbi.notes) if self.dbi is not None else []
+        symbols, types = self.__dict__.get("symbols"), self.__dict__.get("types")
+        if isinstance(symbols, SymbolTable) and symbols.cut:
+            notes.append(f"{self.name} is damaged: symbols are missing at the end of their list")
+        if isinstance(types, TypeTable) and types.cut:
+            notes.append(f"{self.name} is damaged: types are missing at the end of their list")
+        return tuple(notes)
 
     @cached_property
     def symbols(self) -> SymbolTable | None:
@@ -68,14 +89,28 @@ def read_pdb(source: str | os.PathLike[str] | bytes, name: str | None = None) ->
 def kernel_table(pdb: Pdb) -> KernelTable:
     """The wanted symbols and structures. Public symbols come first, data and functions add what they lack.
 
-    Raises InputError when a part of the PDB that is needed lies beyond the end of the file.
+    A damaged PDB of which only the symbols or only the types can be read gives those, and ``source`` says so. Raises
+    InputError when neither can be.
     """
-    symbols = pdb.symbols
-    known = {} if symbols is None else {**symbols.functions, **symbols.data, **symbols.publics}
+    symbols: dict[str, int] = {}
+    structures: dict[str, Structure] = {}
+    damage: list[InputError] = []
+    try:
+        found = pdb.symbols
+        if found is not None:
+            symbols = wanted_symbols({**found.functions, **found.data, **found.publics})
+    except InputError as error:
+        damage.append(error)
+    try:
+        structures = wanted_structures(pdb.types)
+    except InputError as error:
+        damage.append(error)
+        if len(damage) > 1:
+            raise
     return KernelTable(
         pdb=pdb.identity,
         machine=pdb.machine,
-        source=f"PDB {pdb.name}",
-        symbols=wanted_symbols(known),
-        structures=wanted_structures(pdb.types),
+        source=f"PDB {pdb.name}{' (damaged, only a part of it)' if damage or pdb.notes else ''}",
+        symbols=symbols,
+        structures=structures,
     )

@@ -94,6 +94,8 @@ def read_dbi(msf: Msf) -> Dbi | None:
     omap: NDArray[np.void] | None = None
     chosen = plain
     if omap_stream != _NONE and msf.length(omap_stream):
+        if (msf.length(omap_stream) or 0) > MAX_OMAP * _OMAP.itemsize:
+            raise InputError(f"{msf.name} is a damaged PDB: no image was rearranged in that many places")
         omap = _rows(msf, omap_stream, _OMAP, MAX_OMAP)
         chosen = original
         if original == _NONE:

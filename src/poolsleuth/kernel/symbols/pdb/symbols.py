@@ -18,7 +18,7 @@ from poolsleuth.kernel.symbols.pdb.modules import function_addresses, numbers
 from poolsleuth.kernel.symbols.pdb.msf import Msf
 from poolsleuth.kernel.symbols.pdb.streams import Dbi, relative
 
-MAX_SYMBOLS = 1 << 21  # records: the largest kernel has 100,000
+MAX_SYMBOLS = 1 << 19  # records: a kernel has 60,000 public ones
 PUBLIC, PUBLIC_OLD = 0x110E, 0x1009
 _DATA = (0x110C, 0x110D, 0x1007, 0x1008)  # S_LDATA32, S_GDATA32, and the old ones
 _REFERENCES = (0x1125, 0x1127)  # S_PROCREF, S_LPROCREF: in place of offset and section, place and number of module

@@ -27,7 +27,7 @@ from poolsleuth.kernel.symbols.pdb.leaves import (
 from poolsleuth.kernel.symbols.pdb.records import Cursor, DamagedError
 from poolsleuth.windows.kernel_table import Field
 
-MAX_TYPES = 1 << 22  # records: a kernel has 30,000, the largest programs a few million
+MAX_TYPES = 1 << 19  # records: a kernel has 30,000
 MAX_CHAIN = 32  # steps from a type to what it stands for (modifiers, arrays of arrays): real ones have four
 MAX_BASES = 16  # base classes of base classes: C++ in a kernel has three
 _HEADER = 0x14
@@ -55,13 +55,17 @@ class Udt:
 
 
 class TypeTable:
-    """The types of one PDB by index and by name. Damaged records are types that are not known."""
+    """The types of one PDB by index and by name. Damaged records are types that are not known.
+
+    ``cut`` says that records are missing at the end.
+    """
 
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
         self.first = int.from_bytes(raw[8:12], "little")
         whole = len(raw) >= _HEADER and FIRST_INDEX <= self.first < 1 << 31
-        self._starts = self._walk(int.from_bytes(raw[4:8], "little") if whole else len(raw))
+        self._starts, self.cut = self._walk(int.from_bytes(raw[4:8], "little") if whole else len(raw))
+        self.cut |= bool(raw) and not whole
         self._named: dict[str, int] | None = None
         self._unique: dict[str, int] = {}
         self._layouts: dict[int, Layout | None] = {}
@@ -69,7 +73,7 @@ class TypeTable:
     def __len__(self) -> int:
         return len(self._starts)
 
-    def _walk(self, at: int) -> "array[int]":
+    def _walk(self, at: int) -> "tuple[array[int], bool]":
         raw, starts = self._raw, array("I")
         end = len(raw) - 3
         keep = starts.append
@@ -79,7 +83,7 @@ class TypeTable:
                 break
             keep(at)
             at += length + 2
-        return starts
+        return starts, at != len(raw)
 
     def record(self, index: int) -> tuple[int, Cursor] | None:
         """The leaf of a type and a cursor behind it; None for an index of no record."""
