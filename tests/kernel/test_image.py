@@ -166,7 +166,7 @@ def test_the_real_kernel() -> None:
         assert read_exports(reader, found, ["PsLoadedModuleList"]) == {}
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.tuples(st.integers(0, SIZE - 1), st.binary(min_size=1, max_size=8)), max_size=12))
 def test_damage(fake_memory: Memories, changes: list[tuple[int, bytes]]) -> None:
     raw = image()

@@ -131,7 +131,7 @@ def test_missing_pages(fake_memory: Memories) -> None:
     assert read_version(reader, pe) is None
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 0x300), st.binary(min_size=1, max_size=6)), max_size=8), st.integers(0, 0x500))
 def test_damage(fake_memory: Memories, changes: list[tuple[int, bytes]], cut: int) -> None:
     data = resource(TEXTS)

@@ -193,7 +193,7 @@ def test_search_is_bounded(fake_memory: Memories) -> None:
     assert sum(asked) == 16  # to the end of the addresses
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=0x400), st.integers(0, 0x3C0), st.binary(max_size=16), st.sampled_from([4, 8]))
 def test_damage(fake_memory: Memories, noise: bytes, at: int, change: bytes, pointer: int) -> None:
     memory = fake_memory(pointer)

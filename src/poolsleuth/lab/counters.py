@@ -5,11 +5,13 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from poolsleuth.lab.machine import PAGE, Memory, PageFile
+from poolsleuth.lab.pool_tables import writes_descriptors
 from poolsleuth.lab.scene import Scene
 from poolsleuth.lab.structures import Layout, Record
 from poolsleuth.windows.pool_failures import REASONS
 
 _STATE, _PARTITION = "_MI_SYSTEM_INFORMATION", "_MI_PARTITION"
+_IN_DESCRIPTORS = frozenset({"nonpaged_used", "paged_used"})  # the pools' own descriptors add up to them, too
 _MAX_PAGE_FILES = 16
 _INVALID_PTE_MASK = 0x2000_00000000  # what Intel processors that need the L1TF defence have
 
@@ -109,10 +111,11 @@ def write_counters(scene: Scene) -> Memory:
         paged=_record(layout, "_MM_PAGED_POOL_INFO", "MmPagedPoolInfo"),
     )
     unknown: dict[str, None] = {}
+    counted = _IN_DESCRIPTORS if writes_descriptors(layout) else frozenset()
     for name, places in _PLACES.items():
         value = getattr(memory, name)
         written = [_put(scene, owners, place, value) for place in places] if value is not None else []
-        if not any(written):
+        if not any(written) and name not in counted:
             unknown[name] = None
     kept = replace(memory, **unknown)  # type: ignore[arg-type]
     kept = _write_failures(scene, owners, kept)

@@ -236,10 +236,15 @@ def descriptor_bytes(layout: Layout, descriptor: PoolDescriptor) -> bytes:
     return bytes(record)
 
 
+def writes_descriptors(layout: Layout) -> bool:
+    """Whether this Windows has pool descriptors (gone since Windows 10 2004)."""
+    return "_POOL_DESCRIPTOR" in layout.structures and "PoolVector" in layout.symbols
+
+
 def write_descriptors(scene: Scene) -> None:
     """The pool descriptors and the vectors that lead to them; nothing where Windows has none any more."""
     layout, image = scene.layout, scene.image
-    if "_POOL_DESCRIPTOR" not in layout.structures or "PoolVector" not in layout.symbols:
+    if not writes_descriptors(layout):
         return
     nonpaged = [d for d in scene.machine.descriptors if not d.paged]
     paged = [d for d in scene.machine.descriptors if d.paged]

@@ -56,7 +56,8 @@ def bundled_for_build(build: int) -> tuple[BundledKernel, ...]:
 def bundled_table(pdb: PdbId) -> KernelTable | None:
     """The table of a kernel by the identity of its PDB; None when the package has none.
 
-    The name is compared without regard to case and without a folder, the GUID without regard to case. Raises InputError when the package's own data is damaged.
+    The name is compared without regard to case and without a folder, the GUID without regard to case. Raises
+    InputError when the package's own data is damaged.
     """
     group = _by_identity().get(_identity(pdb))
     if group is None:

@@ -63,9 +63,9 @@ def test_without_symbols(machine: Made, header_of: Made) -> None:
     assert (
         "the tag tables of 4 processors were found by test: they hold the same tags in the same slots" in kernel.notes
     )
-    # Only what the first process shows to be true is known of processes
+    # The first process shows that the layout of this build is true up to the name
     assert kernel.place("_EPROCESS", "ActiveProcessLinks") is not None
-    assert kernel.place("_EPROCESS", "Session") is None
+    assert kernel.place("_EPROCESS", "Session") is not None
     version = kernel_version(kernel)
     assert (version.build, version.revision, version.service_pack, version.checked_build) == (7601, 17514, 1, False)
     assert version.lab == "7601.17514.amd64fre.win7sp1_rtm.101119-1850"
@@ -100,6 +100,7 @@ def test_windows_10_without_symbols(machine: Made, header_of: Made) -> None:
     links = kernel.place("_EPROCESS", "ActiveProcessLinks")
     assert links is not None
     assert links.offset == 0x188
+    assert kernel.place("_EPROCESS", "Session") is None
 
 
 def test_the_layout_follows_the_table_not_the_build(machine: Made, header_of: Made) -> None:
@@ -204,7 +205,7 @@ def test_nothing_to_find(machine: Made, header_of: Made, fake_memory: Made) -> N
     assert find_kernel(empty, header=None, open_process=None, tables=no_tables) is None
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.data())
 def test_damage_ends_in_a_result(machine: Made, header_of: Made, data: st.DataObject) -> None:
     written = machine(rows=64, tags=tuple(b"T%03d" % i for i in range(20)))

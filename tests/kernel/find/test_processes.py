@@ -58,6 +58,12 @@ def test_without_kdbg_only_what_was_tested(machine: Made) -> None:
         "of processes only numbers, names and page tables are read: the rest of their layout could not be checked"
     )
     assert thread_layouts(None, SEVEN) == {}
+    # The layout of the very build is believed up to the last field that was tested
+    head = written.at("PsActiveProcessHead")
+    layout, says = process_layout(written.reader, None, head, LAYOUTS, SEVEN["_EPROCESS"])
+    assert layout is not None
+    assert says is None
+    assert layout.fields == SEVEN["_EPROCESS"].fields
 
 
 @pytest.mark.parametrize(("at", "value"), [(0x180, b"\x05"), (0x2E0, b"Sistem"), (0x28, bytes(8)), (0x28, b"\xff" * 8)])

@@ -1,4 +1,4 @@
-"""Every simulated Windows is found without its symbols, and just as with them."""
+"""Kernels of simulated machines are found without their symbols, and just as with them."""
 
 from collections.abc import Callable
 from functools import cache
@@ -14,14 +14,15 @@ from poolsleuth.kernel.find import find_kernel, kernel_version
 from poolsleuth.kernel.paging.parameters import parameters_for
 from poolsleuth.kernel.paging.space import open_address_space
 from poolsleuth.kernel.target import Kernel
-from poolsleuth.lab.catalogue import CATALOGUE, windows_named
+from poolsleuth.lab.catalogue import windows_named
 from poolsleuth.lab.simulate import SimulatedMachine, simulate
 from poolsleuth.lab.stories import make_machine, small_size
 from poolsleuth.windows.bundled_tables import bundled_table
 from poolsleuth.windows.kernel_table import KernelTable, PdbId
 
 Tables = Callable[[PdbId], tuple[KernelTable | None, tuple[str, ...]]]
-NAMES = [windows.name for windows in CATALOGUE]
+# One of each kind of kernel; the end-to-end tests have them all
+NAMES = ("2600-x86-pae", "3790-x86", "6002-x64", "7601-x64", "9600-x64", "14393-x64", "20348-x64", "22000-x64")
 
 
 @cache
@@ -73,7 +74,7 @@ def test_missing_pages_are_survived(tmp_path: Path) -> None:
     name = "19041-x64"
     simulated(name).write(tmp_path / "whole", "complete")
     raw = np.frombuffer((tmp_path / "whole").read_bytes(), np.uint8)
-    for seed in range(12):
+    for seed in range(6):
         chance = np.random.default_rng(seed)
         cut = raw[: chance.integers(len(raw) // 4, len(raw))].copy()
         for page in chance.integers(2, len(cut) // 4096, 40):

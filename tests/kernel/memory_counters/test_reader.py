@@ -318,7 +318,7 @@ def test_windows_7_with_symbols(fake_memory: Callable[[int], Any]) -> None:
     memory = fake_memory(8)
     table = bundled_table(PdbId("ntkrnlmp.pdb", "339E74133576439CBCDF7E0229DA3773", 1))
     assert table is not None
-    base = 0x80000000
+    base = 0xFFFFF80002A00000
     place = {name: base + relative for name, relative in table.symbols.items()}
     for name, number in {
         "MmNumberOfPhysicalPages": 2_000_000, "MmAvailablePages": 1_000_000, "MmAllocatedNonPagedPool": 33_000,
@@ -351,7 +351,7 @@ def test_windows_8_1_with_symbols(fake_memory: Callable[[int], Any]) -> None:
     memory = fake_memory(8)
     table = bundled_table(PdbId("ntkrnlmp.pdb", "22597D0B40394E23936F6A24C6C52D5B", 1))
     assert table is not None
-    base = 0x80000000
+    base = 0xFFFFF80002A00000
     place = {name: base + relative for name, relative in table.symbols.items()}
     memory.put(place["MmNumberOfPhysicalPages"], 2_000_000)
     memory.put(place["MmMaximumNonPagedPoolInBytes"], 2_000_000 * PAGE)

@@ -171,6 +171,20 @@ def test_one_table_that_leads_to_itself_everywhere_ends_at_a_bound(machine: Mach
     assert peak < 64 << 20
 
 
+def test_pages_of_prototype_entries_count_as_tables(machine: MachineMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranges, "TABLES_AT_ONCE", 2)
+    made = machine("x64")
+    for i in range(2048):
+        made.put(HIGH + i * PAGE, (0xA00000000000 + i * PAGE) << 16 | 0x400)
+    space = opened(made)
+    parts = list(space.mapped_ranges(*EVERYTHING, max_tables=1000))
+    assert parts[-1].stopped == "1,000 page tables were read, and there are more: the rest was left out"
+    assert sum(int(part.counts.sum()) for part in parts) == 1024
+    parts = list(space.mapped_ranges(*EVERYTHING, max_tables=3000))
+    assert parts[-1].stopped is None
+    assert sum(int(part.counts.sum()) for part in parts) == 2048
+
+
 def test_a_bound_on_pages(machine: MachineMaker) -> None:
     made = machine("x64")
     for i in range(512):

@@ -221,7 +221,15 @@ def test_arm64_keeps_the_page_file_number_elsewhere() -> None:
 
 
 @EVERY
-@given(st.lists(st.integers(0, (1 << 64) - 1), min_size=1, max_size=20), st.booleans(), st.booleans())
+@given(
+    st.lists(
+        st.one_of(st.integers(0, (1 << 64) - 1), st.sampled_from([0xFFFFFFFF00000400, 0xFFFF8A0012345C00])),
+        min_size=1,
+        max_size=20,
+    ),
+    st.booleans(),
+    st.booleans(),
+)
 def test_one_entry_says_what_many_say(name: str, entries: list[int], target: bool, unknown: bool) -> None:
     parameters = KERNELS[name]
     if unknown:

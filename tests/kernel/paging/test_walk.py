@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.crash_dump.memory import PhysicalMemory
+from poolsleuth.kernel.paging import walk
 from poolsleuth.kernel.paging.parameters import PagingParameters, parameters_for
 from poolsleuth.kernel.paging.software import State
 from poolsleuth.kernel.paging.space import VirtualMemory, open_address_space
@@ -196,6 +197,50 @@ def test_any_order_and_repeated_pages(machine: MachineMaker) -> None:
     wanted = np.where(pages % 3 == 0, 0x1000 + (pages.astype(np.int64) // 3) * 7 % 1999, -3)
     assert np.array_equal(space.translate_pages(pages + np.uint64(base("x64") >> 12)), wanted)
     assert space.translate_pages(np.empty(0, np.uint64)).tolist() == []
+
+
+@pytest.mark.parametrize(("rows", "chunk"), [(1, 1000), (2, 7), (3, 1 << 17)])
+def test_more_tables_and_entries_than_are_taken_at_once(
+    rows: int, chunk: int, machine: MachineMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "ROWS_AT_ONCE", rows)
+    monkeypatch.setattr(walk, "_CHUNK", chunk)
+    made = machine("x64")
+    wanted = {}
+    for i in range(60):
+        wanted[(base("x64") >> 12) + i * 200] = 0x1000 + i
+        made.map(base("x64") + i * 200 * PAGE, 0x1000 + i, fill=False)
+        wanted[(base("x64") >> 12) + i * (1 << 18) + 5] = 0x2000 + i
+        made.map(base("x64") + (i << 30) + 5 * PAGE, 0x2000 + i, fill=False)
+    lost = made.entry_at(base("x64") + (9 << 30), 2) >> 12
+    wanted[(base("x64") >> 12) + 9 * (1 << 18) + 5] = -1
+    space = space_of(made, "x64", made.memory(lost=[lost]))
+    pages = np.random.default_rng(2).permutation(np.array(list(wanted), np.uint64))
+    assert space.translate_pages(pages).tolist() == [wanted[page] for page in pages.tolist()]
+    # The same with prototype entries, in pages that are there, that are lost, and that are not mapped
+    kinds = {0x600: 0x63, 0x601: 0x63, 0x602: 0x63, 0x603: 0, 0x604: 0x63}
+    for number, bits in kinds.items():
+        made.put(0xFFFFA00000000000 + number * PAGE, number << 12 | bits if bits else 0)
+        made.page(number, b"".join((0x5000 + number * 16 + i << 12 | 0x63).to_bytes(8, "little") for i in range(512)))
+    leads = [(number, i) for i in range(6) for number in kinds]
+    for at, (number, i) in enumerate(leads):
+        made.put(base("x64") + at * PAGE, (0xA00000000000 + number * PAGE + i * 8) << 16 | 0x400)
+    space = space_of(made, "x64", made.memory(lost=[0x601], cut=[0x600]), invalid_pte_mask=0)
+    first = base("x64") >> 12
+    found = space.translate_pages(np.arange(first, first + len(leads), dtype=np.uint64)).tolist()
+    absent = {0x600: -2, 0x601: -1, 0x603: -6}
+    assert found == [absent.get(number, 0x5000 + number * 16 + i) for number, i in leads]
+
+
+def test_the_places_of_page_tables_are_kept_in_bounds(machine: MachineMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walk, "MAX_LEAVES", 3)
+    made = machine("x64")
+    for i in range(20):
+        made.map(base("x64") + (i << 21), 0x1000 + i, fill=False)
+    space = space_of(made, "x64")
+    for _ in range(2):
+        assert [space.walk.place((base("x64") >> 12) + i * 512) for i in range(20)] == list(range(0x1000, 0x1014))
+        assert len(space.walk._leaves) <= 3
 
 
 def tables(form: str) -> st.SearchStrategy[tuple[str, bytes, int]]:

@@ -90,6 +90,7 @@ class Answer:
     piece: int = 1 << 20
     failures: list[int] = field(default_factory=list)  # statuses of the first answers
     content_range: str | None = None  # in place of the true one
+    chunked: bool = False
 
 
 @dataclass
@@ -149,7 +150,9 @@ def _answer(handler: BaseHTTPRequestHandler, state: SymbolServer) -> None:
             body = body[start:]
     if answer.etag is not None:
         headers["ETag"] = answer.etag
-    if answer.length != -1:
+    if answer.chunked:
+        headers["Transfer-Encoding"] = "chunked"
+    elif answer.length != -1:
         headers["Content-Length"] = str(len(body) if answer.length is None else answer.length)
     cut = answer.cuts.pop(0) if answer.cuts else len(body)
     handler.send_response(status)
@@ -161,7 +164,10 @@ def _answer(handler: BaseHTTPRequestHandler, state: SymbolServer) -> None:
         for at in range(0, cut, answer.piece):
             if answer.delay:
                 wait.wait(answer.delay)
-            handler.wfile.write(body[at : min(at + answer.piece, cut)])
+            piece = body[at : min(at + answer.piece, cut)]
+            handler.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if answer.chunked else piece)
             handler.wfile.flush()
+        if answer.chunked and cut == len(body):
+            handler.wfile.write(b"0\r\n\r\n")
     except OSError:
         pass  # the other side has gone

@@ -164,6 +164,14 @@ def test_a_file_without_a_length(symbol_server: Server, target: Path, fetch: Cal
     assert set(told) == {None}
 
 
+def test_a_file_in_chunks_that_is_cut(symbol_server: Server, target: Path, fetch: Callable[..., bool]) -> None:
+    symbol_server.serve(PATH, BODY, chunked=True, piece=10_000, cuts=[100_000])
+
+    assert fetch()
+    assert target.read_bytes() == BODY
+    assert symbol_server.asked == [(PATH, None), (PATH, "bytes=100000-")]
+
+
 @pytest.mark.parametrize("length", [None, -1])
 def test_the_size_is_bounded(
     symbol_server: Server, target: Path, fetch: Callable[..., bool], length: int | None
@@ -331,6 +339,17 @@ def test_a_login_does_not_go_to_another_server(symbol_server: Server, target: Pa
     assert download(symbol_server.url.replace("http://", "http://me:secret@") + PATH, target, limits=QUICK)
     assert "authorization" in symbol_server.headers[0]
     assert "authorization" not in symbol_server.headers[1]
+
+
+@pytest.mark.parametrize("written", ["http://me:secret@{}", "me:secret@{}"])
+def test_a_proxy_is_used(symbol_server: Server, target: Path, monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.setenv("http_proxy", written.format(symbol_server.url.removeprefix("http://")))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    symbol_server.serve("http://symbols.invalid/file", BODY)
+
+    assert download("http://symbols.invalid/file", target, limits=QUICK)
+    assert target.read_bytes() == BODY
+    assert symbol_server.headers[0]["proxy-authorization"] == "Basic bWU6c2VjcmV0"
 
 
 def test_whether_something_is_there(symbol_server: Server) -> None:

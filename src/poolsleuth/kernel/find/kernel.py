@@ -305,7 +305,11 @@ def _layouts(
     first = choice.structures.get("_EPROCESS")
     others = [layout for layout in known_layouts("_EPROCESS", architecture) if layout != first]
     process, says = process_layout(
-        found.memory, found.kdbg, addresses.get("PsActiveProcessHead"), [first, *others] if first else others
+        found.memory,
+        found.kdbg,
+        addresses.get("PsActiveProcessHead"),
+        [first, *others] if first else others,
+        first if choice.certain else None,
     )
     if process is not None:
         layouts["_EPROCESS"] = process

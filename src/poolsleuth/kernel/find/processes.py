@@ -23,13 +23,13 @@ _PARTLY = "of processes only numbers, names and page tables are read: the rest o
 
 
 def process_layout(
-    memory: Reader, kdbg: Kdbg | None, head: int | None, layouts: Sequence[Structure]
+    memory: Reader, kdbg: Kdbg | None, head: int | None, layouts: Sequence[Structure], own: Structure | None = None
 ) -> tuple[Structure | None, str | None]:
     """The layout of _EPROCESS, and a sentence when it is not the whole one. ``head`` is PsActiveProcessHead.
 
     A layout whose size and parent's field are those in KDBG is believed as a whole. Else the first process of the list
-    must be called System and have its number. When the parent's field is that of KDBG as well, what lies between the
-    fields that were tested is believed; else nothing but them.
+    must be called System and have its number. When the parent's field is that of KDBG as well, or the layout is
+    ``own`` (that of the very build), what lies between the fields that were tested is believed; else nothing but them.
     """
     parent = None
     if kdbg is not None:
@@ -44,7 +44,7 @@ def process_layout(
     if not passed:
         return None, "no known layout of processes fits the dump: processes were not read"
     for layout in passed:
-        if layout.fields[_PARENT].offset == parent:
+        if layout.fields[_PARENT].offset == parent or (parent is None and layout == own):
             last = layout.fields["ImageFileName"].offset
             return _part(layout, kdbg, [name for name, place in layout.fields.items() if place.offset <= last]), None
     return _part(passed[0], kdbg, _TESTED), _PARTLY

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 from poolsleuth.kernel.address_space import PAGE
-from poolsleuth.kernel.memory_counters.descriptors import NX, DescriptorUse, PoolDescriptors
 from poolsleuth.kernel.memory_counters.failures import read_pool_failures
 from poolsleuth.kernel.memory_counters.figures import KernelFigure, KernelMemoryCounters, Unit
 from poolsleuth.kernel.memory_counters.sources import (
@@ -19,6 +18,7 @@ from poolsleuth.kernel.memory_counters.sources import (
     Source,
 )
 from poolsleuth.kernel.page_files import read_page_files
+from poolsleuth.kernel.pool.descriptors import PoolDescriptor, read_descriptors
 from poolsleuth.kernel.target import Kernel
 from poolsleuth.model.memory import VmFamily
 
@@ -127,12 +127,12 @@ class _Reading:
                 values[name] = self._in_bytes(figure)
         nonpaged, paged = self.figure(NONPAGED_ALLOCATED), self.figure(PAGED_ALLOCATED)
         if self.kernel.build < WINDOWS_10:
-            descriptors = PoolDescriptors(self.kernel)
-            uses = descriptors.nonpaged()
-            plain = tuple(use for use in uses if use.kind != NX)
+            found = read_descriptors(self.kernel, None if self.told is None else self.told // PAGE)
+            uses = found.nonpaged if found.nonpaged_pages is not None else ()
+            plain = tuple(use for use in uses if not use.no_execute)
             if plain:
                 values["nonpaged_used"] = _sum(plain)
-                nx = tuple(use for use in uses if use.kind == NX)
+                nx = tuple(use for use in uses if use.no_execute)
                 if nx:
                     values["nonpaged_nx_used"] = _sum(nx)
                 if len(plain) > 1:
@@ -140,7 +140,7 @@ class _Reading:
                 if nonpaged is not None:
                     other["Allocated NonPagedPool"] = nonpaged
                 nonpaged = None
-            pools = descriptors.paged()
+            pools = found.paged if found.paged_pages is not None else ()
             if pools:
                 values["paged_used"] = _sum(pools)
                 parts["paged_pools"] = tuple(map(_part, pools))
@@ -223,10 +223,10 @@ def _lower(bound: int | None, figure: KernelFigure | None) -> int | None:
     return min(known, default=None)
 
 
-def _part(use: DescriptorUse) -> KernelFigure:
-    return KernelFigure(use.pages * PAGE, Unit.BYTES, use.address, "pool descriptor")
+def _part(use: PoolDescriptor) -> KernelFigure:
+    return KernelFigure(use.used_pages * PAGE, Unit.BYTES, use.address, "pool descriptor")
 
 
-def _sum(uses: tuple[DescriptorUse, ...]) -> KernelFigure:
+def _sum(uses: tuple[PoolDescriptor, ...]) -> KernelFigure:
     name = "pool descriptor" if len(uses) == 1 else f"{len(uses)} pool descriptors"
-    return KernelFigure(sum(use.pages for use in uses) * PAGE, Unit.BYTES, uses[0].address, name)
+    return KernelFigure(sum(use.used_pages for use in uses) * PAGE, Unit.BYTES, uses[0].address, name)

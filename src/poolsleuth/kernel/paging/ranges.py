@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.paging.walk import Numbers, Walk
 
-MAX_TABLES = 1 << 18  # tables read in one walk: they map 512 GB in pages of 4 KB, and page tables can loop
+MAX_TABLES = 1 << 18  # tables, and pages of prototype entries, read in one walk: 512 GB of small pages; tables can loop
 MAX_PAGES = 1 << 34  # pages of 4 KB given in one walk (64 TB): Windows supports 48 TB
 TABLES_AT_ONCE = 128  # tables expanded together: a part has 65,536 runs at most (131,072 on x86 without PAE)
 _PAGE_BITS = 12
@@ -108,9 +108,10 @@ class RangeWalk:
         """The items, with the entries of the tables among them in place of these tables."""
         at = np.flatnonzero(items.tables)
         if len(at) > self._left_tables:
+            left = max(self._left_tables, 0)
             self._stopped = f"{self._max_tables:,} page tables were read, and there are more: the rest was left out"
-            items = items.part(slice(0, int(at[self._left_tables])))
-            at = at[: self._left_tables]
+            items = items.part(slice(0, int(at[left])))
+            at = at[:left]
             if not len(at):
                 return items
         self._left_tables -= len(at)
@@ -124,7 +125,10 @@ class RangeWalk:
         starts = items.starts[at][row] + index * level.pages
         inside = (states[row] >= 0) & (starts <= self._high) & (starts + (level.pages - 1) >= self._low)
         row, index, starts = row[inside], index[inside], starts[inside]
+        before = walk.prototype_pages
         values, large = walk.decode(depth, entries[row, index], True)
+        # Prototype entries of a hostile dump can lead to as many pages as there are entries
+        self._left_tables -= walk.prototype_pages - before
         mapped = values != _NOT_MAPPED
         values, large, starts = values[mapped], large[mapped], starts[mapped]
         last = depth == len(walk.levels) - 1

@@ -24,8 +24,8 @@ def inferred_invalid_pte_mask(space: VirtualMemory, first: int, last: int) -> in
         return None
     kind = np.uint64(VALID | PROTOTYPE | TRANSITION | 1 << swizzle)
     seen, common, any_of_them, left = 0, _HIGH_BITS, 0, SAMPLE_TABLES
-    for tables in RangeWalk(space.walk, max_tables=SAMPLE_TABLES).leaf_tables(first, last):
-        tables = tables[:left]
+    for part in RangeWalk(space.walk, max_tables=SAMPLE_TABLES).leaf_tables(first, last):
+        tables = part[:left]
         left -= len(tables)
         for begin in range(0, len(tables), ROWS_AT_ONCE):
             rows, states = space.walk.cache.rows(tables[begin : begin + ROWS_AT_ONCE])

@@ -59,7 +59,18 @@ def architecture_of(parameters: PagingParameters) -> Architecture:
 class Walk:
     """Page tables below one root."""
 
-    __slots__ = ("_first", "_leaves", "bits", "cache", "entry_size", "form", "levels", "root", "software")
+    __slots__ = (
+        "_first",
+        "_leaves",
+        "bits",
+        "cache",
+        "entry_size",
+        "form",
+        "levels",
+        "prototype_pages",
+        "root",
+        "software",
+    )
 
     def __init__(self, physical: PhysicalMemory, parameters: PagingParameters, dtb: int) -> None:
         self.form = architecture_of(parameters)
@@ -70,6 +81,7 @@ class Walk:
         self.software = SoftwareEntries(parameters)
         self.root, self._first = self.form.root(dtb)
         self._leaves: dict[int, int] = {}
+        self.prototype_pages = 0  # looked at by ``many`` and ``decode`` so far: what walks over ranges count as work
 
     def entries_of(self, depth: int) -> slice:
         """Which entries of the page that a table of this level lies in are its own."""
@@ -255,6 +267,7 @@ class Walk:
         """Where the pages lie whose entries stand at these virtual addresses."""
         pages = addresses >> np.uint64(_PAGE_BITS)
         numbers, of = np.unique(pages, return_inverse=True)
+        self.prototype_pages += len(numbers)
         tables = self.many(numbers, follow=False)
         homeless = (tables == _NOT_MAPPED) | (tables == int(Absence.DEMAND_ZERO))
         places = np.where(homeless, _UNKNOWN, tables)[of]

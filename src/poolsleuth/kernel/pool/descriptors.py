@@ -6,7 +6,7 @@ a descriptor of the expected pool is taken.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from poolsleuth.kernel.address_space import PAGE
 from poolsleuth.kernel.pool.layout import is_kernel_address, number_at, width_of
@@ -26,6 +26,7 @@ class PoolDescriptor:
     """One pool. ``pages`` are used for blocks, ``big_pages`` for allocations of a page and more; bytes in bytes.
 
     ``allocs`` and ``frees`` are counted since boot, modulo 2^32. None is what this version does not keep.
+    ``no_execute``: it is the nonpaged pool that cannot be executed, which Windows 8 and 8.1 keep apart.
     """
 
     address: int
@@ -37,6 +38,7 @@ class PoolDescriptor:
     allocs: int | None
     frees: int | None
     bytes: int | None
+    no_execute: bool = False
 
     @property
     def used_pages(self) -> int:
@@ -114,7 +116,7 @@ def _nonpaged(kernel: Kernel, most: int) -> tuple[tuple[PoolDescriptor, ...], bo
             other = _descriptor(kernel, address + size, paged=False, most=most)
             # Behind the kernel's own one there is always a second; elsewhere it must say what it is
             if other is not None and (other.pool_type & _NX or address == static) and other.address not in addresses:
-                found.append(other)
+                found.append(replace(other, no_execute=True))
     return tuple(found), bool(found) and not missing
 
 
@@ -183,6 +185,7 @@ def _descriptor(kernel: Kernel, address: int, *, paged: bool, most: int) -> Pool
             kernel.place(_STRUCTURE, "RunningDeAllocs") or kernel.place(_STRUCTURE, "RunningDeallocs"),
         ),
         bytes=used if used is not None and used <= most * PAGE else None,
+        no_execute=bool(kind & _NX),
     )
 
 

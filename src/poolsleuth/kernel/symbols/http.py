@@ -108,6 +108,7 @@ def _manager(url: str, limits: Limits) -> urllib3.PoolManager:
     proxy = getproxies().get(parts.scheme.lower())
     if not proxy or proxy_bypass(parts.hostname or ""):
         return urllib3.PoolManager(timeout=timeout)
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
     login = urllib3.util.parse_url(proxy).auth
     proxy_headers = urllib3.make_headers(proxy_basic_auth=unquote(login)) if login else None
     return urllib3.ProxyManager(proxy, timeout=timeout, proxy_headers=proxy_headers)

@@ -52,6 +52,14 @@ def test_a_part_of_a_stream_is_that_part(writer: Any, offset: int, size: int, sh
     assert msf.read(3, offset, size) == content[begin : begin + max(size, 0)]
 
 
+def test_inner_pages_out_of_order_between_a_first_and_a_last_in_place(writer: Any) -> None:
+    stream = b"".join(bytes([n]) * 256 for n in range(6))
+    content = bytearray(writer.container([stream], 256))
+    at = content.index(struct.pack("<6I", *range(3, 9)))
+    content[at : at + 24] = struct.pack("<6I", 3, 5, 4, 6, 7, 8)
+    assert Msf(bytes(content), "given.pdb").read(0) == b"".join(bytes([n]) * 256 for n in (0, 2, 1, 3, 4, 5))
+
+
 def test_a_last_page_that_is_not_whole(writer: Any) -> None:
     content = writer.container([b"abc"], 4096)
     # The pages of a stream, the directory and its list follow each other: the list is last, and 4 bytes long

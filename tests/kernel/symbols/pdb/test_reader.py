@@ -154,6 +154,7 @@ def test_types_of_cpp_and_a_structure_of_two_field_lists(built_cpp: Any) -> None
     derived = pdb.structure("Derived")
     assert derived is not None
     assert {"base", "nest", "side", "derived"} <= derived.members.keys()
+    assert derived.members["wide"].place.size == 8  # enum class Wide : unsigned long long
     assert pdb.symbols is not None
     assert pdb.symbols.rva("ns::inside") == pdb.publics["?inside@ns@@3HA"]
 
