@@ -30,8 +30,10 @@ def test_every_windows_is_simulated_quickly(windows: object) -> None:
     machine = simulate(make_machine(chosen, "leak", seed=1, size=small_size()))
     assert time.process_time() - began < 1.5  # 0.05 to 0.1 s on an idle machine
     assert machine.truth.modules[0].base is not None
-    assert machine.truth.processes and all(process.address for process in machine.truth.processes) or (
-        not chosen.symbols and machine.truth.processes == ()
+    assert (
+        machine.truth.processes
+        and all(process.address for process in machine.truth.processes)
+        or (not chosen.symbols and machine.truth.processes == ())
     )
     assert machine.truth.memory.committed
 

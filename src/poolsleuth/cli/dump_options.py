@@ -43,7 +43,7 @@ def dump_options(command: F) -> F:
             "--symbols",
             multiple=True,
             metavar="PATH",
-            help="Symbols of a dump's kernel: a PDB, a folder, a store, srv*CACHE*URL. Also read from _NT_SYMBOL_PATH.",
+            help="Symbols of a dump's kernel: a PDB, a folder, a store, srv*CACHE*URL. Left out: _NT_SYMBOL_PATH.",
         ),
     ):
         command = option(command)

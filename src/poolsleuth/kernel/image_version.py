@@ -109,7 +109,7 @@ def _blocks(raw: bytes, begin: int, end: int) -> Iterator[_Block]:
 def _block(raw: bytes, at: int, end: int) -> _Block | None:
     if at + 6 > end:
         return None
-    length, value_size, kind = (int.from_bytes(raw[at + i : at + i + 2], "little") for i in (0, 2, 4))
+    length, value_size = (int.from_bytes(raw[at + i : at + i + 2], "little") for i in (0, 2))
     if length < 8 or at + length > end:
         return None
     stop = at + length
@@ -118,9 +118,9 @@ def _block(raw: bytes, at: int, end: int) -> _Block | None:
         place += 2
     key = raw[at + 6 : place].decode("utf-16-le", "replace")
     value = min(_aligned(place + 2), stop)
-    octets = value_size * 2 if kind == 1 else value_size  # texts are counted in characters
-    inner = min(_aligned(value + octets), stop) if value_size else value
-    return key, value, octets, inner, stop
+    # The length of a text counts characters, but what has a text has no children
+    inner = min(_aligned(value + value_size), stop) if value_size else value
+    return key, value, value_size, inner, stop
 
 
 def _aligned(at: int) -> int:

@@ -217,7 +217,7 @@ def make_machine(
         raise InputError(str(error)) from error
     _count_big(draft, groups, big)
     STORIES[story][1](draft)
-    return _finish(draft, random, story, seed, big, kdbg_encoded, hidden)
+    return _finish(draft, names, random, story, seed, big, kdbg_encoded, hidden)
 
 
 def _check(windows: SimulatedWindows, size: Size, hidden: Hidden, *, kdbg_encoded: bool) -> None:
@@ -274,12 +274,19 @@ def _count_big(draft: Draft, groups: list[BigGroup], big: BigPages) -> None:
 
 
 def _finish(
-    draft: Draft, random: Random, story: str, seed: int, big: BigPages, kdbg_encoded: bool, hidden: Hidden
+    draft: Draft,
+    names: list[str],
+    random: Random,
+    story: str,
+    seed: int,
+    big: BigPages,
+    kdbg_encoded: bool,
+    hidden: Hidden,
 ) -> Machine:
     windows, size = draft.windows, draft.size
     booted = datetime(2021, 1, 4, 6, 30, tzinfo=UTC) + timedelta(microseconds=random.randrange(10**12))
     crashed = booted + timedelta(microseconds=random.randrange(10**10, 3 * 10**12))
-    tags = _late(list(draft.tags.values()), windows)
+    tags = _late(list(draft.tags.values()), names, windows)
     machine = Machine(
         windows=windows,
         story=story,
@@ -307,8 +314,7 @@ def _finish(
     return machine
 
 
-def _late(tags: list[TagUse], windows: SimulatedWindows) -> list[TagUse]:
+def _late(tags: list[TagUse], names: list[str], windows: SimulatedWindows) -> list[TagUse]:
     """The last few drawn tags came when the table was full: they stand in the expansion table (since Vista)."""
-    late = min(3, len(tags) // 20) if windows.build >= _FIRST_WITH_EXPANSION else 0
-    first = len(tags) - late
-    return [replace(use, expansion=i >= first) for i, use in enumerate(tags)]
+    late = set(names[len(names) - min(3, len(names) // 20) :]) if windows.build >= _FIRST_WITH_EXPANSION else set()
+    return [replace(use, expansion=use.tag in late) for use in tags]

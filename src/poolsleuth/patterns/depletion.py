@@ -119,8 +119,8 @@ def judge_pool(
     if states.failures is not None and failures is None and not states.counted:
         against.append(
             Reason(
-                f"the {plural(states.failures.value, 'failed allocation')} that the kernel counts cannot be assigned to this"
-                " pool",
+                f"the {plural(states.failures.value, 'failed allocation')} that the kernel counts cannot be assigned to"
+                " this pool",
                 states.failures.where,
             )
         )

@@ -49,7 +49,10 @@ def _without_sessions(states: PoolStates | None, system: System) -> Finding:
                 headline=f"{plural(states.failures.value, 'pool allocation')} failed although both system pools have"
                 " room: why is not shown; a session's pool is the usual place",
                 because=(
-                    Reason(f"{plural(states.failures.value, 'failed allocation')} counted by the kernel", states.failures.where),
+                    Reason(
+                        f"{plural(states.failures.value, 'failed allocation')} counted by the kernel",
+                        states.failures.where,
+                    ),
                     Reason(
                         f"nonpaged pool is at {percent(shares[0] or 0)}, paged pool at {percent(shares[1] or 0)} of"
                         " its limit"
@@ -89,7 +92,9 @@ def _session(session: SessionUsage, sessions: SessionStates, states: PoolStates 
             )
         )
         if states.failures is not None and failed:
-            explains.append(f"the {plural(states.failures.value, 'failed allocation')} that the kernel counts for all pools")
+            explains.append(
+                f"the {plural(states.failures.value, 'failed allocation')} that the kernel counts for all pools"
+            )
     at = (
         f"is at {percent(share)} of its limit"
         if share is not None

@@ -1,5 +1,6 @@
 """Tags in lock-step: one is the object, the others its parts. Time shows it; one capture shows equal counts only."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -13,13 +14,14 @@ from poolsleuth.patterns.lockstep_groups import Group, groups_of, row_of
 from poolsleuth.patterns.over_time import seen
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.tag_knowledge import sure_note
-from poolsleuth.patterns.thresholds import OBJECTS_SUSPECT, TWINS_DIFFERENCE, TWINS_MIN
+from poolsleuth.patterns.thresholds import OBJECTS_SUSPECT, TWINS_BY_CHANCE, TWINS_DIFFERENCE, TWINS_MIN
 from poolsleuth.patterns.views import PoolStates, TagView
 from poolsleuth.patterns.wording import GROWTH_OF_TAG
 from poolsleuth.windows.tag_notes import Role
 
 ID = "tags-growing-together"
 MAX_GROUPS = 10
+_AROUND = 1.25  # the neighbourhood in which counts are taken to lie evenly
 
 
 def judge(tags: TagView, states: PoolStates | None, courses: Courses | None) -> Iterator[Finding]:
@@ -112,7 +114,22 @@ def _pairs(tags: TagView) -> list[tuple[TagRow, TagRow]]:
         )
         if close and first.tag != second.tag:
             pairs.append((first, second))
-    return pairs
+    counts = [row.outstanding or 0 for row in rows]
+    return [pair for pair in pairs if _by_chance(pair, counts) < TWINS_BY_CHANCE.value]
+
+
+def _by_chance(pair: tuple[TagRow, TagRow], counts: list[int]) -> float:
+    """How many pairs as close and as large as this one are to be expected among unrelated tags. ``counts`` ascend.
+
+    Unrelated counts lie evenly within a factor of 1.25 around the pair: each of those that are as large, or larger,
+    meets a neighbour at such a distance with the same probability. In a table of five rows that is nothing, in one of
+    3,000 equal counts are common.
+    """
+    low, high = (row.outstanding or 0 for row in pair)
+    begin, end = low / _AROUND, high * _AROUND
+    around = bisect_right(counts, end) - bisect_left(counts, begin) - 2
+    larger = len(counts) - bisect_left(counts, low) - 2
+    return max(larger, 0) * max(around, 0) * (high - low + 1) / (end - begin)
 
 
 def _order(first: TagRow, second: TagRow) -> tuple[TagRow, TagRow]:

@@ -66,6 +66,10 @@ OBJECTS_SUSPECT: Final = Threshold(
 EVENTS_SUSPECT: Final = Threshold(400_000, "small objects such as events are many on a healthy server, but not so many")
 TWINS_MIN: Final = Threshold(10_000, "two counts that agree by chance are small")
 TWINS_DIFFERENCE: Final = Threshold(0.005, "parts of one object differ by what is in flight, at most half a percent")
+TWINS_BY_CHANCE: Final = Threshold(
+    0.05,
+    "pairs of unrelated tags expected to agree as closely: in a table of thousands of tags equal counts are common",
+)
 LOCK_WAITERS: Final = Threshold(10, "a few waiters come and go on a busy lock; ten at one instant is a queue")
 LOCK_WAITERS_CRITICAL: Final = Threshold(100, "a hundred threads in one queue is a server that has stopped answering")
 PTES_CRITICAL: Final = Threshold(

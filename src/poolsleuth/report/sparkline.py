@@ -27,7 +27,8 @@ def sparkline(seconds: Sequence[float], values: Sequence[float | None], width: i
     first, last = (drawable[0][0], drawable[-1][0]) if drawable else (0.0, 0.0)
     length = last - first
     for second, value in drawable:
-        place = min(max(int((second - first) / length * width), 0), width - 1) if length > 0 else 0
+        share = (second - first) / length if length > 0 else 0.0
+        place = min(int(min(max(share, 0.0), 1.0) * width), width - 1)
         sampled[place] = True
         if value is not None:
             columns[place].append(value)

@@ -86,3 +86,40 @@ def test_legacy_count_that_fits_no_place(legacy_dump: Writer) -> None:
     data = bytearray(legacy_dump(False, {3, 5}, 40))
     struct.pack_into("<I", data, 0x1014, 3)
     assert open_dump(DumpContent(bytes(data))).memory is None
+
+
+def with_words(data: bytes, at: int, words: bytes) -> DumpContent:
+    return DumpContent(data[:at] + words + data[at + len(words) :])
+
+
+def test_legacy_64_bit_bitmap_behind_a_stale_pointer_that_counts_right(legacy_dump: Writer) -> None:
+    # Before the bitmap, at +20, lies the pointer to where it was in memory: its low half has nine bits set, too
+    present = set(range(1, 10))
+    stale = struct.pack("<Q", 0xFFFFFA80_03C5A010)
+    dump = open_dump(with_words(legacy_dump(True, present, 32), 0x2000 + 0x20, stale))
+    assert dump.memory is not None
+    assert np.flatnonzero(dump.memory.offsets(np.arange(32)) >= 0).tolist() == sorted(present)
+    assert [flaw.says for flaw in dump.flaws] == [
+        "2 places of the bitmap of pages fit the 9 pages that the dump counts: that at +28 is believed, and pages may"
+        " be told wrong"
+    ]
+
+
+def test_legacy_32_bit_bitmap_before_another_that_counts_right(legacy_dump: Writer) -> None:
+    data = with_words(legacy_dump(False, {3, 5}, 32), 0x1000 + 0x28, struct.pack("<I", 0b11))
+    dump = open_dump(data)
+    assert dump.memory is not None
+    assert np.flatnonzero(dump.memory.offsets(np.arange(32)) >= 0).tolist() == [3, 5]
+    assert [flaw.says for flaw in dump.flaws] == [
+        "2 places of the bitmap of pages fit the 2 pages that the dump counts: that at +20 is believed, and pages may"
+        " be told wrong"
+    ]
+
+
+def test_legacy_places_that_say_the_same_are_no_flaw(legacy_dump: Writer) -> None:
+    # Bits behind the last one do not count
+    data = with_words(legacy_dump(True, {0, 2}, 20), 0x2000 + 0x20, struct.pack("<I", 0b101 | 1 << 20))
+    dump = open_dump(data)
+    assert dump.flaws == ()
+    assert dump.memory is not None
+    assert dump.memory.pages == 2

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.address_space import MAX_READ, AddressSpace, Reader
@@ -172,6 +173,42 @@ def test_extents_and_views(machine: MachineMaker, fill: Fill) -> None:
     short = space.extents(TOP + 8, 4)
     assert not isinstance(short, Absence)
     assert [part.tolist() for part in short] == [[at + 8], [4]]
+
+
+class Scattered:
+    """A page map of an image: pages lie anywhere in the file, in any order."""
+
+    first = 0
+
+    def __init__(self, places: dict[int, int]) -> None:
+        self.pages = len(places)
+        self._places = places
+
+    def places(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.array([self._places.get(number, -1) for number in numbers.tolist()], np.int64)
+
+
+def test_pages_that_lie_anywhere_in_the_file(machine: MachineMaker, fill: Fill) -> None:
+    made = machine("x64")
+    for i in range(30):
+        made.map(TOP + i * PAGE, 0x2000 + i)
+    content, places = bytearray(b"head"), {}
+    for i, (number, page) in enumerate(reversed(made.pages.items())):
+        content += bytes(i % 3 * 7)
+        places[number] = len(content)
+        content += page
+    space = open_address_space(PhysicalMemory(DumpContent(bytes(content)), Scattered(places)), X64, made.dtb)
+    wanted = b"".join(fill(0x2000 + i) for i in range(30))
+    for skip, size in ((0, PAGE), (100, 5 * PAGE), (0xFF8, 29 * PAGE), (29 * PAGE + 5, 9)):
+        assert space.read(TOP + skip, size) == wanted[skip : skip + size]
+    for i in range(30):
+        view = space.view(TOP + i * PAGE + 5, PAGE - 5)
+        assert view is not None
+        assert view.tobytes() == wanted[i * PAGE + 5 : (i + 1) * PAGE]
+    found = space.extents(TOP, 30 * PAGE)
+    assert not isinstance(found, Absence)
+    pieces = [bytes(content[at : at + size]) for at, size in zip(found[0].tolist(), found[1].tolist(), strict=True)]
+    assert b"".join(pieces) == wanted
 
 
 def test_small_reads_keep_a_bounded_number_of_pages(mixed: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,9 +63,7 @@ def test_pages_come_back(kind: DumpKind, bits: int, tmp_path: Path, small_machin
 
 
 def pages_strategy() -> st.SearchStrategy[set[int]]:
-    # Page 1000 is always there: the reader tells by counting where the bitmap of a summary dump begins, and a bitmap
-    # of few bits can be counted right at two places
-    return st.sets(st.integers(1, 199), max_size=30).map(lambda pages: pages | {1000})
+    return st.sets(st.integers(1, 199), min_size=1, max_size=30)
 
 
 @settings(max_examples=40, deadline=None)
@@ -90,7 +88,8 @@ def test_any_map_of_pages_comes_back(
         write_dump(path, image, header_of(bits), kind)
         with path.open("rb") as file, open_content(file) as content:
             dump = open_dump(content)
-            assert dump.flaws == ()
+            # The header of a summary dump does not say where its bitmap begins: one of few bits may fit two places
+            assert [flaw for flaw in dump.flaws if kind is not DumpKind.SUMMARY or "places" not in flaw.says] == []
             assert dump.memory is not None
             check(dump.memory, image, held)
             del dump

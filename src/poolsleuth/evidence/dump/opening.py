@@ -25,6 +25,9 @@ Progress = Callable[[str, int, int | None], None]
 """Called while something long runs: what it is, how much is done, how much there is (None when not known)."""
 
 
+MAX_LOOKUPS = 4  # kernels whose symbols are looked for: a hostile image could name one for each page
+
+
 @dataclass(frozen=True, slots=True)
 class OpenedDump:
     """A dump or an image with the kernel in it. ``kernel`` is None when none was found: ``says`` tells why.
@@ -48,9 +51,15 @@ def open_kernel(content: DumpContent, options: DumpOptions, progress: Progress |
     """
     sources = symbol_sources(options.symbols, offline=options.offline, progress=progress)
 
+    known: dict[PdbId, tuple[KernelTable | None, tuple[str, ...]]] = {}
+
     def tables(pdb: PdbId) -> tuple[KernelTable | None, tuple[str, ...]]:
-        found = find_table(pdb, sources)
-        return found.table, found.tried
+        if pdb not in known:
+            if len(known) >= MAX_LOOKUPS:
+                return None, ()
+            found = find_table(pdb, sources)
+            known[pdb] = found.table, found.tried
+        return known[pdb]
 
     if content.take(0, 4) == b"PAGE":
         return _of_dump(open_dump(content), options, tables)

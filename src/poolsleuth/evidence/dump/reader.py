@@ -33,7 +33,8 @@ def read_dump(
 ) -> list[Fact]:
     """Read a crash dump or an image of memory that can be sought in: only what is needed of it.
 
-    What it cannot tell, and what of it is damaged, is added to ``problems``. Raises InputError when it is neither, or its header cannot be believed.
+    What it cannot tell, and what of it is damaged, is added to ``problems``. Raises InputError when it is neither, or
+    its header cannot be believed.
     """
     with open_content(file) as content:
         opened = open_kernel(content, options, progress)
@@ -101,4 +102,7 @@ def _not_read(opened: OpenedDump, dump: CrashDump) -> str:
     pages = ""
     if dump.memory is not None:
         pages = f", {dump.memory.pages - dump.memory.pages_cut_off:,} pages of memory"
-    return f"only its header was read ({dump.container.value}{pages}): {why}; or give the text of {_COMMANDS} from a debugger"
+    return (
+        f"only its header was read ({dump.container.value}{pages}): {why}; or give the text of {_COMMANDS} from a"
+        " debugger"
+    )

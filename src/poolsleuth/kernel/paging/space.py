@@ -23,7 +23,7 @@ _FEW = 16  # pages of a read up to which one at a time is quicker than all at on
 class VirtualMemory:
     """An address space (see ``poolsleuth.kernel.address_space``) below one directory table base."""
 
-    __slots__ = ("_asked", "_first", "_physical", "_recent", "_stored", "dtb", "parameters", "walk")
+    __slots__ = ("_asked", "_phases", "_physical", "_recent", "dtb", "parameters", "walk")
 
     def __init__(self, physical: PhysicalMemory, parameters: PagingParameters, dtb: int) -> None:
         self._physical = physical
@@ -31,8 +31,7 @@ class VirtualMemory:
         self.dtb = dtb
         self.walk = Walk(physical, parameters, dtb)
         self._recent: dict[int, bytes | Absence] = {}
-        self._first = physical._map.first  # what file offsets are counted from in what is stored
-        self._stored = physical.stored().reshape(-1).data
+        self._phases: dict[int, NDArray[np.uint8]] = {}  # PAGE views at most
         self._asked = np.zeros(1, np.int64)
 
     @property
@@ -131,13 +130,16 @@ class VirtualMemory:
         found = self.extents(address, size)
         if isinstance(found, Absence) or len(found[0]) != 1:
             return None
-        page = self._physical.offsets(self.translate_pages(np.array([address >> _PAGE_BITS], np.uint64)))
-        return self._flat(int(page[0]) + address % PAGE, size)
+        offset = int(found[0][0])
+        phase = (offset - address) % PAGE
+        return self._from(phase)[offset - phase : offset - phase + size]
 
-    def _flat(self, offset: int, size: int) -> NDArray[np.uint8] | None:
-        stored = self._physical.stored().reshape(-1)
-        begin = offset - self._first
-        return stored[begin : begin + size] if 0 <= begin <= len(stored) - size else None
+    def _from(self, phase: int) -> NDArray[np.uint8]:
+        """The file from the first offset on at which pages of this phase lie. Dumps have one phase, images many."""
+        found = self._phases.get(phase)
+        if found is None:
+            found = self._phases[phase] = self._physical.stored_from(phase).reshape(-1)
+        return found
 
     def _held(self, frame: int) -> bytes | Absence:
         """A physical page."""
@@ -145,8 +147,8 @@ class VirtualMemory:
         place = self._physical.offsets(self._asked).item(0)
         if place < 0:
             return Absence(place)
-        begin = place - self._first
-        return bytes(self._stored[begin : begin + PAGE])
+        phase = place % PAGE
+        return self._from(phase)[place - phase : place - phase + PAGE].tobytes()
 
     def _page(self, number: int) -> bytes | Absence:
         """A page, by its virtual number."""
