@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import functools
 import hashlib
+import importlib.util
 import os
 import random
 import resource
@@ -33,6 +34,7 @@ MAX_SPACE = 6 << 30  # bytes of address space in all: what wants more gets a Mem
 WHOLE_ROAD = 32  # one run in so many goes the whole road
 MAX_LENGTH = 2 + 12 * 24
 REPORTED_EVERY = 500
+_WATCHED = ("poolsleuth.kernel", "poolsleuth.evidence.dump")
 
 
 class Hang(BaseException):  # noqa: N818 - no Exception: no reader may catch it
@@ -227,15 +229,28 @@ def at_random(fuzzer: Fuzzer, count: int, first: int) -> None:
     fuzzer._report()
 
 
+def _not_watched() -> list[str]:
+    """The names of all our modules that are no readers; nothing is imported for it."""
+    spec = importlib.util.find_spec("poolsleuth")
+    assert spec is not None
+    assert spec.origin is not None
+    root = Path(spec.origin).parent
+    files = [path.relative_to(root.parent).with_suffix("") for path in root.rglob("*.py")]
+    names = [".".join(path.parts).removesuffix(".__init__") for path in files]
+    return [name for name in names if not name.startswith(_WATCHED)]
+
+
 def guided(arguments: argparse.Namespace) -> None:
     try:
         import atheris  # type: ignore[import-not-found] # noqa: PLC0415
     except ImportError:
         sys.exit("atheris is missing: install it beside poolsleuth (python -m pip install atheris), or use --random N")
-    with atheris.instrument_imports(include=["poolsleuth.kernel", "poolsleuth.evidence.dump"]):
-        import poolsleuth.evidence.dump.reader
+    # New edges are to come from the readers alone
+    with atheris.instrument_imports(include=["poolsleuth"], exclude=_not_watched()):
+        import fuzz_seeds  # noqa: F401, PLC0415
         import poolsleuth.kernel.symbols.isf
-        import poolsleuth.kernel.symbols.pdb  # noqa: F401
+        import poolsleuth.kernel.symbols.pdb
+        import poolsleuth.pipeline  # noqa: F401
     fuzzer = Fuzzer(arguments.target, arguments.folder, arguments.only)
     corpus: Path = arguments.folder / f"corpus-{arguments.target}{arguments.only}"
     if not corpus.exists():

@@ -1,6 +1,6 @@
 """The images of the lab, read by pefile: headers, symbols' identity, imports and version resource."""
 
-import pefile
+import pefile  # type: ignore[import-untyped]
 import pytest
 
 from poolsleuth.lab.catalogue import windows_named

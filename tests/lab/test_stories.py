@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from poolsleuth.lab.catalogue import CATALOGUE, windows_named
-from poolsleuth.lab.machine import IN_USE, PAGE, Hidden
+from poolsleuth.lab.machine import IN_USE, PAGE, Hidden, SimulatedWindows
 from poolsleuth.lab.stories import STORIES, Size, make_machine, small_size, usual_size
 from poolsleuth.model.errors import InputError
 
@@ -15,12 +15,15 @@ TOLD = [name for name in STORIES if name != "huge"]
 
 @pytest.mark.parametrize("windows", CATALOGUE, ids=lambda windows: windows.name)
 @pytest.mark.parametrize("story", TOLD)
-def test_figures_can_be_true(windows: object, story: str) -> None:
-    machine = make_machine(windows_named(windows.name), story)  # type: ignore[attr-defined]
+def test_figures_can_be_true(windows: SimulatedWindows, story: str) -> None:
+    machine = make_machine(windows, story)
     memory = machine.memory
-    assert memory.nonpaged_used is not None and memory.nonpaged_max is not None
-    assert memory.paged_used is not None and memory.paged_max is not None
-    assert memory.committed is not None and memory.commit_limit is not None
+    assert memory.nonpaged_used is not None
+    assert memory.nonpaged_max is not None
+    assert memory.paged_used is not None
+    assert memory.paged_max is not None
+    assert memory.committed is not None
+    assert memory.commit_limit is not None
     assert memory.nonpaged_used <= min(memory.nonpaged_max, memory.physical)
     assert memory.paged_used <= memory.paged_max
     assert memory.nonpaged_used + memory.paged_used <= memory.committed <= memory.commit_limit
@@ -66,8 +69,10 @@ def test_session_that_is_full() -> None:
 
 def test_commit_limit_is_reached() -> None:
     memory = make_machine(X64, "pool-failures").memory
-    assert memory.commit_limit is not None and memory.committed == memory.commit_limit - 3
-    assert memory.failure_reasons is not None and memory.failure_reasons["PagedNoCommit"] == 4400
+    assert memory.commit_limit is not None
+    assert memory.committed == memory.commit_limit - 3
+    assert memory.failure_reasons is not None
+    assert memory.failure_reasons["PagedNoCommit"] == 4400
 
 
 def test_counters_of_32_bits_went_round() -> None:
@@ -100,7 +105,7 @@ def test_machines_that_cannot_be(change: dict[str, int], says: str) -> None:
 def test_other_refusals() -> None:
     with pytest.raises(InputError, match="no story 'war'"):
         make_machine(X64, "war")
-    with pytest.raises(InputError, match="no Windows called '3.11'"):
+    with pytest.raises(InputError, match=r"no Windows called '3\.11'"):
         windows_named("3.11")
     with pytest.raises(InputError, match="more than 1"):
         make_machine(X64, size=small_size(), hidden=Hidden(transition=0.7, paged_out=0.7))

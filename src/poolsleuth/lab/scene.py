@@ -49,12 +49,24 @@ class Area:
         return self.place(text.encode("utf-16-le") + b"\0\0", 8)
 
     def write(
-        self, space: AddressSpaceWriter, random: Random, held: Callable[[int], str] = lambda _address: "valid"
+        self,
+        space: AddressSpaceWriter,
+        random: Random,
+        held: Callable[[int], str] = lambda _address: "valid",
+        *,
+        large: bool = False,
     ) -> None:
         """Map the area and write what was put. ``held`` says of each page whether it is valid, transition or paged-out.
 
-        What was put into pages that are paged out is lost, as it is to a dump.
+        What was put into pages that are paged out is lost, as it is to a dump. ``large``: in large pages, all valid.
         """
+        if large:
+            each = space.large_page * PAGE
+            for at in range(self.start, self.start + self.pages * PAGE, each):
+                space.map(at, space.large_page, large=True)
+            for address, data in self._pieces:
+                space.write(address, data)
+            return
         at, end = self.start // PAGE * PAGE, self.start // PAGE * PAGE + self.pages * PAGE
         lost: set[int] = set()
         while at < end:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
-from poolsleuth.lab.address_plan import AddressPlan, plan_addresses
+from poolsleuth.lab.address_plan import plan_addresses
 from poolsleuth.lab.containers.header import DumpHeaderFields
 from poolsleuth.lab.containers.kinds import DumpKind, write_dump
 from poolsleuth.lab.counters import invalid_pte_mask, write_counters
@@ -21,6 +21,8 @@ from poolsleuth.lab.sessions import session_addresses, write_sessions
 from poolsleuth.lab.structures import layout_of
 
 __all__ = ["SimulatedMachine", "simulate"]
+
+_LARGE_FROM = 1 << 30  # bytes of memory: below that the lab keeps to small pages, so that both kinds occur
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,13 @@ def _write_kernel(scene: Scene) -> None:
         area.put(image.base + relative, data)
     for address, data in image.pieces:
         area.put(address, data)
-    area.write(scene.system, scene.random)
+    area.write(scene.system, scene.random, large=_maps_large(scene))
+
+
+def _maps_large(scene: Scene) -> bool:
+    """Whether the kernel lies in large pages: on 64-bit Windows 10 with enough memory."""
+    windows = scene.layout.windows
+    return windows.build >= 10240 and windows.architecture == "x64" and scene.machine.physical_bytes >= _LARGE_FROM
 
 
 def _write_areas(scene: Scene, hidden: Hidden) -> tuple[tuple[int, ...], frozenset[int]]:
@@ -158,8 +166,3 @@ def _left_out(scene: Scene, pages: range, hidden: Hidden) -> dict[int, int]:
         if place is not None and scene.random.random() < hidden.left_out:
             found[page] = place // PAGE
     return found
-
-
-def describe_plan(plan: AddressPlan) -> dict[str, int]:
-    """The first addresses of the areas, by name."""
-    return {name: getattr(plan, name) for name in AddressPlan.__slots__}

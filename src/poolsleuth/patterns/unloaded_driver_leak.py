@@ -106,7 +106,10 @@ def _left_behind(row: TagRow, states: PoolStates | None, system: System, owners:
         return None
     owner = owners.owner(row)
     listed = owners.unloaded_named(owner.binary) if owner is not None and owner.binary is not None else None
-    named = [m for m in owners.named_like(row.tag) if m.unloads and not m.loaded]
+    alike = owners.named_like(row.tag)
+    named = [m for m in alike if m.unloads and not m.loaded]
+    if any(m.loaded for m in alike) and listed is None:
+        return None  # usbport.sys is there to own Usb: that usbstor.sys is gone says nothing
     # A tag that Windows or a list knows is nobody else's by its name alone: Proc is not left behind by procmon.sys
     known = sure_note(row) is not None or (owner is not None and owner.binary is not None)
     match = listed if listed is not None else named[0] if named and not known else None

@@ -13,8 +13,8 @@ SYMBOLS: tuple[str, ...] = (
     "PsNtosImageEnd", "MmSystemRangeStart", "MmHighestUserAddress", "MmPteBase", "MmVirtualBias",
     # Lists
     "PsLoadedModuleList", "PsActiveProcessHead", "PsInitialSystemProcess", "PsIdleProcess", "PspCidTable",
-    "ExpSystemResourcesList", "MmUnloadedDrivers", "MmLastUnloadedDriver", "HandleTableListHead", "ExpFreeListCount",
-    "ObpTypeObjectType", "ObTypeIndexTable", "ObHeaderCookie", "ObpObjectTypes",
+    "ExpSystemResourcesList", "MmUnloadedDrivers", "MmLastUnloadedDriver", "HandleTableListHead",
+    "ExpFreeListCount", "ObpTypeObjectType", "ObTypeIndexTable", "ObHeaderCookie", "ObpObjectTypes",
     # Resources that `!locks` can name
     "CmpRegistryLock", "PsLoadedModuleResource", "PspActiveProcessMutex", "MmSectionExtendResource",
     "MmSectionExtendSetResource", "IopDatabaseResource", "IopDeviceTreeLock", "PiEngineLock",
@@ -45,10 +45,10 @@ SYMBOLS: tuple[str, ...] = (
     "MmNumberOfPhysicalPages", "MmPagingFile", "MmNumberOfPagingFiles", "MiSystemPteInfo", "MmTotalFreeSystemPtes",
     "MmTotalSystemPtes", "MmSystemPtesStart", "MmModifiedPageListHead", "MmModifiedNoWritePageListHead",
     "MmModifiedPageListByColor", "MmTotalPagesForPagingFile", "MmStandbyPageListHead", "MmKernelStackResident",
-    "MiStackGrowthFailures", "MmKernelStackPages", "MmLockedIoPages", "MmSystemLockPagesCount", "MmMdlPagesAllocated", "MmVerifierData",
-    "MmVerifyDriverLevel", "MmSpecialPagesInUse", "MmPfnDatabase", "MmHighestPhysicalPage", "MmLowestPhysicalPage",
-    "MmPhysicalMemoryBlock", "ViVerifierDriversList", "MiSuspectDriverList", "VfSuspectDriversList",
-    "VerifierSystemOptions", "MmProtectFreedNonPagedPool",
+    "MiStackGrowthFailures", "MmKernelStackPages", "MmLockedIoPages", "MmSystemLockPagesCount",
+    "MmMdlPagesAllocated", "MmVerifierData", "MmVerifyDriverLevel", "MmSpecialPagesInUse", "MmPfnDatabase",
+    "MmHighestPhysicalPage", "MmLowestPhysicalPage", "MmPhysicalMemoryBlock", "ViVerifierDriversList",
+    "MiSuspectDriverList", "VfSuspectDriversList", "VerifierSystemOptions", "MmProtectFreedNonPagedPool",
     # Sessions
     "MmSessionSpace", "MiSessionWsList", "MmSessionIdBitmap", "MiSessionIdBitmap", "MmSessionPoolSize",
     "MmSessionViewSize", "MmSessionBase", "MmSessionSize", "MiSessionPoolStart", "MiSessionPoolEnd",

@@ -86,7 +86,14 @@ def _of_dump(dump: CrashDump, options: DumpOptions, tables: Tables) -> OpenedDum
     pages = header.pages if dump.memory is not None and header.runs else None
     if dump.triage is not None:
         space = Reader(BlockSpace(dump.triage.blocks, header.pointer))
-        kernel = find_kernel(space, header=header, open_process=None, tables=tables, triage=dump.triage)
+        kernel = find_kernel(
+            space,
+            header=header,
+            open_process=None,
+            tables=tables,
+            triage=dump.triage,
+            debugger_data=dump.triage.debugger_data,
+        )
         return OpenedDump(dump, None, kernel, None, dump.flaws, None)
     if dump.memory is None:
         return OpenedDump(dump, None, None, pages, dump.flaws, None)

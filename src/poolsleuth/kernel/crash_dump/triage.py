@@ -20,6 +20,7 @@ MAX_UNLOADED = 50  # the kernel's ring of unloaded drivers has so many slots
 MAX_NAME_CHARACTERS = 1024  # of a driver's path
 MAX_BLOCKS = 1 << 20  # blocks of virtual memory: the real dump has 1,831
 MAX_READ = 1 << 20  # bytes of one read of virtual memory
+MAX_DEBUGGER_DATA = 0x1000  # bytes of the copy of KDDEBUGGER_DATA64: 0x3A8 in the newest
 MAX_MEMORY_INFO = 0x200  # bytes of the block of memory figures: 0x50 in Windows 10
 
 _KDBG = b"KDBG"
@@ -85,7 +86,10 @@ class TriageMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriageDump:
-    """What a triage dump tells. ``drivers_complete``: every driver of its list could be read."""
+    """What a triage dump tells. ``drivers_complete``: every driver of its list could be read.
+
+    ``debugger_data`` is the copy of KDDEBUGGER_DATA64 that it carries; None when it has none.
+    """
 
     drivers: tuple[TriageDriver, ...]
     drivers_complete: bool
@@ -96,6 +100,7 @@ class TriageDump:
     kernel_base: int | None
     build_lab: str | None
     blocks: "VirtualBlocks"
+    debugger_data: bytes | None = None
 
 
 class VirtualBlocks:
@@ -172,6 +177,7 @@ def read_triage(content: DumpContent, header: DumpHeader, flaws: list[Flaw]) -> 
         kernel_base=base,
         build_lab=lab,
         blocks=blocks,
+        debugger_data=content.take(data, min(data_size, MAX_DEBUGGER_DATA)) if base is not None else None,
     )
 
 
