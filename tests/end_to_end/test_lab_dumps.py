@@ -1,6 +1,6 @@
 """Every dump of the simulated machine gives back its truth exactly: whatever the Windows, the container, the story."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 from poolsleuth.evidence.dump.reader import read_dump
 from poolsleuth.lab.catalogue import CATALOGUE, windows_named
 from poolsleuth.lab.containers.kinds import DumpKind
-from poolsleuth.lab.machine import IN_USE, Hidden, Machine
+from poolsleuth.lab.machine import IN_USE, Hidden, Machine, TagUse
 from poolsleuth.lab.simulate import SimulatedMachine, simulate
 from poolsleuth.lab.stories import STORIES, make_machine, small_size
 from poolsleuth.lab.truth import counter_bits
@@ -70,8 +70,10 @@ def check_bug_check(truth: Machine, facts: list[Fact]) -> None:
     assert (check.code, check.parameters) == (truth.bug_check.code, truth.bug_check.parameters)
 
 
-def tag_rows(tags: object, bits: int) -> Iterator[tuple[tuple[str, PoolKind], tuple[int | None, int | None, int, int]]]:
-    for tag in tags:  # type: ignore[attr-defined]
+def tag_rows(
+    tags: Iterable[TagUse], bits: int
+) -> Iterator[tuple[tuple[str, PoolKind], tuple[int | None, int | None, int, int]]]:
+    for tag in tags:
         for pool, use in ((PoolKind.NONPAGED, tag.nonpaged), (PoolKind.PAGED, tag.paged)):
             if not (use.allocs or use.frees or use.bytes):
                 continue
@@ -90,8 +92,8 @@ def check_tags(truth: Machine, facts: list[Fact]) -> None:
     read = {(row.tag, row.pool): (row.allocs, row.frees, row.outstanding, row.bytes) for row in system[0].rows}
     complete = truth.windows.symbols or truth.windows.build < 6000
     # Without symbols nobody knows where the expansion table lies: its tags are missing, and the table says it is cut
-    wanted = [tag for tag in truth.tags if complete or not tag.expansion]
-    assert read == dict(tag_rows(wanted, bits))
+    listed = [tag for tag in truth.tags if complete or not tag.expansion]
+    assert read == dict(tag_rows(listed, bits))
     assert system[0].completeness is (Completeness.COMPLETE if complete else Completeness.CUT)
     for session in truth.sessions:
         mine = [table for table in tables if table.session == session.id]
@@ -150,6 +152,9 @@ def check_lists(truth: Machine, facts: list[Fact]) -> None:
     assert [(m.image, m.path, m.start, m.end) for m in modules.modules] == [
         (m.name, m.path, m.base, (m.base or 0) + m.size) for m in truth.modules
     ]
+    told = {m.name: m.version["CompanyName"] for m in truth.modules if m.present and "CompanyName" in m.version}
+    assert told
+    assert {m.image: m.company for m in modules.modules if m.company} == told
     unloaded = only(facts, UnloadedModules)
     newest_first = sorted(truth.unloaded, key=lambda m: m.time, reverse=True)
     assert [(m.name, m.start, m.unloaded_at) for m in unloaded.modules] == [
@@ -244,3 +249,31 @@ def test_every_story(name: str, story: str, tmp_path: Path) -> None:
     simulated = machine(name, story)
     facts, _ = facts_of(simulated, DumpKind.BITMAP_FULL, tmp_path)
     check_all(simulated.truth, facts)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_missing_makes_nothing_up(name: str, tmp_path: Path) -> None:
+    """A third of the paged structures' pages is out or left out: what is said of them is true, or is not said."""
+    hidden = Hidden(transition=0.2, paged_out=0.2, left_out=0.2)
+    simulated = simulate(make_machine(windows_named(name), "leak", seed=3, size=SIZE, hidden=hidden))
+    truth = simulated.truth
+    facts, _ = facts_of(simulated, DumpKind.BITMAP_KERNEL, tmp_path)
+    bits = counter_bits(truth)
+    by_session = {session.id: session.tags for session in truth.sessions}
+    for table in [fact for fact in facts if isinstance(fact, TagTable)]:
+        whole = dict(tag_rows(truth.tags if table.session is None else by_session[table.session], bits))
+        read = {(row.tag, row.pool): (row.allocs, row.frees, row.outstanding, row.bytes) for row in table.rows}
+        assert read.items() <= whole.items()
+        assert table.completeness is Completeness.CUT or read == whole
+    bases = {m.base: m.name for m in truth.modules}
+    for modules in [fact for fact in facts if isinstance(fact, ModuleList)]:
+        assert all(bases[m.start] == m.image for m in modules.modules)
+        assert not modules.complete or len(modules.modules) == len(truth.modules)
+    addresses = {r.address: r for r in truth.resources}
+    for lock in [fact for fact in facts if isinstance(fact, ResourceLock)]:
+        assert lock.contention is not None
+        assert lock.contention.value == addresses[lock.address].contention
+    for big in [fact for fact in facts if isinstance(fact, BigPages)]:
+        living = int(np.count_nonzero(truth.big_pages.rows["state"] == IN_USE))
+        blocks = sum(use.blocks for use in big.uses)
+        assert blocks == living if big.complete else blocks <= living

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 from poolsleuth.evidence.dump.context import DumpContext
 from poolsleuth.kernel.crash_dump.triage import TriageDump
-from poolsleuth.kernel.modules import read_modules
+from poolsleuth.kernel.image import read_image
+from poolsleuth.kernel.image_version import read_version
+from poolsleuth.kernel.modules import LoadedModule, read_modules
 from poolsleuth.kernel.target import Kernel
 from poolsleuth.kernel.unloaded_modules import read_unloaded_modules
 from poolsleuth.model.facts import Fact
@@ -20,19 +22,7 @@ def kernel_drivers(kernel: Kernel, context: DumpContext) -> Iterator[Fact]:
     loaded = read_modules(kernel)
     if loaded.says is not None:
         context.problem(f"loaded modules: {loaded.says}", loaded.address)
-    modules = tuple(
-        Module(
-            name=_module_name(module.name, module.base, kernel.base),
-            start=module.base,
-            end=module.end,
-            where=context.where(module.address),
-            image=module.name,
-            path=module.path,
-            timestamp=_timestamp(module.time_stamp, kernel.build, context.captured_at),
-        )
-        for module in loaded.modules
-        if module.name is not None
-    )
+    modules = tuple(_loaded(kernel, module, context) for module in loaded.modules if module.name is not None)
     if modules:
         yield ModuleList(**context.base(loaded.address), modules=modules, complete=loaded.whole)
     gone = read_unloaded_modules(kernel)
@@ -45,6 +35,22 @@ def kernel_drivers(kernel: Kernel, context: DumpContext) -> Iterator[Fact]:
     )
     if unloaded:
         yield UnloadedModules(**context.base(gone.address), modules=unloaded)
+
+
+def _loaded(kernel: Kernel, module: LoadedModule, context: DumpContext) -> Module:
+    image = read_image(kernel.memory, module.base)
+    version = None if image is None else read_version(kernel.memory, image)
+    return Module(
+        name=_module_name(module.name, module.base, kernel.base),
+        start=module.base,
+        end=module.end,
+        where=context.where(module.address),
+        image=module.name,
+        path=module.path,
+        company=None if version is None else version.company,
+        version=None if version is None else version.file_version or version.fixed,
+        timestamp=_timestamp(module.time_stamp, kernel.build, context.captured_at),
+    )
 
 
 def triage_drivers(triage: TriageDump, build: int | None, context: DumpContext) -> Iterator[Fact]:
