@@ -8,6 +8,11 @@ from pathlib import Path
 import pytest
 
 from poolsleuth.cli.main import main
+from poolsleuth.lab.catalogue import windows_named
+from poolsleuth.lab.containers.kinds import DumpKind
+from poolsleuth.lab.simulate import simulate
+from poolsleuth.lab.stories import make_machine, small_size
+from poolsleuth.windows.kernel_table import PdbId
 
 KEY = "5278AFF86C341677D7D7835C85B7B8441"  # 10.0.19041.804, whose table comes with the package
 OWN_KEY = "0123456789ABCDEF0123456789ABCDEF2A"
@@ -170,8 +175,8 @@ def test_fetch_says_what_it_tried(run: Run, tmp_path: Path, own_folder: Path) ->
         (["show", "0" * 32 + "1"], "poolsleuth symbols add"),
         (["show", "what"], "is neither a file nor a key"),
         (["show", __file__], "neither a PDB nor a symbol table"),
-        (["fetch", "what", "--symbols", "."], "is no key of a PDB"),
-        (["fetch", __file__, "--symbols", "."], "is a file"),
+        (["fetch", "what", "--symbols", "."], "no key of a PDB"),
+        (["fetch", __file__, "--symbols", "."], "is no crash dump and no key"),
         (["fetch", KEY], "no symbol path is given"),
         (["fetch", KEY, "--symbols", "foo*x"], "foo* is not known"),
     ],
@@ -199,3 +204,42 @@ def test_a_damaged_own_table_does_not_hide_the_others(run: Run, isf: Path, own_f
     assert done.returncode == 0
     assert OWN_KEY in done.stdout
     assert "\\x1b[31m.json is damaged" in done.stderr
+
+
+@pytest.fixture
+def dump(tmp_path: Path) -> tuple[Path, PdbId]:
+    simulated = simulate(make_machine(windows_named("3790-x64"), size=small_size()))
+    simulated.write(tmp_path / "MEMORY.DMP", DumpKind.BITMAP_FULL)
+    pdb = simulated.truth.modules[0].pdb
+    assert pdb is not None
+    return tmp_path / "MEMORY.DMP", pdb
+
+
+def test_fetch_for_a_dump(dump: tuple[Path, PdbId], isf: Path, own_folder: Path, run: Run) -> None:
+    """The dump says which symbols its kernel needs: they are found in the store, and kept."""
+    path, pdb = dump
+    store = isf.parents[2]
+    document = json.loads(isf.read_text())
+    document["metadata"]["windows"]["pdb"] |= {"GUID": pdb.guid, "age": pdb.age, "database": pdb.name}
+    place = store / pdb.name / pdb.key / pdb.name
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps(document))
+    done = run("fetch", str(path), "--symbols", str(store))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert pdb.key in done.stdout
+    assert pdb.key in run("list").stdout
+
+
+def test_fetch_for_a_dump_whose_symbols_are_nowhere(dump: tuple[Path, PdbId], tmp_path: Path, run: Run) -> None:
+    path, pdb = dump
+    done = run("fetch", str(path), "--symbols", str(tmp_path))
+    assert done.returncode == 2
+    assert f"the symbols of {pdb.name} {pdb.key} were not found" in done.stderr
+
+
+def test_fetch_for_a_dump_that_does_not_say(tmp_path: Path, run: Run) -> None:
+    path = tmp_path / "MEMORY.DMP"
+    simulate(make_machine(windows_named("3790-x64"), size=small_size())).write(path, DumpKind.HEADER)
+    done = run("fetch", str(path), "--symbols", str(tmp_path))
+    assert done.returncode == 2
+    assert "which symbols its kernel needs is not known" in done.stderr

@@ -8,6 +8,9 @@ from pathlib import Path
 import click
 
 from poolsleuth.cli.output import UNUSABLE, progress_on_terminal
+from poolsleuth.evidence.dump.opening import open_kernel
+from poolsleuth.evidence.dump.options import DumpOptions
+from poolsleuth.kernel.crash_dump.content import open_content
 from poolsleuth.kernel.symbols.find import SymbolSources, find_table, symbol_sources
 from poolsleuth.kernel.symbols.own_tables import OwnTable, keep_table, own_folder, own_table, own_tables
 from poolsleuth.kernel.symbols.symbol_file import read_symbol_file
@@ -59,7 +62,7 @@ def add(context: click.Context, files: tuple[str, ...]) -> int:
 
 
 @symbols.command()
-@click.argument("key", metavar="PDB-KEY")
+@click.argument("key", metavar="DUMP|PDB-KEY")
 @click.option(
     "--symbols", "path", multiple=True, metavar="PATH", help="Symbol path; _NT_SYMBOL_PATH if left out. Repeatable."
 )
@@ -68,19 +71,16 @@ def add(context: click.Context, files: tuple[str, ...]) -> int:
 def fetch(context: click.Context, key: str, path: tuple[str, ...], offline: bool) -> int:
     """Get the symbols of a kernel by way of a symbol path, and keep them.
 
-    PDB-KEY is ntkrnlmp.pdb/GUIDAGE. A server is asked only when the path names
+    Give a crash dump, or the key that its kernel needs (ntkrnlmp.pdb/GUIDAGE).
+    A server is asked only when the path names
     its URL, as srv*FOLDER*https://msdl.microsoft.com/download/symbols does.
 
     \b
     Exit status: 0, or 2 when no source has them.
     """
-    if Path(key).is_file():
-        raise click.UsageError(
-            f"{key} is a file: give {_KEY_HELP}; the symbols of a dump are fetched by `poolsleuth diagnose --symbols`"
-        )
-    pdb = _pdb_of_key(key)
+    pdb = _pdb_of_dump(Path(key)) if Path(key).is_file() else _pdb_of_key(key)
     if pdb is None:
-        raise click.UsageError(f"{key} is no key of a PDB: give {_KEY_HELP}")
+        raise click.UsageError(f"{key} is no crash dump and no key of a PDB: give a dump, or {_KEY_HELP}")
     with progress_on_terminal() as progress:
         named = symbol_sources(path, offline=offline, progress=progress)
         if not named.path.entries and not named.path.problems:
@@ -93,6 +93,28 @@ def fetch(context: click.Context, key: str, path: tuple[str, ...], offline: bool
         context.exit(UNUSABLE)
     _say_kept(found.table, keep_table(own_folder(), found.table))
     return 0
+
+
+def _pdb_of_dump(path: Path) -> PdbId | None:
+    """Which symbols the kernel of a dump needs; None when the file is no dump. Raises click.ClickException when the
+    dump does not say it, or cannot be read."""
+    try:
+        with path.open("rb") as file, open_content(file) as content:
+            opened = open_kernel(content, DumpOptions(offline=True))
+    except InputError:
+        return None
+    except OSError as error:
+        raise _unusable(f"{path} cannot be read: {error.strerror or error}") from error
+    if opened.kernel is None or opened.kernel.pdb is None:
+        why = opened.says or "the page of the kernel that names them is not in it"
+        raise _unusable(f"{path}: which symbols its kernel needs is not known: {why}")
+    return opened.kernel.pdb
+
+
+def _unusable(says: str) -> click.ClickException:
+    error = click.ClickException(says)
+    error.exit_code = UNUSABLE
+    return error
 
 
 @symbols.command("list")

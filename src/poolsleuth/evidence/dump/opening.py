@@ -16,6 +16,7 @@ from poolsleuth.kernel.memory_image.locate import locate_kernel
 from poolsleuth.kernel.paging.layout import Mode
 from poolsleuth.kernel.paging.parameters import PagingParameters, parameters_for
 from poolsleuth.kernel.paging.space import open_address_space
+from poolsleuth.kernel.paging.swizzle import inferred_invalid_pte_mask
 from poolsleuth.kernel.symbols.find import find_table, symbol_sources
 from poolsleuth.kernel.target import Kernel
 from poolsleuth.model.errors import InputError
@@ -25,6 +26,7 @@ Progress = Callable[[str, int, int | None], None]
 """Called while something long runs: what it is, how much is done, how much there is (None when not known)."""
 
 
+_KERNEL_HALF, _LAST_ADDRESS = 0xFFFF_8000_0000_0000, 0xFFFF_FFFF_FFFF_FFFF
 MAX_LOOKUPS = 4  # kernels whose symbols are looked for: a hostile image could name one for each page
 
 
@@ -143,6 +145,9 @@ def _settled(kernel: Kernel, memory: PhysicalMemory, parameters: PagingParameter
     mask = None
     if state is not None and kernel.table is not None:
         mask = kernel.value(state, "_MI_SYSTEM_INFORMATION", "Hardware.InvalidPteMask")
+    elif kernel.architecture == "x64":
+        # Updates of older Windows brought swizzled entries as well: the entries themselves show it
+        mask = inferred_invalid_pte_mask(open_address_space(memory, parameters, base), _KERNEL_HALF, _LAST_ADDRESS)
     start = kernel.variable("MmPagedPoolStart") if kernel.architecture == "x86" else None
     if mask is None and start is None and kernel.table is None:
         return kernel

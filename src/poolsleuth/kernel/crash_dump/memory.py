@@ -89,9 +89,12 @@ class PhysicalMemory:
             raise ValueError(f"{MAX_READ} bytes at most are gathered at once")
         places = self.offsets(numbers)
         there = places >= 0
-        rows = np.zeros((len(places), PAGE), np.uint8)
         wanted = places[there]
-        if len(wanted) and not ((wanted - self._map.first) % PAGE).any():
+        aligned = len(wanted) > 0 and not ((wanted - self._map.first) % PAGE).any()
+        if aligned and len(wanted) == len(places):  # nothing is missing: one copy
+            return np.take(self.stored_from(self._map.first), (places - self._map.first) // PAGE, axis=0), places
+        rows = np.zeros((len(places), PAGE), np.uint8)
+        if aligned:
             rows[there] = self.stored_from(self._map.first)[(wanted - self._map.first) // PAGE]
             return rows, places
         # Pages of an image may lie anywhere in the file: those of one phase are rows of one view
