@@ -179,9 +179,12 @@ def check_locks(truth: Machine, facts: list[Fact]) -> None:
             continue
         assert resource.address is not None
         lock = read[resource.address]
-        assert lock.contention is not None and lock.contention.value == resource.contention
-        assert lock.shared_waiters is not None and lock.shared_waiters.value == resource.shared_waiters
-        assert lock.exclusive_waiters is not None and lock.exclusive_waiters.value == resource.exclusive_waiters
+        assert lock.contention is not None
+        assert lock.contention.value == resource.contention
+        assert lock.shared_waiters is not None
+        assert lock.shared_waiters.value == resource.shared_waiters
+        assert lock.exclusive_waiters is not None
+        assert lock.exclusive_waiters.value == resource.exclusive_waiters
         assert {t.thread for t in lock.threads if t.owner} == {o.thread for o in resource.owners}
         if resource.symbol is not None and truth.windows.symbols:
             assert lock.name == f"nt!{resource.symbol.removeprefix('nt!')}"

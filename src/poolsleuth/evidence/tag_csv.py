@@ -17,7 +17,6 @@ import numpy as np
 from poolsleuth.evidence.dates import DateText, find_date
 from poolsleuth.evidence.debugger_log.decode import SAMPLE_BYTES, decoded_chunks, encoding_of
 from poolsleuth.evidence.source import Readable
-from poolsleuth.evidence.tag_frame import frame_of
 from poolsleuth.evidence.tag_history import MAX_COLUMNS, pool_of
 from poolsleuth.evidence.tag_store import Codes, RawRow, TagStore
 from poolsleuth.model.errors import InputError
@@ -147,6 +146,8 @@ class _Reader:
 
     def _take_frame(self, lines: list[str], header: _Header) -> bool:
         """Many lines at once. False when there is anything but rows among them: then nothing is taken."""
+        from poolsleuth.evidence.tag_frame import frame_of  # noqa: PLC0415 - polars takes a quarter of a second to load
+
         frame = frame_of(lines, header.delimiter, header.places, header.width)
         if frame is None:
             return False

@@ -22,7 +22,26 @@ from poolsleuth.lab.structures import layout_of
 
 __all__ = ["SimulatedMachine", "simulate"]
 
+# Page numbers of the system's root table, as they are on real machines
+_ROOT_32, _ROOT_64_OLD, _ROOT_64 = 0x39, 0x187, 0x1AD
+_FIRST_WITH_HIGHER_ROOT = 9200
 _LARGE_FROM = 1 << 30  # bytes of memory: below that the lab keeps to small pages, so that both kinds occur
+
+
+class _SystemSpace(AddressSpaceWriter):
+    """The system's address space. Its root lies low in memory, where the loader of Windows puts it.
+
+    Readers that search for it look there only.
+    """
+
+    def _new_table(self) -> int:
+        if hasattr(self, "dtb") or self.mode == "pae":
+            return super()._new_table()
+        number = (
+            _ROOT_32 if self.mode == "x86" else (_ROOT_64 if self.build >= _FIRST_WITH_HIGHER_ROOT else _ROOT_64_OLD)
+        )
+        self.physical.page(number)
+        return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +78,7 @@ def simulate(machine: Machine, *, seed: int | None = None) -> SimulatedMachine:
     layout = layout_of(machine.windows)
     plan = plan_addresses(machine.windows, random)
     physical = PhysicalImage(machine.pages, seed=chosen)
-    system = AddressSpaceWriter(
+    system = _SystemSpace(
         physical,
         machine.windows.mode,
         machine.windows.build,

@@ -83,6 +83,7 @@ class Attribution:
             for driver in gone.modules:
                 self.unloaded[driver.name] += 1
                 self._unloaded_where.setdefault(driver.name, driver.where)
+        self._stems = {name: _stem(name) for name in (*self.unloaded, *self.loaded)}
         self._symbols = {fact.symbol.casefold(): fact for fact in machine.all(SymbolAddress)}
         self._hits = list(machine.all(MemoryHit))
         self._tables = list(machine.all(PointerTable))
@@ -153,21 +154,20 @@ class Attribution:
         if len(wanted) < MIN_PREFIX or not wanted.isalnum():
             return []
         for name, unloads in self.unloaded.items():
-            shared = _shared(wanted, name)
+            shared = _shared(wanted, self._stems[name])
             if shared >= MIN_PREFIX:
                 loaded = name.casefold() in self.loaded
                 matches.append(NameMatch(name, loaded, unloads, shared, self._unloaded_where[name]))
         gone = {match.module.casefold() for match in matches}
         for key, module in self.loaded.items():
-            shared = _shared(wanted, key)
+            shared = _shared(wanted, self._stems[key])
             if shared >= MIN_PREFIX and key not in gone:
                 matches.append(NameMatch(module.image or module.name, True, 0, shared, module.where))
         return sorted(matches, key=lambda m: (-m.shared, -m.unloads, m.module))
 
 
-def _shared(tag: str, module: str) -> int:
+def _shared(tag: str, stem: str) -> int:
     """How many characters of the whole tag (or of the whole name, when that is shorter) begin both."""
-    stem = _stem(module)
     if stem.startswith(tag):
         return len(tag)
     reverse = tag[::-1]  # many authors write 'gaT1' so that a dump shows 1Tag

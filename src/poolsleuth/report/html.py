@@ -4,9 +4,8 @@ import base64
 import hashlib
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from poolsleuth.model.report import Report
@@ -15,6 +14,9 @@ from poolsleuth.report.charts import ChartStore
 from poolsleuth.report.html_cut import BASE_CUT, Cut
 from poolsleuth.report.html_view import page_view
 from poolsleuth.report.wording import clean
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 BUDGET = 1_000_000  # bytes: what a mail server and a ticket system still take
 
@@ -64,7 +66,10 @@ def _source_hash(text: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def _environment() -> "Environment":
+    # No other output needs it, and it takes as long to load as a small dump takes to read
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+
     return Environment(
         loader=PackageLoader("poolsleuth.report"),
         autoescape=True,

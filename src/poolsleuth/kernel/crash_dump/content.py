@@ -25,13 +25,18 @@ class Flaw:
     offset: int | None = None
 
 
+MAX_MAPPED = 1024
+"""Pages read after which those that the system mapped for them are given back: it maps up to 16 for each (64 MB)."""
+
+
 class DumpContent:
     """Random access to a dump: all numbers are little-endian, None means beyond the end of the file."""
 
-    __slots__ = ("_buffer", "size")
+    __slots__ = ("_buffer", "_mapped", "size")
 
     def __init__(self, buffer: "mmap.mmap | memoryview | bytes") -> None:
         self._buffer = buffer
+        self._mapped = 0
         self.size = len(buffer)
 
     def take(self, offset: int, count: int) -> bytes | None:
@@ -62,6 +67,19 @@ class DumpContent:
         if offset < 0 or offset >= self.size:
             return 0
         return max(0, min(count, (self.size - offset) // each))
+
+    def have_read(self, pages: int) -> None:
+        """Say that so many pages of a view were read: now and then, what was mapped for them is given back.
+
+        Without that a program's memory would seem to grow with all it ever read. Views stay good: what is read again
+        comes out of the system's cache of the file.
+        """
+        self._mapped += pages
+        if self._mapped < MAX_MAPPED:
+            return
+        self._mapped = 0
+        if isinstance(self._buffer, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            self._buffer.madvise(mmap.MADV_DONTNEED)
 
 
 @contextmanager

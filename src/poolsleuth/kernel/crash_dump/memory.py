@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolsleuth.kernel.absence import Absence
-from poolsleuth.kernel.crash_dump.content import PAGE, DumpContent
+from poolsleuth.kernel.crash_dump.content import MAX_MAPPED, PAGE, DumpContent
 
 MAX_READ = 256 << 20  # bytes of one read of physical memory
 MAX_OFFSET = 1 << 62  # file offsets are kept below it, whatever the counts in a dump say
@@ -88,20 +88,23 @@ class PhysicalMemory:
         if len(numbers) > MAX_READ // PAGE:
             raise ValueError(f"{MAX_READ} bytes at most are gathered at once")
         places = self.offsets(numbers)
-        there = places >= 0
-        wanted = places[there]
-        aligned = len(wanted) > 0 and not ((wanted - self._map.first) % PAGE).any()
-        if aligned and len(wanted) == len(places):  # nothing is missing: one copy
-            return np.take(self.stored_from(self._map.first), (places - self._map.first) // PAGE, axis=0), places
-        rows = np.zeros((len(places), PAGE), np.uint8)
-        if aligned:
-            rows[there] = self.stored_from(self._map.first)[(wanted - self._map.first) // PAGE]
-            return rows, places
+        there = np.flatnonzero(places >= 0)
+        whole = len(there) == len(places)
+        rows = np.empty((len(places), PAGE), np.uint8) if whole else np.zeros((len(places), PAGE), np.uint8)
         # Pages of an image may lie anywhere in the file: those of one phase are rows of one view
-        phases = places % PAGE
-        for phase in np.unique(phases[there]).tolist():
-            mine = there & (phases == phase)
-            rows[mine] = self.stored_from(phase)[places[mine] // PAGE]
+        phases = places[there] % PAGE
+        one = phases[:1].tolist() if (phases == phases[:1]).all() else None
+        for phase in one if one is not None else np.unique(phases).tolist():
+            mine = there if one is not None else there[phases == phase]
+            stored = self.stored_from(phase)
+            for begin in range(0, len(mine), MAX_MAPPED):
+                part = mine[begin : begin + MAX_MAPPED]
+                at = places[part] // PAGE
+                if len(mine) == len(places):  # nothing is missing: one copy ("clip" leaves out a check of ``at``)
+                    np.take(stored, at, axis=0, out=rows[begin : begin + len(part)], mode="clip")
+                else:
+                    rows[part] = stored[at]
+                self._content.have_read(len(part))
         return rows, places
 
     def stored_from(self, offset: int) -> NDArray[np.uint8]:

@@ -1,0 +1,131 @@
+"""What happened to the simulated machine is what the report says, from its dump alone."""
+
+import gzip
+import zipfile
+from dataclasses import replace
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from poolsleuth import diagnose
+from poolsleuth.lab.catalogue import windows_named
+from poolsleuth.lab.containers.kinds import DumpKind
+from poolsleuth.lab.machine import Machine, TagUse
+from poolsleuth.lab.simulate import simulate
+from poolsleuth.lab.stories import make_machine
+from poolsleuth.model.finding import Severity, Verdict
+from poolsleuth.model.report import Report, ReportMachine
+
+NAMES = ("3790-x86", "7601-x64", "19041-x64")
+CONCLUSIONS = {
+    "leak": {"nonpaged-pool-depletion", "pool-leak"},
+    "paged-leak": {"paged-pool-depletion", "pool-leak"},
+    "untagged": {"untagged-allocations"},
+    "session-full": {"session-pool-depletion"},
+    "handle-leak": {"handle-leak"},
+    "lock-contention": {"lock-contention"},
+    "pool-failures": {"commit-exhaustion"},
+}
+
+
+@cache
+def truth(name: str, story: str) -> Machine:
+    return make_machine(windows_named(name), story)
+
+
+def dump(machine: Machine, path: Path, kind: DumpKind = DumpKind.BITMAP_KERNEL) -> Path:
+    simulate(machine).write(path, kind)
+    return path
+
+
+def only(report: Report) -> ReportMachine:
+    (machine,) = report.machines
+    return machine
+
+
+@pytest.mark.parametrize("story", sorted(CONCLUSIONS))
+@pytest.mark.parametrize("name", NAMES)
+def test_the_story_is_the_conclusion(name: str, story: str, tmp_path: Path) -> None:
+    machine = only(diagnose([dump(truth(name, story), tmp_path / "MEMORY.DMP")]))
+    assert machine.conclusion is not None
+    assert machine.conclusion.pattern in CONCLUSIONS[story]
+    tags = {f.subject.tag for f in machine.findings if f.pattern == "pool-leak" and f.verdict is not Verdict.RULED_OUT}
+    if story in ("leak", "paged-leak"):
+        assert tags == {"Leak" if story == "leak" else "HogP"}
+    elif story != "untagged":
+        assert tags <= {None}
+    blamed = {f.subject.driver for f in machine.findings if f.verdict is Verdict.FOUND}
+    assert blamed <= {None}  # nothing in a dump's totals proves a driver
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_healthy_machine_alarms_nobody(name: str, tmp_path: Path) -> None:
+    machine = only(diagnose([dump(truth(name, "healthy"), tmp_path / "MEMORY.DMP")]))
+    loud = [
+        f
+        for f in machine.findings
+        if f.verdict in (Verdict.FOUND, Verdict.SUSPECTED) and f.severity is not Severity.INFO
+    ]
+    assert [(f.pattern, f.headline) for f in loud] == []
+
+
+def test_two_dumps_of_one_boot_are_one_machine_that_grew(tmp_path: Path) -> None:
+    """Live dumps, six hours apart: the tag that grew by half is suspected because it grew."""
+    first = truth("19041-x64", "leak")
+
+    def grown(tag: TagUse) -> TagUse:
+        if tag.tag.strip() != "Leak":
+            return tag
+        use = tag.nonpaged
+        more = use.outstanding // 2
+        return replace(tag, nonpaged=replace(use, allocs=use.allocs + more, bytes=use.bytes * 3 // 2))
+
+    second = replace(
+        first, crashed_at=first.crashed_at + timedelta(hours=6), tags=tuple(grown(tag) for tag in first.tags)
+    )
+    paths = [dump(first, tmp_path / "monday.dmp"), dump(second, tmp_path / "later.dmp")]
+    for order in (paths, paths[::-1]):
+        machine = only(diagnose(order))
+        (leak,) = [f for f in machine.findings if f.pattern == "pool-leak" and f.subject.tag == "Leak"]
+        assert leak.verdict is Verdict.SUSPECTED
+        assert "it grew from capture to capture" in leak.headline
+
+
+def test_a_packed_dump_is_the_same_dump(tmp_path: Path) -> None:
+    path = dump(truth("3790-x86", "leak"), tmp_path / "MEMORY.DMP")
+    data = path.read_bytes()
+    (tmp_path / "a.gz").write_bytes(gzip.compress(data, 1))
+    (tmp_path / "a.zst").write_bytes(zstandard.compress(data, 1))
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.write(path, "MEMORY.DMP")
+    plain = only(diagnose([path]))
+    for name in ("a.gz", "a.zst", "a.zip"):
+        packed = diagnose([tmp_path / name])
+        assert only(packed).findings == plain.findings
+        assert packed.problems == diagnose([path]).problems
+
+
+def test_a_dump_beside_another_machines_log(tmp_path: Path) -> None:
+    log = tmp_path / "kd.log"
+    log.write_text(
+        "Windows Server 2003 Kernel Version 3790 (Service Pack 2) MP (4 procs) Free x86 compatible\n0: kd> !vm\n\n"
+        "*** Virtual Memory Usage ***\n\tPhysical Memory:      523123 (   2092492 Kb)\n"
+        "\tAvailable Pages:      205437 (    821748 Kb)\n\tNonPagedPool Usage:    25463 (    101852 Kb)\n"
+        "\tNonPagedPool Max:      32647 (    130588 Kb)\n"
+    )
+    report = diagnose([dump(truth("19041-x64", "leak"), tmp_path / "MEMORY.DMP"), log])
+    assert [machine.inputs for machine in report.machines] == [(0,), (1,)]
+
+
+def test_truncated_anywhere_it_still_reports(tmp_path: Path) -> None:
+    whole = dump(truth("3790-x86", "leak"), tmp_path / "whole.dmp", DumpKind.BITMAP_FULL).read_bytes()
+    for parts in range(1, 12):
+        path = tmp_path / f"{parts}.dmp"
+        path.write_bytes(whole[: len(whole) * parts // 12])
+        report = diagnose([path])
+        assert any("truncated" in problem.says for problem in report.problems)
+        assert not any("internal error" in problem.says for problem in report.problems)
+        assert only(report).system.build == 3790
