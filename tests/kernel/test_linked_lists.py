@@ -59,6 +59,27 @@ def test_a_head_that_is_missing_says_why(fake_memory: Callable[[int], Any]) -> N
     assert walk.says.endswith("cut off with the end of the file")
 
 
+def test_a_link_that_leads_back_to_the_head_too_early_does_not_end_the_list(ring: tuple[Any, int, list[int]]) -> None:
+    memory, head, entries = ring
+    memory.put(entries[2], head)
+    walk = walk_list(Reader(memory), head)
+    assert (walk.entries.tolist(), walk.whole) == (entries, True)
+    assert walk.says == (
+        "after 3 entries the list leads back to its head too early; its links from the other end lead over the gap"
+    )
+    memory.lose(entries[4])
+    walk = walk_list(Reader(memory), head)
+    assert (walk.entries.tolist(), walk.whole) == (entries[:3] + entries[5:], False)
+
+
+def test_a_list_that_is_empty_from_one_end_only_is_not_empty(ring: tuple[Any, int, list[int]]) -> None:
+    memory, head, entries = ring
+    memory.put(head, head)
+    walk = walk_list(Reader(memory), head)
+    assert (walk.entries.tolist(), walk.whole) == (entries, True)
+    assert walk.says is not None
+
+
 def test_an_entry_that_is_missing_is_jumped_over_from_the_other_end(ring: tuple[Any, int, list[int]]) -> None:
     memory, head, entries = ring
     memory.lose(entries[2])

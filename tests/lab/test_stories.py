@@ -94,6 +94,8 @@ def test_huge_is_huge() -> None:
         ({"ram_bytes": (64 << 20) + 1}, "whole pages"),
         ({"processors": 0}, "1 to 256 processors"),
         ({"tags": 3}, "16 to 100,000 tags"),
+        ({"tags": 20_000, "processors": 64}, "more than half of the memory"),
+        ({"tags": 100_000, "processors": 256, "ram_bytes": 2048 << 30}, "than 1 GB"),
     ],
 )
 def test_machines_that_cannot_be(change: dict[str, int], says: str) -> None:

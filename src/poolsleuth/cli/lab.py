@@ -120,14 +120,14 @@ def dump(
     size = _machine_size(usual_size(chosen, story), ram, processors, tags)
     hidden = Hidden(transition=transition, paged_out=paged_out, left_out=left_out)
     machine = make_machine(chosen, story, seed=seed, size=size, kdbg_encoded=encoded_kdbg, hidden=hidden)
-    simulated = simulate(machine)
     path = Path(target)
     try:
+        simulated = simulate(machine)
         if force:
             path.unlink(missing_ok=True)
         pages = simulated.write(path, _ALIASES.get(kind, kind))
     except ValueError as error:
-        raise InputError(f"no such dump of {chosen.name} can be written: {error}") from error
+        raise InputError(f"no such dump of a {chosen.name} can be written: {error}") from error
     except OSError as error:
         raise click.ClickException(f"{target} could not be written: {error.strerror or error}") from error
     if truth is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from poolsleuth.kernel.address_space import PAGE, Reader
-from poolsleuth.kernel.pool.layout import is_kernel_address
+from poolsleuth.kernel.addresses import is_kernel_address
 
 HEADER_SIZE = 0x20  # the list links, the tag, the size and the kernel's base
 MIN_SIZE, MAX_SIZE = 0x100, 0x1000  # bytes of the block: 208 in Windows 2000, 380 in 19041, 3A8 in the newest header

@@ -2,7 +2,8 @@
 
 A step is believed when the entry it leads to points back to where the step came from. That also ends every walk in a
 loop: the first entry that is met twice would have to point back to two entries. Where the chain breaks, the walk goes
-on from the list's other end.
+on from the list's other end; also where it comes back to the head from another entry than the head's other link names:
+a link that was overwritten with the head's address looks like the end.
 """
 
 from array import array
@@ -80,9 +81,14 @@ def walk_list(memory: Reader, head: int, limit: int = MAX_ENTRIES) -> ListWalk:
     if first == 0 and last == 0:
         return _walk((), False, f"the head of the list at 0x{head:x} was never filled")
     forward = _follow(space, head, first, limit, ahead=True)
-    if forward.why is None:
+    end = forward.entries[-1] if forward.entries else head
+    if forward.why is None and last == end:
         return _walk(forward.entries, True, None)
     backward = _follow(space, head, last, limit - len(forward.entries), ahead=False)
+    if forward.why is None:
+        if not backward.entries:  # the head's other link is damaged, and nothing else
+            return _walk(forward.entries, True, None)
+        _stop(forward, head, f"after {len(forward.entries)} entries the list leads back to its head too early")
     if backward.why is None:
         rest = array("Q", reversed(backward.entries))
         return _walk(rest, True, f"{forward.why}; the list is whole when it is read from its other end")

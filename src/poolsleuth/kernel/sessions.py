@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from poolsleuth.kernel.address_space import PAGE, Reader
+from poolsleuth.kernel.addresses import is_kernel_address
 from poolsleuth.kernel.linked_lists import walk_list
-from poolsleuth.kernel.pool.layout import is_kernel_address, number_at
+from poolsleuth.kernel.pool.layout import number_at
 from poolsleuth.kernel.target import Kernel
 from poolsleuth.windows.kernel_table import Field
 

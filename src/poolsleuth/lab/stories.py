@@ -32,6 +32,8 @@ LEAST_RAM = 64 * MB
 MOST_PROCESSORS = {"x86": 32, "x64": 256}
 MOST_TAGS = {"x86": 4000, "x64": 100_000}
 LEAST_TAGS = 16
+_TAG_ROW = 0x50  # the largest row of a tag table
+_MOST_TABLE_BYTES = GB  # all tag tables are made in memory
 USUALLY_HIDDEN = Hidden(transition=0.2)
 _FIRST_WITH_EXPANSION, _FIRST_SCRAMBLED = 6000, 9200
 _SESSIONS = (0, 1)
@@ -230,6 +232,12 @@ def _check(windows: SimulatedWindows, size: Size, hidden: Hidden, *, kdbg_encode
     if not LEAST_TAGS <= size.tags <= MOST_TAGS[windows.architecture]:
         most = MOST_TAGS[windows.architecture]
         raise InputError(f"{windows.name} is simulated with {LEAST_TAGS} to {most:,} tags")
+    tables = size.processors * table_slots(size.tags) * _TAG_ROW
+    if tables > min(size.ram_bytes // 2, _MOST_TABLE_BYTES):
+        raise InputError(
+            f"the tag tables of {size.processors} processors with {size.tags:,} tags take up {tables // MB:,} MB:"
+            " that is more than half of the memory, or than 1 GB"
+        )
     if not 0 <= hidden.transition + hidden.paged_out <= 1 or not 0 <= hidden.left_out <= 1:
         raise InputError("the parts of paged pool in transition and paged out must not be more than 1 together")
     if kdbg_encoded and (windows.architecture == "x86" or windows.build < _FIRST_SCRAMBLED):

@@ -163,6 +163,18 @@ def test_what_cannot_be_true_is_set_aside(
     assert label in [one for one, _ in found.impossible]
 
 
+@pytest.mark.parametrize(("size", "expected"), [(0x80000000, 524288), (0x80001000, None), (0xFFFFF000, None)])
+def test_two_gigabytes_in_32_bits_are_no_negative_number(
+    size: int, expected: int | None, server: tuple[Any, dict[str, int]]
+) -> None:
+    """32-bit Windows 7: ``PagedPool Maximum:  524288 (   2097152 Kb)``; no pool of 32 bits is larger."""
+    memory, known = server
+    memory.put(known["MmSizeOfPagedPoolInBytes"], size)
+    found = read_memory_counters(kernel_of(memory, 7601, addresses=known))
+    assert pages(found.paged_max) == expected
+    assert ("PagedPool Maximum" in [one for one, _ in found.impossible]) is (expected is None)
+
+
 @pytest.mark.parametrize("name", ["MmNumberOfPhysicalPages", "MmTotalCommittedPages", "MmTotalCommitLimit"])
 def test_a_zero_that_cannot_be_was_not_read(name: str, server: tuple[Any, dict[str, int]]) -> None:
     memory, known = server

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from poolsleuth.kernel.address_space import Reader
-from poolsleuth.kernel.pool.layout import column, is_kernel_address, number_at, row_dtype
+from poolsleuth.kernel.addresses import is_kernel_address
+from poolsleuth.kernel.pool.layout import column, number_at, row_dtype
 from poolsleuth.windows.kernel_table import Field, Structure
 
 

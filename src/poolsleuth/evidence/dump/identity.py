@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator
 
+from poolsleuth.evidence.dump.bug_check_block import bug_check_tag
 from poolsleuth.evidence.dump.context import DumpContext
 from poolsleuth.evidence.dump.opening import OpenedDump
 from poolsleuth.kernel.crash_dump.header import DumpHeader
@@ -83,8 +84,11 @@ def _service_pack(version: KernelVersion) -> str | None:
     return f"Service Pack {version.service_pack}" if version.service_pack else None
 
 
-def bug_check(header: DumpHeader, context: DumpContext) -> Iterator[Fact]:
-    """The bug check, unless the dump was written without a crash (code 0, or four letters of an imaging tool)."""
+def bug_check(header: DumpHeader, kernel: Kernel | None, context: DumpContext) -> Iterator[Fact]:
+    """The bug check with the tag of the pool block that it names.
+
+    Nothing when the dump was written without a crash (code 0, or four letters of an imaging tool).
+    """
     code = header.bugcheck_code
     offset = 0x38 if header.bits == 64 else 0x28
     if not code:
@@ -102,4 +106,5 @@ def bug_check(header: DumpHeader, context: DumpContext) -> Iterator[Fact]:
         code=code,
         name=name_of(code),
         parameters=header.bugcheck_parameters or (),
+        tag=bug_check_tag(header, kernel),
     )

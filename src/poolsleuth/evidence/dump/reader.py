@@ -45,7 +45,7 @@ def read_dump(
             context.problem(flaw.says, offset=flaw.offset or 0)
         facts: list[Fact] = [target(opened, context)]
         if opened.dump is not None:
-            facts += bug_check(opened.dump.header, context)
+            facts += bug_check(opened.dump.header, opened.kernel, context)
         if opened.kernel is not None and (opened.dump is None or opened.dump.triage is None):
             facts += _of_kernel(opened.kernel, opened.physical_pages, context)
         elif opened.dump is not None:

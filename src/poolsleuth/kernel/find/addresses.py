@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from poolsleuth.kernel.address_space import Reader
+from poolsleuth.kernel.addresses import is_kernel_address
 from poolsleuth.kernel.crash_dump.header import DumpHeader
 from poolsleuth.kernel.find.lists import believed
 from poolsleuth.kernel.kdbg import Kdbg
-from poolsleuth.kernel.pool.layout import is_kernel_address
 
 MAX_PROCESSORS = {4: 32, 8: 2048}  # slots of KiProcessorBlock, by the size of a pointer
 _FIRST_WITH_STATE = 10240

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from poolsleuth.kernel.address_space import PAGE, Reader
+from poolsleuth.kernel.addresses import is_kernel_address
 from poolsleuth.kernel.find.lists import list_is_sane
 from poolsleuth.kernel.image import PeImage, read_image
-from poolsleuth.kernel.pool.layout import is_kernel_address
 from poolsleuth.windows.kernel_table import Structure
 
 MAX_BACK = 64 << 20  # bytes searched before an address in the kernel: its image has 20 MB at most so far

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from poolsleuth.kernel.address_space import PAGE, Reader
+from poolsleuth.kernel.addresses import is_kernel_address
 from poolsleuth.kernel.crash_dump.header import DumpHeader
 from poolsleuth.kernel.crash_dump.triage import TriageDump
 from poolsleuth.kernel.find.addresses import count_processors, header_lists, variable_addresses
@@ -14,7 +15,6 @@ from poolsleuth.kernel.find.processes import process_layout, thread_layouts
 from poolsleuth.kernel.find.version import KernelVersion, read_version_at
 from poolsleuth.kernel.image import PeImage, read_exports, read_image, read_pdb_id
 from poolsleuth.kernel.kdbg import Kdbg, KdbgKeys, parse_kdbg, read_kdbg, scan_kdbg
-from poolsleuth.kernel.pool.layout import is_kernel_address
 from poolsleuth.kernel.target import Kernel
 from poolsleuth.windows.kernel_table import KernelTable, PdbId, Structure
 from poolsleuth.windows.structure_layouts import known_layouts, layouts_for

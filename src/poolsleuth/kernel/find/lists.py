@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from poolsleuth.kernel.address_space import Reader
-from poolsleuth.kernel.pool.layout import is_kernel_address
+from poolsleuth.kernel.addresses import is_kernel_address
 
 
 def list_is_sane(memory: Reader, head: int) -> bool | None:

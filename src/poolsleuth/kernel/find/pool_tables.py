@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolsleuth.kernel.address_space import PAGE, Reader
+from poolsleuth.kernel.addresses import is_kernel_address, kernel_start
 from poolsleuth.kernel.find.tag_table import (
     Flags,
     Surroundings,
@@ -19,7 +20,7 @@ from poolsleuth.kernel.find.tag_table import (
     read_rows,
     read_surroundings,
 )
-from poolsleuth.kernel.pool.layout import is_kernel_address, kernel_start, row_dtype
+from poolsleuth.kernel.pool.layout import row_dtype
 from poolsleuth.kernel.pool.tags import printable
 from poolsleuth.windows.kernel_table import Structure
 from poolsleuth.windows.structure_layouts import known_layouts

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolsleuth.kernel.address_space import PAGE, Reader
-from poolsleuth.kernel.pool.layout import is_kernel_address, row_dtype
+from poolsleuth.kernel.addresses import is_kernel_address
+from poolsleuth.kernel.pool.layout import row_dtype
 from poolsleuth.kernel.pool.tags import Keys, hash_slots, printable, strip_protected
 from poolsleuth.windows.kernel_table import Structure
 

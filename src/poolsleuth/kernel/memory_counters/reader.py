@@ -24,6 +24,7 @@ from poolsleuth.model.memory import VmFamily
 
 MAX_BYTES = 1 << 52  # 4 PB: beyond what any Windows addresses, so that the counter ran below zero or was misread
 MAX_COUNT = 1 << 40
+MAX_POOL_32 = 1 << 31  # bytes: 32-bit kernels have 2 GB of addresses, and Windows 7 does say 2 GB of paged pool
 _SMALLEST_MAXIMUM = 1 << 24  # bytes: no nonpaged pool has a smaller maximum; a number below it counts pages
 _XP, _VISTA = 2600, 6000
 
@@ -33,7 +34,7 @@ def read_memory_counters(kernel: Kernel, physical_pages: int | None = None) -> K
 
     ``physical_pages`` is the machine's memory where the dump itself says it (None when not known). Without symbols the
     variables of Windows 10 and later are believed only when they agree with it: the kernel's debugger block may name
-    variables that nothing fills any more (KERNEL_FACTS 2.1).
+    variables that nothing fills any more.
     """
     return _Reading(kernel, physical_pages).counters()
 
@@ -78,12 +79,15 @@ class _Reading:
                 continue
             number, address = read
             unit = Unit.COUNT if row.field in _COUNTS or row.label == "Total System PTEs" else Unit.BYTES
+            most = MAX_BYTES if unit is Unit.BYTES else MAX_COUNT
             if unit is Unit.COUNT and source.width == 4:
                 number &= 0xFFFFFFFF  # counters, not numbers that could be below zero
+            if unit is Unit.BYTES and source.scale == 1 and self.kernel.pointer_size == 4:
+                most, number = MAX_POOL_32, number & 0xFFFFFFFF  # sizes in bytes: 2 GB is 0x80000000
             if number == 0 and not row.zero:
                 continue
             figure = KernelFigure(number * source.scale, unit, address, source.name)
-            if not 0 <= figure.value <= (MAX_BYTES if unit is Unit.BYTES else MAX_COUNT):
+            if not 0 <= figure.value <= most:
                 self.impossible.append((row.label, figure))
                 continue
             return figure

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolsleuth.kernel.address_space import PAGE, Reader, Rows
-from poolsleuth.kernel.pool.layout import column, kernel_start, row_dtype
+from poolsleuth.kernel.addresses import kernel_start
+from poolsleuth.kernel.pool.layout import column, row_dtype
 from poolsleuth.kernel.pool.tags import printable, strip_protected
 from poolsleuth.kernel.target import Kernel
 from poolsleuth.windows.kernel_table import Structure

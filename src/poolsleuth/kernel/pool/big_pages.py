@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolsleuth.kernel.address_space import Reader, Rows
+from poolsleuth.kernel.addresses import is_kernel_address
 from poolsleuth.kernel.pool.big_page_layout import BigLayout, big_page_layout
-from poolsleuth.kernel.pool.layout import is_kernel_address
 from poolsleuth.kernel.pool.tags import Keys, strip_protected, tag_text
 from poolsleuth.kernel.sessions import Session
 from poolsleuth.kernel.target import Kernel

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from poolsleuth.kernel.address_space import PAGE
-from poolsleuth.kernel.pool.layout import is_kernel_address, number_at, width_of
+from poolsleuth.kernel.addresses import is_kernel_address
+from poolsleuth.kernel.pool.layout import number_at, width_of
 from poolsleuth.kernel.target import Kernel
 
 MAX_POOLS = 65  # descriptors of one kind: ExpPagedPoolDescriptor has room for 65

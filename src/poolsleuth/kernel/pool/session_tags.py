@@ -5,7 +5,8 @@ has no such symbol) the session space tells: ``_MM_SESSION_SPACE.PoolTags`` is t
 """
 
 from poolsleuth.kernel.address_space import Reader
-from poolsleuth.kernel.pool.layout import is_kernel_address, number_at
+from poolsleuth.kernel.addresses import is_kernel_address
+from poolsleuth.kernel.pool.layout import number_at
 from poolsleuth.kernel.pool.tag_totals import TagTotals, no_totals
 from poolsleuth.kernel.pool.tracker_layout import tracker_layout
 from poolsleuth.kernel.pool.tracker_sum import MAX_ROWS, Sum, totals

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from poolsleuth.kernel.address_space import PAGE, Reader
-from poolsleuth.kernel.pool.layout import is_kernel_address
+from poolsleuth.kernel.addresses import is_kernel_address
 from poolsleuth.kernel.pool.tag_totals import TagTotals, no_totals
 from poolsleuth.kernel.pool.tracker_layout import tracker_layout
 from poolsleuth.kernel.pool.tracker_sum import MAX_ALL_ROWS, MAX_ROWS, Sum, totals
