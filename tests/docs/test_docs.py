@@ -48,7 +48,7 @@ HELPERS = {
     "handle-leak": ("handles_over_time",),
     "tags-growing-together": ("lockstep_groups",),
 }
-BOUNDED_PAGES = (DOCS / "reading-logs.md", DOCS / "counters.md", DOCS / "symbols.md")
+BOUNDED_PAGES = tuple(DOCS / f"{page}.md" for page in ("reading-logs", "counters", "symbols", "dumps"))
 
 _THRESHOLD_ROW = re.compile(r"^\| `(?P<name>[A-Z][A-Z_]+)` \| (?P<value>[^|]+) \| (?P<reason>[^|]+) \|$", re.MULTILINE)
 _SAMPLE = re.compile(

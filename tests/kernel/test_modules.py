@@ -1,4 +1,4 @@
-"""Entries are written at the offsets of KERNEL_FACTS 7.1, which are the same from Windows 2000 to 11."""
+"""Entries are written at the offsets of public symbol tables, which are the same from Windows 2000 to 11."""
 
 import struct
 from collections.abc import Callable

@@ -75,7 +75,7 @@ def test_the_variables_before_windows_10(
     ]
 
 
-# KERNEL_FACTS 6.2 and 12.8 with the symbols: partition, number and slots of page files, name and flags in a page file
+# public symbol tables with the symbols: partition, number and slots of page files, name and flags in a page file
 @pytest.mark.parametrize(
     ("guid", "build", "number_at", "slots_at"),
     [

@@ -1,4 +1,4 @@
-"""Processes at the offsets of KERNEL_FACTS 7.4, and of true symbols."""
+"""Processes at the offsets of public symbol tables, and of true symbols."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +17,7 @@ from poolsleuth.windows.bundled_tables import bundled_table
 from poolsleuth.windows.kernel_table import Field, PdbId, Structure
 from poolsleuth.windows.structure_layouts import layouts_for
 
-HEAD, FIRST, SESSION = 0x80560000, 0x8A000000, 0xB0F79000
+HEAD, FIRST, SESSION = 0x80560000, 0x8A000000, 0xFFFFF90000000000
 TIME = 0x1D707F23DBB3399  # 2021-02-21 01:38:22 UTC
 NAMES = ((4, 0, "System"), (368, 4, "smss.exe"), (2084, 368, "leaky_service_"))
 
@@ -130,6 +130,26 @@ def test_everything_with_symbols(build: int, fake_memory: Callable[[int], Any]) 
     assert (found.nonpaged_quota, found.paged_quota, found.commit) == (21_000, 340_000, 1500 * 4096)
     assert ended.exited == found.created
     assert (system.session, system.session_space, system.handles) == (None, None, None)
+
+
+def test_a_session_is_never_read_in_the_memory_of_another_process(fake_memory: Callable[[int], Any]) -> None:
+    """The dump's own page tables may be those of a process of any session: its session space tells another number."""
+    memory = fake_memory(8)
+    table = bundled_table(PdbId("ntkrnlmp.pdb", SYMBOLS[7601][0], 1))
+    assert table is not None
+    _, pid_at, links_at, _, _, _, session, image, *_ = SYMBOLS[7601]
+    _, smss, leaky = write(memory, pid_at, links_at, image)
+    memory.put(SESSION + 8, 1, width=4)
+    memory.put(smss + session, SESSION)
+    memory.put(leaky + session, SESSION)
+    base = HEAD - table.symbols["PsActiveProcessHead"]
+    known = {"table": table, "base": base, "addresses": {}}
+    found = read_processes(kernel_of(memory, 7601, **known)).processes
+    assert [(one.session, one.session_space) for one in found] == [(None, None), (None, SESSION), (None, SESSION)]
+    # A process whose page tables are not known cannot be asked, either
+    memory.put(smss + 0x28, 0x1AD000)
+    found = read_processes(kernel_of(memory, 7601, **known, process_memory=lambda _: Reader(memory))).processes
+    assert [one.session for one in found] == [None, 1, None]
 
 
 def test_handles_and_path(fake_memory: Callable[[int], Any]) -> None:

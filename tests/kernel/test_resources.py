@@ -1,4 +1,4 @@
-"""Resources are written at the offsets of KERNEL_FACTS 7.3."""
+"""Resources are written at the offsets of public symbol tables."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from poolsleuth.kernel import resources, scattered
 from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.address_space import Reader
 from poolsleuth.kernel.resource_layout import resource_layout
@@ -97,6 +98,24 @@ def test_the_summary_of_every_generation(
         assert (held.address, held.state, held.owning_threads) == (at[3], "exclusive", 1)
         assert held.owners == (ResourceOwner(THREAD, THREAD, 1),)
         assert held.name is None
+
+
+def test_of_too_many_resources_those_with_most_contention_are_kept(
+    fake_memory: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever in the list they stand: the part that is read first must not take their place."""
+    monkeypatch.setattr(resources, "MAX_KEPT", 3)
+    monkeypatch.setattr(scattered, "CHUNK", 4)
+    memory = fake_memory(8)
+    at = write_list(memory, 30)
+    for i, each in enumerate(at):
+        fill(memory, each, NEW, contention=1 + i % 5)
+    fill(memory, at[20], NEW, contention=9149810)
+    fill(memory, at[29], NEW, active=1, flags=EXCLUSIVE, thread=THREAD, count=4, entries=1, exclusive=1)
+    found = read_resources(kernel_of(memory, 7601))
+    assert (found.total, found.held, found.whole) == (30, 1, True)
+    assert [one.address for one in found.resources] == [at[29], at[20], at[4]]
+    assert found.says == "only 3 of the 30 resources in use are listed: those with most contention"
 
 
 @pytest.mark.parametrize(("width", "build", "layout", "shift"), GENERATIONS)

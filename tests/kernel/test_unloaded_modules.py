@@ -1,4 +1,4 @@
-"""Slots of 18 bytes (x86) and 28 (x64), KERNEL_FACTS 7.2."""
+"""Slots of 18 bytes (x86) and 28 (x64), public symbol tables."""
 
 import struct
 from collections.abc import Callable

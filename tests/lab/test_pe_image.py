@@ -19,7 +19,7 @@ def image_of(machine: SimulatedMachine, module: LoadedModule) -> pefile.PE:
     return pefile.PE(data=bytes(data))
 
 
-@pytest.fixture(params=["7601-x86", "19041-x64"])
+@pytest.fixture(params=["7601-x86", "19041-x64"], scope="module")
 def machine(request: pytest.FixtureRequest) -> SimulatedMachine:
     return simulate(make_machine(windows_named(request.param), "untagged", seed=2, size=small_size()))
 

@@ -179,6 +179,12 @@ def test_registry_lock(small: Small, read: Read) -> None:
         owner.thread for owner in machine.truth.resources[0].owners
     ]
     assert struct.unpack_from("<I", rows, 16 + 8)[0] >> 3 == 1  # the count stands behind three flags
+    # _ETHREAD of 19041.804: Cid 478 with UniqueThread at 8, Tcb.Process 220
+    owner = machine.truth.resources[0].owners[3]
+    thread = read(machine, owner.thread or 0, 0x600)
+    assert struct.unpack_from("<QQ", thread, 0x478) == (owner.process_id, owner.thread_id)
+    process = next(process for process in machine.truth.processes if process.pid == owner.process_id)
+    assert struct.unpack_from("<Q", thread, 0x220)[0] == process.address
 
 
 def test_processes_have_their_own_page_tables(small: Small, read: Read) -> None:

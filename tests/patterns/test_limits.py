@@ -76,3 +76,21 @@ def test_a_pool_above_the_rule_shows_that_the_rule_is_not_its_own(vm: Vm) -> Non
 
     assert limit is None
     assert "another" in why
+
+
+@pytest.mark.parametrize(
+    ("source", "words"), [("!vm", "the maximum that !vm prints"), ("dump", "the maximum that the kernel keeps")]
+)
+def test_nobody_printed_the_maximum_of_a_dump(vm: Vm, source: str, words: str) -> None:
+    counters = vm(nonpaged_used=MB, nonpaged_max=100 * MB, source=source)
+
+    assert judged_limit(PoolKind.NONPAGED, counters, system(Era.XP_2003, "x86", 4 * GB))[1] == words
+
+
+@pytest.mark.parametrize("maximum", [100 * MB, 32 * GB, 16 << 40])
+@pytest.mark.parametrize("kind", [PoolKind.NONPAGED, PoolKind.PAGED])
+@pytest.mark.parametrize("era", list(Era))
+def test_no_sentence_of_a_dump_speaks_of_printing(vm: Vm, era: Era, kind: PoolKind, maximum: int) -> None:
+    counters = vm(nonpaged_used=MB, nonpaged_max=maximum, paged_used=MB, paged_max=maximum, source="dump")
+    for ram in (16 * GB, None):
+        assert "print" not in judged_limit(kind, counters, system(era, "x64", ram))[1]

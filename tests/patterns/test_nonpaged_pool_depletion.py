@@ -4,7 +4,7 @@ import pytest
 
 from poolsleuth.model.facts import Figure, Where
 from poolsleuth.model.finding import Confidence, Finding, Severity, Verdict
-from poolsleuth.model.memory import MemoryCounters, SessionMemory
+from poolsleuth.model.memory import FailureReason, MemoryCounters, SessionMemory
 from poolsleuth.model.system import BugCheck, EventText
 from poolsleuth.model.tags import PoolmonMemory, TagRow, TagTable
 from poolsleuth.patterns.thresholds import POOL_CRITICAL, POOL_WARNING, RAM_SHARE_CRITICAL, RAM_SHARE_WARNING
@@ -302,3 +302,59 @@ def test_a_poolmon_screen_is_judged_by_memory(finding: Judge) -> None:
     )
 
     assert finding(ID, screen).verdict is Verdict.FOUND
+
+
+def refused(**counts: int) -> tuple[FailureReason, ...]:
+    return tuple(FailureReason(name, Figure(count, Where(0, address=0x1000))) for name, count in counts.items())
+
+
+def test_the_kernel_says_what_was_missing(finding: Judge, vm: Vm) -> None:
+    reasons = refused(NonPagedNoPtes=5, NonPagedNoResidentAvailable=2, PagedNoCommit=9)
+    counters = vm(nonpaged_used=97 * MB, nonpaged_max=100 * MB, pool_failures=16, failure_reasons=reasons)
+
+    found = finding(ID, counters, **SERVER_2003)
+
+    assert (found.verdict, found.severity) == (Verdict.FOUND, Severity.CRITICAL)
+    assert "7 allocations failed" in found.headline
+    told = says(found)
+    assert "5 allocations of it refused since the start: no address space (system PTEs) was left" in told
+    assert "2 allocations of it refused since the start: too much memory was locked already" in told
+    assert "PagedNoCommit" not in told.replace("NonPagedNoCommit", "")
+    assert "the only pool that is tight" not in told
+
+
+def test_refusals_of_the_other_pool_are_not_this_ones(finding: Judge, vm: Vm) -> None:
+    """Both pools are known to the kernel: the one that is tight is not taken for the one that failed."""
+    counters = vm(
+        nonpaged_used=88 * MB, nonpaged_max=100 * MB, paged_used=1 * MB, paged_max=100 * MB, pool_failures=9,
+        failure_reasons=refused(PagedNoCommit=9),
+    )  # fmt: skip
+
+    found = finding(ID, counters, **SERVER_2003)
+
+    assert "failed" not in found.headline
+    assert "no failed allocation is recorded" in against(found)
+    assert "cannot be assigned" not in against(found)
+
+
+def test_refusals_of_low_priority_may_be_of_any_pool(finding: Judge, vm: Vm) -> None:
+    counters = vm(
+        nonpaged_used=88 * MB, nonpaged_max=100 * MB, paged_used=1 * MB, paged_max=100 * MB, pool_failures=9,
+        failure_reasons=refused(PriorityTooLow=9),
+    )  # fmt: skip
+
+    found = finding(ID, counters, **SERVER_2003)
+
+    assert "failed" not in found.headline
+    assert "the 9 failed allocations that the kernel counts cannot be assigned to this pool" in against(found)
+    assert "no failed allocation is recorded" not in against(found)
+
+
+def test_refusals_of_a_pool_that_has_room_again_speak_against_the_all_clear(finding: Judge, vm: Vm) -> None:
+    reasons = refused(NonPagedNoPagesAvailable=3)
+    counters = vm(nonpaged_used=10 * MB, nonpaged_max=100 * MB, pool_failures=3, failure_reasons=reasons)
+
+    found = finding(ID, counters, **SERVER_2003)
+
+    assert found.verdict is Verdict.RULED_OUT
+    assert "3 allocations of it refused since the start: no free page of memory was left" in against(found)

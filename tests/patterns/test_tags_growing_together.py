@@ -5,7 +5,7 @@ import pytest
 from poolsleuth.model.finding import Confidence, Finding, Severity, Verdict
 from poolsleuth.model.memory import MemoryCounters
 from poolsleuth.model.tags import TagRow, TagTable
-from poolsleuth.patterns.thresholds import OBJECTS_SUSPECT, TWINS_DIFFERENCE, TWINS_MIN
+from poolsleuth.patterns.thresholds import OBJECTS_SUSPECT, TWINS_BY_CHANCE, TWINS_DIFFERENCE, TWINS_MIN
 from poolsleuth.windows.builds import Era
 
 Judge = Callable[..., Finding]
@@ -81,6 +81,32 @@ def test_many_pairs_are_bounded(findings: Findings, row: Row, table: Table) -> N
     rows = [row(f"A{n:03}", outstanding=200_000 + n) for n in range(50)]
 
     assert len(findings(ID, table(*rows))) == 5
+
+
+def test_equal_counts_among_many_tags_are_chance(finding: Judge, full: MemoryCounters, row: Row, table: Table) -> None:
+    """The same pair alone, among six others, and among 300 whose counts lie around it."""
+    pair = (row("Aaaa", outstanding=50_000), row("Bbbb", outstanding=50_010))
+    crowd = [row(f"{n:04}", outstanding=10_000 + 335 * n) for n in range(300)]
+
+    assert finding(ID, full, table(*pair), **SERVER_2003).verdict is Verdict.SUSPECTED
+    assert finding(ID, full, table(*pair, *crowd[::50]), **SERVER_2003).verdict is Verdict.SUSPECTED
+    assert finding(ID, full, table(*pair, *crowd), **SERVER_2003).verdict is Verdict.NOT_ASSESSED
+
+
+@pytest.mark.parametrize(("others", "verdict"), [(33, Verdict.SUSPECTED), (34, Verdict.NOT_ASSESSED)])
+def test_edge_of_what_chance_explains(
+    finding: Judge, full: MemoryCounters, row: Row, table: Table, others: int, verdict: Verdict
+) -> None:
+    """Two tags of 50,000: within a factor of 1.25 lie counts of 40,000 to 62,500.
+
+    With n larger tags, all of them there, (n + 1) * n / 22,500 pairs as close are to be expected: 0.0499 of 33, 0.0529
+    of 34.
+    """
+    assert TWINS_BY_CHANCE.value == 0.05
+    crowd = [row(f"{n:04}", outstanding=50_300 + 350 * n) for n in range(others)]
+    tags = table(row("Aaaa", outstanding=50_000), row("Bbbb", outstanding=50_000), *crowd)
+
+    assert finding(ID, full, tags, **SERVER_2003).verdict is verdict
 
 
 def test_without_tags_the_command_is_named(finding: Judge, full: MemoryCounters) -> None:

@@ -115,6 +115,35 @@ def test_a_driver_that_is_loaded_again_is_not_gone(
     assert judged.verdict is Verdict.RULED_OUT
 
 
+@pytest.mark.parametrize(("loaded", "verdict"), [("usbxport.sys", Verdict.RULED_OUT), ("disk.sys", Verdict.SUSPECTED)])
+def test_a_loaded_driver_of_the_same_name_clears_the_one_that_is_gone(
+    finding: Judge,
+    row: Row,
+    table: Table,
+    unloaded: Unloaded,
+    modules: Callable[..., ModuleList],
+    loaded: str,
+    verdict: Verdict,
+) -> None:
+    """usbxport.sys is there to own the tag: that usbxstor.sys is gone says nothing."""
+    tags = table(row("Usbx", bytes=500 * MB, outstanding=9))
+
+    judged = finding(ID, tags, unloaded("usbxstor.sys"), modules((loaded, 0xF000, 0xF800)))
+
+    assert judged.verdict is verdict
+
+
+def test_a_listed_owner_is_not_cleared_by_a_loaded_namesake(
+    finding: Judge, row: Row, table: Table, unloaded: Unloaded, modules: Callable[..., ModuleList]
+) -> None:
+    tags = table(row("Usbx", bytes=500 * MB, outstanding=9))
+    listed = [TagDescription("Usbx", "usbxstor.sys", "of this driver")]
+
+    judged = finding(ID, tags, unloaded("usbxstor.sys"), modules(("usbxport.sys", 0xF000, 0xF800)), listed=listed)
+
+    assert (judged.verdict, judged.subject.driver) == (Verdict.SUSPECTED, "usbxstor.sys")
+
+
 def test_a_complete_list_of_modules_leaves_one_doubt_less(
     finding: Judge, row: Row, table: Table, unloaded: Unloaded, modules: Callable[..., ModuleList]
 ) -> None:

@@ -51,7 +51,7 @@ def test_one_of_the_process_layouts_is_right(build: int) -> None:
     ]  # fmt: skip
 
 
-# KERNEL_FACTS 3.3: sizes of rows of the tag table and of the table of big pages
+# public symbol tables: sizes of rows of the tag table and of the table of big pages
 @pytest.mark.parametrize(
     ("build", "architecture", "tracker", "big"),
     [
@@ -67,7 +67,7 @@ def test_rows_of_tables(build: int, architecture: str, tracker: int, big: int) -
     assert structures["_POOL_TRACKER_BIG_PAGES"].size == big
 
 
-# KERNEL_FACTS 7.1 to 7.3
+# public symbol tables
 @pytest.mark.parametrize("build", [2195, 2600, 7601, 19041])
 def test_lists_of_32_bits(build: int) -> None:
     structures = layouts_for(build, "x86").structures
@@ -103,7 +103,7 @@ def test_choice(build: int, architecture: str, pack: int | None, chosen: int | N
 
 
 def test_service_packs_of_server_2003() -> None:
-    # KERNEL_FACTS 7.4: links of processes at 88 in the first release, at 98 from SP1 on
+    # public symbol tables: links of processes at 88 in the first release, at 98 from SP1 on
     for pack, offset in ((0, 0x88), (1, 0x98), (2, 0x98)):
         process = layouts_for(3790, "x86", service_pack=pack).structures["_EPROCESS"]
         assert process.fields["ActiveProcessLinks"].offset == offset

@@ -1,7 +1,7 @@
 """Loaded modules: the kernel, its drivers and libraries, from PsLoadedModuleList.
 
-The layout is KLDR_DATA_TABLE_ENTRY (KERNEL_FACTS 7.1); its first fields lie alike in all versions, 2000 to 11. A time
-stamp is kept in it from Windows 10 on; before, it is that of the image's PE header, where that page can be read.
+The layout is KLDR_DATA_TABLE_ENTRY of the public symbols; its first fields lie alike in all versions, 2000 to 11. A
+time stamp is kept in it from Windows 10 on; before, it is that of the image's PE header, where that page can be read.
 """
 
 from dataclasses import dataclass

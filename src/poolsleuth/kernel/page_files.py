@@ -1,4 +1,4 @@
-"""Page files: MmPagingFile[] up to Windows 8.1, the system partition's PagingFile[] after (KERNEL_FACTS 6.2)."""
+"""Page files: MmPagingFile[] up to Windows 8.1, the system partition's PagingFile[] after."""
 
 from dataclasses import dataclass
 

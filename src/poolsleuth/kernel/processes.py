@@ -1,4 +1,4 @@
-"""Processes, from PsActiveProcessHead (KERNEL_FACTS 7.4): identity, session, handles, quota and commit.
+"""Processes, from PsActiveProcessHead: identity, session, handles, quota and commit.
 
 The layout of a process differs with every update: without symbols only what the build's layout says is read.
 """
@@ -11,13 +11,10 @@ from poolsleuth.kernel.filetime import utc
 from poolsleuth.kernel.handle_counts import HandleCounter
 from poolsleuth.kernel.linked_lists import walk_list
 from poolsleuth.kernel.records import Record, RecordPlan
+from poolsleuth.kernel.sessions import MAX_PROCESSES, session_numbers
 from poolsleuth.kernel.target import Kernel
 
-MAX_PROCESSES = 65_536  # terminal servers have a few thousand; process objects that leak stay in the list no longer
-MAX_SESSION = 1 << 16  # session numbers: they count up from 0 with every log-on, and are used again
 MAX_PID = 1 << 31
-_SESSION_ID = 8  # offset of the session's number in its structure: Vista to 11
-_VISTA = 6000
 _SYSTEM_PIDS = (4, 8)
 
 _FIELDS = (
@@ -85,13 +82,11 @@ def read_processes(kernel: Kernel) -> Processes:
         return Processes((), False, "the layout of processes in this version is not known", head)
     walk = walk_list(kernel.memory, head, MAX_PROCESSES)
     plan = RecordPlan(kernel, "_EPROCESS", _FIELDS)
-    session_id = kernel.place("_MM_SESSION_SPACE", "SessionId")
-    offset = session_id.offset if session_id is not None else _SESSION_ID if kernel.build >= _VISTA else None
+    addresses = [entry - links.offset for entry in walk.entries.tolist() if entry > links.offset]
+    sessions = session_numbers(kernel, addresses)
     counter = HandleCounter(kernel)
     processes = tuple(
-        _process(kernel, plan.read(kernel.memory, address), counter, offset)
-        for address in (entry - links.offset for entry in walk.entries.tolist())
-        if address > 0
+        _process(kernel, plan.read(kernel.memory, address), counter, sessions.get(address)) for address in addresses
     )
     if processes and not kernel.exact and not any(_is_system(process) for process in processes):
         return Processes(
@@ -105,7 +100,7 @@ def _is_system(process: Process) -> bool:
     return process.image == "System" and process.pid in _SYSTEM_PIDS
 
 
-def _process(kernel: Kernel, record: Record, counter: HandleCounter, session_id: int | None) -> Process:
+def _process(kernel: Kernel, record: Record, counter: HandleCounter, session: int | None) -> Process:
     table = record.number("Pcb.DirectoryTableBase")
     session_space = record.number("Session")
     handles, guessed = counter.count(record.number("ObjectTable"))
@@ -120,7 +115,7 @@ def _process(kernel: Kernel, record: Record, counter: HandleCounter, session_id:
         path=_path(kernel, record.number("SeAuditProcessCreationInfo.ImageFileName")),
         created=utc(record.number("CreateTime")),
         exited=utc(record.number("ExitTime")),
-        session=None if session_id is None else _session(kernel, table, session_space, session_id),
+        session=session,
         session_space=session_space or None,
         handles=handles,
         handles_guessed=guessed,
@@ -151,14 +146,3 @@ def _path(kernel: Kernel, information: int | None) -> str | None:
     """The path of the image: an OBJECT_NAME_INFORMATION, which is a UNICODE_STRING. It may be paged out."""
     text = kernel.memory.unicode_string(information) if information else None
     return None if text is None else text.partition("\0")[0] or None
-
-
-def _session(kernel: Kernel, table: int | None, space: int | None, offset: int) -> int | None:
-    """The session's number: it lies in the session's own memory, which only its processes see."""
-    if not space:
-        return None
-    memory = kernel.memory
-    if kernel.process_memory is not None and table:
-        memory = kernel.process_memory(table)
-    number = memory.number(space + offset, 4)
-    return number if number is not None and number < MAX_SESSION else None

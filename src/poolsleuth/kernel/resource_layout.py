@@ -1,4 +1,4 @@
-"""How an ERESOURCE lies in memory: as the symbols say, else as the four layouts of all versions (KERNEL_FACTS 7.3)."""
+"""How an ERESOURCE lies in memory: as the symbols say, else as the four layouts of all versions."""
 
 from dataclasses import dataclass
 

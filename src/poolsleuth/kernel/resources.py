@@ -1,12 +1,14 @@
-"""Executive resources (ERESOURCE): what ``!locks`` prints, from ExpSystemResourcesList (KERNEL_FACTS 7.3).
+"""Executive resources (ERESOURCE): what ``!locks`` prints, from ExpSystemResourcesList.
 
 The list holds every resource of the system, 100,000 and more on large servers: its links are walked, then all the
 structures are read in bulk, and only what is held, waited for or was contended becomes an object.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from poolsleuth.kernel.address_space import Rows
 from poolsleuth.kernel.linked_lists import walk_list
@@ -78,8 +80,8 @@ def read_resources(kernel: Kernel) -> Resources:
     walk = walk_list(kernel.memory, head, MAX_RESOURCES)
     if not len(walk.entries) and not walk.whole:
         return Resources((), None, None, False, walk.says, head)
-    total = held = lost = 0
-    found: list[tuple[int, Rows]] = []
+    total = held = lost = busy = 0
+    found = _Kept(layout.dtype)
     addresses = walk.entries - np.uint64(layout.link)
     for part in read_scattered(kernel.memory.space, addresses, layout.dtype):
         rows, whole = part.rows, part.whole
@@ -87,26 +89,46 @@ def read_resources(kernel: Kernel) -> Resources:
         total += int(whole.sum())
         lost += int((~whole).sum())
         held += int(active.sum())
-        busy = active | (rows["contention"] != 0) | (rows["shared"] != 0) | (rows["exclusive"] != 0)
-        chosen = np.flatnonzero(busy)[: MAX_KEPT * 2 - len(found)]
-        found.extend(zip(part.addresses[chosen].tolist(), rows[chosen], strict=True))
-    found.sort(key=lambda one: (-_weight(one[1]), one[0]))
+        chosen = active | (rows["contention"] != 0) | (rows["shared"] != 0) | (rows["exclusive"] != 0)
+        busy += int(chosen.sum())
+        found.add(part.addresses[chosen], rows[chosen])
     names = _names(kernel)
     threads = ResourceThreads(kernel, layout)
-    resources = tuple(_resource(layout, threads, address, row, names) for address, row in found[:MAX_KEPT])
+    resources = tuple(_resource(layout, threads, address, row, names) for address, row in found.best())
     says = [walk.says] if walk.says else []
     if lost:
         says.append(f"{lost} of the resources cannot be read")
-    if len(found) > MAX_KEPT:
-        says.append(f"only {MAX_KEPT} of the resources in use are listed")
+    if busy > MAX_KEPT:
+        says.append(f"only {MAX_KEPT:,} of the {busy:,} resources in use are listed: those with most contention")
     if threads.cut:
         says.append("not all threads that hold or wait are listed: there are too many")
     return Resources(resources, total, held, walk.whole and not lost, "; ".join(says) or None, head)
 
 
-def _weight(row: Rows) -> int:
-    """Those that are waited for come first, then those that were."""
-    return (int(row["shared"]) + int(row["exclusive"]) << 33) + int(row["contention"])
+class _Kept:
+    """The resources of most weight among those that were added: ``MAX_KEPT`` of them, twice as many while adding."""
+
+    def __init__(self, dtype: "np.dtype[np.void]") -> None:
+        self._addresses = np.empty(0, np.uint64)
+        self._rows: Rows = np.empty(0, dtype)
+
+    def add(self, addresses: NDArray[np.uint64], rows: Rows) -> None:
+        self._addresses = np.concatenate((self._addresses, addresses))
+        self._rows = np.concatenate((self._rows, rows))
+        if len(self._rows) > 2 * MAX_KEPT:
+            self._cut()
+
+    def _cut(self) -> None:
+        """Those that are waited for come first, then those that were; of the same weight the lower address."""
+        rows = self._rows
+        waiters = rows["shared"].astype(np.uint64) + rows["exclusive"].astype(np.uint64)
+        order = np.lexsort((self._addresses, ~rows["contention"].astype(np.uint64), ~waiters))[:MAX_KEPT]
+        self._addresses, self._rows = self._addresses[order], rows[order]
+
+    def best(self) -> Iterator[tuple[int, Rows]]:
+        """Addresses and rows, those of most weight first."""
+        self._cut()
+        return zip(self._addresses.tolist(), self._rows, strict=True)
 
 
 def _names(kernel: Kernel) -> dict[int, str]:

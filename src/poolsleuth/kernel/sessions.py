@@ -17,7 +17,11 @@ from poolsleuth.windows.kernel_table import Field
 MAX_PROCESSES = 1 << 16  # processes: a large terminal server has some ten thousand
 MAX_SESSIONS = 4096  # sessions: terminal servers have some hundreds
 MAX_OPENED = 1 << 14  # processes whose memory is opened: further ones are not counted
+MAX_MEMBERS = 2 * MAX_PROCESSES  # entries of all sessions' own lists: each process stands in one, that may be damaged
+MAX_NUMBER = 1 << 16  # session numbers: they count up from 0 with every log-on, and are used again
 _SPACE = "_MM_SESSION_SPACE"
+_VISTA = 6000
+_NUMBER_SINCE_VISTA = Field(8, 4)  # the session's number lies there in all known kernels from Vista on
 _FAILURE_REASONS = 4
 
 
@@ -69,11 +73,11 @@ class Sessions:
 
 @dataclass(slots=True)
 class _Members:
-    """The processes of one session: how many, and the memory of the first (None when none could be opened)."""
+    """The processes of one session, and the memory of the first (None when none could be opened)."""
 
     directory_table_base: int | None
     memory: Reader | None
-    count: int = 0
+    processes: list[int] = field(default_factory=list)
 
 
 def read_sessions(kernel: Kernel) -> Sessions:
@@ -81,15 +85,15 @@ def read_sessions(kernel: Kernel) -> Sessions:
     says: list[str] = []
     head = kernel.address("PsActiveProcessHead")
     links = kernel.place("_EPROCESS", "ActiveProcessLinks")
-    place = kernel.place("_EPROCESS", "Session")
+    place, number_place = kernel.place("_EPROCESS", "Session"), kernel.place(_SPACE, "SessionId")
     complete = False
     found: dict[tuple[int, int | None], _Members] = {}
-    if head is None or links is None or place is None or kernel.place(_SPACE, "SessionId") is None:
+    if head is None or links is None or place is None or number_place is None:
         says.append("where processes keep their session is not known: sessions are not read")
     else:
         walk = walk_list(kernel.memory, head, MAX_PROCESSES)
         processes = [entry - links.offset for entry in walk.entries.tolist()]
-        complete = _collect(kernel, processes, place, found) and walk.whole
+        complete = _collect(kernel, processes, place, number_place, found) and walk.whole
         if not walk.whole:
             says.append(f"processes: {walk.says}; sessions may be missing")
     # Where one process of a space tells its number, those that do not are no session of their own
@@ -99,7 +103,7 @@ def read_sessions(kernel: Kernel) -> Sessions:
         for (address, number), members in found.items()
         if number is not None or address not in told
     ]
-    blind = sum(members.count for (_, number), members in found.items() if number is None)
+    blind = sum(len(members.processes) for (_, number), members in found.items() if number is None)
     if blind:
         complete = False
         says.append(f"the session of {blind:,} processes cannot be read")
@@ -112,13 +116,33 @@ def read_sessions(kernel: Kernel) -> Sessions:
     )
 
 
+def session_numbers(kernel: Kernel, processes: Sequence[int]) -> dict[int, int]:
+    """The session's number of each of these processes (addresses) that belongs to one, as far as it can be read."""
+    place, number_place = kernel.place("_EPROCESS", "Session"), kernel.place(_SPACE, "SessionId")
+    if number_place is None and kernel.build >= _VISTA:
+        number_place = _NUMBER_SINCE_VISTA
+    if place is None or number_place is None:
+        return {}
+    found: dict[tuple[int, int | None], _Members] = {}
+    _collect(kernel, processes, place, number_place, found)
+    return {
+        process: number
+        for (_, number), members in found.items()
+        if number is not None and number < MAX_NUMBER
+        for process in members.processes
+    }
+
+
 def _collect(
-    kernel: Kernel, processes: Sequence[int], place: Field, found: dict[tuple[int, int | None], _Members]
+    kernel: Kernel,
+    processes: Sequence[int],
+    place: Field,
+    number_place: Field,
+    found: dict[tuple[int, int | None], _Members],
 ) -> bool:
     """Sort the processes by session space and number; False when one could not be asked."""
     complete = True
-    number_place = kernel.place(_SPACE, "SessionId")
-    opened = 0
+    opened, members_left = 0, MAX_MEMBERS
     pending: dict[int, int] = {}
     for process in processes:
         address = number_at(kernel.memory, process, place)
@@ -140,29 +164,32 @@ def _collect(
             complete = False
             continue
         members = found.setdefault(key, _Members(base, memory))
-        members.count += 1
+        members.processes.append(process)
         if memory is not None and number is not None:
-            for other in _same_session(kernel, memory, process):
+            others = _same_session(kernel, memory, process, members_left)
+            members_left -= len(others)
+            for other in others:
                 if pending.get(other) == address:
                     del pending[other]
-                    members.count += 1
+                    members.processes.append(other)
     return complete
 
 
-def _same_session(kernel: Kernel, memory: Reader, process: int) -> list[int]:
+def _same_session(kernel: Kernel, memory: Reader, process: int, limit: int) -> list[int]:
     """The processes in the session's own list of them. To open each process instead would cost far more."""
     links = kernel.place("_EPROCESS", "SessionProcessLinks")
     if links is None:
         return []
     # The list's head lies in the session space: what is taken for a process there is none that is waited for
-    walk = walk_list(memory, process + links.offset, MAX_PROCESSES)
+    walk = walk_list(memory, process + links.offset, min(limit, MAX_PROCESSES))
     return [entry - links.offset for entry in walk.entries.tolist()]
 
 
 def _session(kernel: Kernel, address: int, number: int | None, members: _Members) -> Session:
     base, memory = members.directory_table_base, members.memory
     if number is None or memory is None:
-        return Session(id=None, address=address, processes=members.count, directory_table_base=base, memory=None)
+        count = len(members.processes)
+        return Session(id=None, address=address, processes=count, directory_table_base=base, memory=None)
 
     def value(path: str) -> int | None:
         return number_at(memory, address, kernel.place(_SPACE, path))
@@ -176,7 +203,7 @@ def _session(kernel: Kernel, address: int, number: int | None, members: _Members
     return Session(
         id=number,
         address=address,
-        processes=members.count,
+        processes=len(members.processes),
         directory_table_base=base,
         memory=memory,
         committed_pages=_plausible(value("CommittedPages"), kernel),

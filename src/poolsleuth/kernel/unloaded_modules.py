@@ -1,4 +1,4 @@
-"""Unloaded modules: the ring of the last 50 drivers that were unloaded (MmUnloadedDrivers; KERNEL_FACTS 7.2)."""
+"""Unloaded modules: the ring of the last 50 drivers that were unloaded (MmUnloadedDrivers)."""
 
 from dataclasses import dataclass
 from datetime import datetime

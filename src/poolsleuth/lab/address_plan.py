@@ -51,7 +51,7 @@ def plan_addresses(windows: SimulatedWindows, random: Random) -> AddressPlan:
     return AddressPlan(
         kernel=kernel,
         drivers=drivers,
-        nonpaged=nonpaged + random.randrange(0x10000) * 0x10000,
+        nonpaged=nonpaged + random.randrange(0x800) * 0x20_0000,
         paged=paged + random.randrange(0x10000) * 0x10000,
         pfn=pfn,
         session=0xFFFFF900_00000000 if windows.build < 9600 else 0xFFFFF901_00000000,

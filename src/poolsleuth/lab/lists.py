@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from poolsleuth.lab.machine import PAGE, LoadedModule, LockOwner, Resource, UnloadedModule
+from poolsleuth.lab.machine import PAGE, LoadedModule, LockOwner, Process, Resource, UnloadedModule
 from poolsleuth.lab.pe_image import CODE, DATA, DISCARDED, PAGED, READ_ONLY, Section, build_image
 from poolsleuth.lab.scene import Scene
 
@@ -11,7 +11,8 @@ UNLOADED_SLOTS = 50
 """The kernel keeps the last 50 unloaded drivers."""
 _EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 _EXCLUSIVE = 0x80
-_THREAD = 0x600  # bytes that a thread's structure takes up: only its address matters here
+_THREAD = 0x600  # bytes for a thread whose structure is not known: then only its address matters
+_THREAD_OBJECT = 6  # the type in a dispatcher header
 
 
 def file_time(time: datetime) -> int:
@@ -143,19 +144,23 @@ def write_unloaded(scene: Scene) -> tuple[UnloadedModule, ...]:
     return tuple(found[-UNLOADED_SLOTS:])
 
 
-def write_resources(scene: Scene) -> tuple[Resource, ...]:
-    """The list of ERESOURCEs; gives them with their addresses and those of the threads that hold them."""
+def write_resources(scene: Scene, processes: tuple[Process, ...]) -> tuple[Resource, ...]:
+    """The list of ERESOURCEs; gives them with their addresses and the threads of ``processes`` that hold them."""
     layout = scene.layout
     head = scene.image.address("ExpSystemResourcesList")
     if head is None:
         return ()
     found: list[Resource] = []
+    number = 0
     for resource in scene.machine.resources:
         address = scene.image.address(resource.symbol) if resource.symbol else None
-        owners = tuple(LockOwner(owner.count, scene.nonpaged.reserve(_THREAD, 64)) for owner in resource.owners)
+        owners = []
+        for owner in resource.owners:
+            owners.append(_write_owner(scene, owner, processes[number % len(processes)] if processes else None, number))
+            number += 1
         symbol = resource.symbol if address else None
         address = address or scene.nonpaged.reserve(layout.size("_ERESOURCE"))
-        found.append(replace(resource, symbol=symbol, address=address, owners=owners))
+        found.append(replace(resource, symbol=symbol, address=address, owners=tuple(owners)))
     links = scene.list_links(head, [resource.address or 0 for resource in found])
     scene.image.put("ExpSystemResourcesList", links[0])
     for resource, link in zip(found, links[1:], strict=True):
@@ -165,6 +170,24 @@ def write_resources(scene: Scene) -> tuple[Resource, ...]:
         else:
             scene.nonpaged.put(resource.address or 0, data)
     return tuple(found)
+
+
+def _write_owner(scene: Scene, owner: LockOwner, process: Process | None, number: int) -> LockOwner:
+    """A thread of a process, as far as its structure is known."""
+    layout = scene.layout
+    if process is None or not layout.has("_ETHREAD", "Cid.UniqueThread"):
+        return replace(owner, thread=scene.nonpaged.reserve(_THREAD, 64))
+    record = layout.record("_ETHREAD")
+    thread_id = 0x1000 + 4 * number
+    record.data[0] = _THREAD_OBJECT
+    record.set("Cid.UniqueProcess", process.pid)
+    record.set("Cid.UniqueThread", thread_id)
+    # The part that the scheduler knows lies at the start of it
+    for field in ("Process", "ApcState.Process"):
+        place = layout.place("_KTHREAD", field)
+        if place is not None:
+            record.pointer(place.offset, process.address or 0)
+    return replace(owner, thread=scene.nonpaged.place(bytes(record), 64), thread_id=thread_id, process_id=process.pid)
 
 
 def _resource_bytes(scene: Scene, resource: Resource, link: bytes) -> bytes:

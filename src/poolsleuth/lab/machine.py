@@ -201,10 +201,12 @@ class UnloadedModule:
 
 @dataclass(frozen=True, slots=True)
 class LockOwner:
-    """A thread that holds a resource, ``count`` times."""
+    """A thread that holds a resource, ``count`` times: its address, its id and that of its process."""
 
     count: int
     thread: int | None = None
+    thread_id: int | None = None
+    process_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

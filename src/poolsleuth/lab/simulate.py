@@ -25,7 +25,8 @@ __all__ = ["SimulatedMachine", "simulate"]
 # Page numbers of the system's root table, as they are on real machines
 _ROOT_32, _ROOT_64_OLD, _ROOT_64 = 0x39, 0x187, 0x1AD
 _FIRST_WITH_HIGHER_ROOT = 9200
-_LARGE_FROM = 1 << 30  # bytes of memory: below that the lab keeps to small pages, so that both kinds occur
+# Bytes of memory from which on the kernel, and nonpaged pool, lie in large pages: both kinds of page shall occur
+_LARGE_KERNEL_FROM, _LARGE_POOL_FROM = 1 << 30, 32 << 30
 
 
 class _SystemSpace(AddressSpaceWriter):
@@ -126,7 +127,7 @@ def _fill(scene: Scene, spaces: dict[int, AddressSpaceWriter]) -> Machine:
         scene.machine,
         modules=write_modules(scene),
         unloaded=write_unloaded(scene),
-        resources=write_resources(scene),
+        resources=write_resources(scene, processes),
         processes=processes,
         sessions=write_sessions(scene, spaces, processes),
         memory=write_counters(scene),
@@ -143,18 +144,18 @@ def _write_kernel(scene: Scene) -> None:
         area.put(image.base + relative, data)
     for address, data in image.pieces:
         area.put(address, data)
-    area.write(scene.system, scene.random, large=_maps_large(scene))
+    area.write(scene.system, scene.random, large=_maps_large(scene, _LARGE_KERNEL_FROM))
 
 
-def _maps_large(scene: Scene) -> bool:
-    """Whether the kernel lies in large pages: on 64-bit Windows 10 with enough memory."""
+def _maps_large(scene: Scene, least: int) -> bool:
+    """Whether large pages are used: on 64-bit Windows 10 with so many bytes of memory."""
     windows = scene.layout.windows
-    return windows.build >= 10240 and windows.architecture == "x64" and scene.machine.physical_bytes >= _LARGE_FROM
+    return windows.build >= 10240 and windows.architecture == "x64" and scene.machine.physical_bytes >= least
 
 
 def _write_areas(scene: Scene, hidden: Hidden) -> tuple[tuple[int, ...], frozenset[int]]:
     """Write both pools; gives the virtual pages that no reader can see, and the physical pages left out of the dump."""
-    scene.nonpaged.write(scene.system, scene.random)
+    scene.nonpaged.write(scene.system, scene.random, large=_maps_large(scene, _LARGE_POOL_FROM))
     pages = range(scene.paged.start, scene.paged.start + scene.paged.pages * PAGE, PAGE)
     states = _states(pages, hidden, scene.random)
     scene.paged.write(scene.system, scene.random, states.__getitem__)

@@ -63,7 +63,7 @@ def truth_document(machine: Machine) -> dict[str, object]:
             asdict(resource)
             | {
                 "address": _hex(resource.address),
-                "owners": [{"thread": _hex(owner.thread), "count": owner.count} for owner in resource.owners],
+                "owners": [asdict(owner) | {"thread": _hex(owner.thread)} for owner in resource.owners],
             }
             for resource in machine.resources
         ],

@@ -114,9 +114,10 @@ def judge_pool(
     if largest is not None:
         headline += f"; the largest tag is {largest}"
     against: list[Reason] = []
-    if not state.full and failures is None and not told:
+    elsewhere = states.failures is None or states.counted  # none of those that are counted can be this pool's
+    if not state.full and failures is None and not told and elsewhere:
         against.append(Reason("no failed allocation is recorded: there is still room"))
-    if states.failures is not None and failures is None and not states.counted:
+    if states.failures is not None and failures is None and not elsewhere:
         against.append(
             Reason(
                 f"the {plural(states.failures.value, 'failed allocation')} that the kernel counts cannot be assigned to"

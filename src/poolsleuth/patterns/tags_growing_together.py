@@ -121,15 +121,15 @@ def _pairs(tags: TagView) -> list[tuple[TagRow, TagRow]]:
 def _by_chance(pair: tuple[TagRow, TagRow], counts: list[int]) -> float:
     """How many pairs as close and as large as this one are to be expected among unrelated tags. ``counts`` ascend.
 
-    Unrelated counts lie evenly within a factor of 1.25 around the pair: each of those that are as large, or larger,
-    meets a neighbour at such a distance with the same probability. In a table of five rows that is nothing, in one of
-    3,000 equal counts are common.
+    Unrelated counts lie evenly within a factor of 1.25 around the pair: the lower of the two, and each tag that is as
+    large or larger, meets a neighbour at such a distance with the same probability. In a table of five rows that is
+    nothing, in one of 3,000 equal counts are common.
     """
     low, high = (row.outstanding or 0 for row in pair)
     begin, end = low / _AROUND, high * _AROUND
     around = bisect_right(counts, end) - bisect_left(counts, begin) - 2
-    larger = len(counts) - bisect_left(counts, low) - 2
-    return max(larger, 0) * max(around, 0) * (high - low + 1) / (end - begin)
+    as_large = len(counts) - bisect_left(counts, low) - 1
+    return as_large * max(around, 0) * (high - low + 1) / (end - begin)
 
 
 def _order(first: TagRow, second: TagRow) -> tuple[TagRow, TagRow]:

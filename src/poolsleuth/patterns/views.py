@@ -95,7 +95,7 @@ class PoolState:
 class PoolStates:
     """Both system pools, the sessions, and the failures that ``!vm`` counts over all pools together.
 
-    ``counted``: the kernel says itself which pool it refused (the ``failed_for`` of each).
+    ``counted``: the kernel says itself of every refusal which pool it was (the ``failed_for`` of each).
     """
 
     nonpaged: PoolState
@@ -192,9 +192,10 @@ def _capture(counters: MemoryCounters, system: System, *, session_failures: bool
     nonpaged = _state(PoolKind.NONPAGED, counters, system)
     paged = _state(PoolKind.PAGED, counters, system)
     failures = counters.pool_failures
-    counted = bool(counters.failure_reasons)
-    if counted:
-        # The kernel itself says which pool it refused
+    notes = [failure_note(reason.name) for reason in counters.failure_reasons]
+    counted = bool(notes) and all(note is not None and note.pool is not None for note in notes)
+    if notes:
+        # The kernel itself says which pool it refused; but for requests of low priority, which may be of any
         nonpaged, paged = _with_counted(nonpaged), _with_counted(paged)
     elif failures is not None and not session_failures:
         tight = [s for s in (nonpaged, paged) if s.tight]

@@ -95,6 +95,12 @@ def test_pae_is_believed_only_as_0_or_1(dump_header: Header, value: int, pae: bo
     assert header.pae is pae
 
 
+@pytest.mark.parametrize(("wide", "machine", "offset"), [(False, 0x8664, 0x20), (True, 0x14C, 0x30)])
+def test_a_machine_of_another_width_than_the_header(dump_header: Header, wide: bool, machine: int, offset: int) -> None:
+    _, flaws = read(dump_header(wide, 1, machine=machine))
+    assert [flaw.offset for flaw in flaws if "but its machine type is" in flaw.says] == [offset]
+
+
 @pytest.mark.parametrize("filetime", [0, 1 << 63, (1 << 64) - 1])
 def test_a_time_that_cannot_be_is_not_known(dump_header: Header, filetime: int) -> None:
     header, _ = read(dump_header(True, 1, filetime=filetime, uptime=(1 << 64) - 1))

@@ -1,6 +1,8 @@
 """Physical memory out of every container: any read equals the same read done byte by byte."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poolsleuth.kernel.absence import Absence
-from poolsleuth.kernel.crash_dump.content import PAGE, DumpContent
+from poolsleuth.kernel.crash_dump.content import PAGE, DumpContent, open_content
 from poolsleuth.kernel.crash_dump.dump import Container, open_dump
 from poolsleuth.kernel.crash_dump.memory import MAX_READ, PhysicalMemory
+from poolsleuth.kernel.crash_dump.runs import run_map
 
 PageBytes = Callable[[int], bytes]
 Writer = Callable[..., bytes]
@@ -126,3 +129,29 @@ def test_bounds_of_a_read(dumps: list[tuple[Container, bytes]]) -> None:
     for address, size in ((-1, 1), (0, -1), (0, MAX_READ + 1)):
         with pytest.raises(ValueError, match="physical memory"):
             memory.read_physical(address, size)
+
+
+def mapped_bytes() -> int:
+    """Bytes of files that are mapped and present in this process."""
+    found = re.search(r"RssFile:\s*(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc/self/status: memory is not counted here")
+def test_what_was_read_does_not_stay_mapped(tmp_path: Path) -> None:
+    pages = 8192
+    path = tmp_path / "MEMORY.DMP"
+    np.repeat(np.arange(pages, dtype=np.uint32), PAGE // 4).tofile(path)
+    with path.open("rb") as file, open_content(file) as content:
+        memory = PhysicalMemory(content, run_map(0, np.zeros(1, np.int64), np.array([pages])))
+        view = memory.stored()
+        before = mapped_bytes()
+        for begin in range(0, pages, 2000):
+            numbers = np.arange(begin, min(begin + 2000, pages))
+            rows, _ = memory.gather(numbers)
+            assert (rows.view("<u4") == numbers[:, None]).all()
+        assert isinstance(memory.read_physical(0, pages * PAGE), bytes)
+        assert mapped_bytes() - before < pages * PAGE // 4
+        assert view[-1].view("<u4")[0] == pages - 1  # a view stays good
+        del view

@@ -39,7 +39,7 @@ def test_the_variables_of_older_versions(fake_memory: Callable[[int], Any]) -> N
 
 @pytest.mark.parametrize("guid", ["517E128F7B7C4EA79491DE6B9B9CE190", "8B11040A5928757B11390AC78F6B6925"])
 def test_mi_state_of_1607_and_1809(guid: str, fake_memory: Callable[[int], Any]) -> None:
-    """PoolFailures 30, PoolFailureReasons 54 in both (KERNEL_FACTS 12.8)."""
+    """PoolFailures 30, PoolFailureReasons 54 in both (public symbol tables)."""
     memory = fake_memory(8)
     memory.put(STATE + 0x30, *range(9), width=4)
     memory.put(STATE + 0x54, *range(100, 111), width=4)

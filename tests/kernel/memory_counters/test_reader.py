@@ -1,4 +1,4 @@
-"""Figures at the addresses and offsets of KERNEL_FACTS 6.2 and 12.8, with the numbers of real ``!vm`` outputs."""
+"""Figures at the addresses and offsets of public symbol tables, with the numbers of real ``!vm`` outputs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -138,7 +138,21 @@ def test_without_descriptors_all_pages_of_the_pool_count(server: tuple[Any, dict
     found = read_memory_counters(kernel_of(memory, 3790, addresses=known))
     assert pages(found.nonpaged_used) == 40000
     assert found.paged_used is None
-    assert "nonpaged usage counts all pages the pool has taken: its descriptors are not readable" in found.notes
+    assert "nonpaged usage counts all pages the pool has taken: its descriptors are not all readable" in found.notes
+
+
+def test_the_pool_of_one_node_is_not_taken_for_all(server: tuple[Any, dict[str, int]]) -> None:
+    """KDBG names the first descriptor only; 15,747 of the 40,000 pages that the pool has taken stand there."""
+    memory, known = server
+    of_symbols = {"ExpNumberOfNonPagedPools", "ExpNonPagedPoolDescriptor", "PoolVector"}
+    known = {name: address for name, address in known.items() if name not in of_symbols}
+    layouts = layouts_for(3790, "x86", service_pack=2).structures
+    found = read_memory_counters(kernel_of(memory, 3790, addresses=known, layouts=layouts))
+    assert pages(found.nonpaged_used) == 40000
+    assert "nonpaged usage counts all pages the pool has taken: its descriptors are not all readable" in found.notes
+    memory.put(known["MmAllocatedNonPagedPool"], 16000)  # a machine with one node
+    found = read_memory_counters(kernel_of(memory, 3790, addresses=known, layouts=layouts))
+    assert pages(found.nonpaged_used) == 15747
 
 
 @pytest.mark.parametrize(

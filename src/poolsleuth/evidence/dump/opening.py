@@ -103,40 +103,52 @@ def _of_dump(dump: CrashDump, options: DumpOptions, tables: Tables) -> OpenedDum
     if base is None:
         return OpenedDump(dump, None, None, pages, dump.flaws, _NO_TABLES)
     try:
-        parameters = parameters_for(header.build or 0, header.architecture or "", header.pae)
+        every = _modes(header)
     except InputError as error:
         return OpenedDump(dump, None, None, pages, dump.flaws, str(error))
-    return _found(dump, header, dump.memory, parameters, base, options, tables, pages)
+    for parameters in every:
+        kernel = _kernel(header, dump.memory, parameters, base, options, tables)
+        if kernel is not None:
+            return OpenedDump(dump, None, kernel, pages, dump.flaws, None)
+    return OpenedDump(dump, None, None, pages, dump.flaws, _NO_KERNEL)
 
 
+def _modes(header: DumpHeader) -> list[PagingParameters]:
+    """How addresses may be translated, the likeliest first. The header tells neither the levels of x64 nor, unfilled,
+    whether x86 has PAE: page tables of the other kind lead to no kernel. Raises InputError for other architectures.
+    """
+    build, architecture = header.build or 0, header.architecture or ""
+    every = [parameters_for(build, architecture, header.pae)]
+    if architecture == "x64":
+        every.append(parameters_for(build, architecture, None, la57=True))
+    elif architecture == "x86" and header.pae is None:
+        every.append(parameters_for(build, architecture, False))
+    return every if len(every) == 1 or every[0].mode is not every[1].mode else every[:1]
+
+
+_NO_KERNEL = (
+    "the kernel was not found in its memory: the pages that hold it, or the page tables that lead to it, are not in"
+    " this dump"
+)
 _NO_TABLES = "its header does not say where the page tables are: say it with --dtb (CR3 of the system process)"
 
 
-def _found(
-    dump: CrashDump,
+def _kernel(
     header: DumpHeader,
     memory: PhysicalMemory,
     parameters: PagingParameters,
     base: int,
     options: DumpOptions,
     tables: Tables,
-    pages: int | None,
-) -> OpenedDump:
-    space = Reader(open_address_space(memory, parameters, base))
+) -> Kernel | None:
     kernel = find_kernel(
-        space,
+        Reader(open_address_space(memory, parameters, base)),
         header=header,
         open_process=lambda process: Reader(open_address_space(memory, parameters, process)),
         tables=tables,
         base=options.kernel_base,
     )
-    if kernel is None:
-        says = (
-            "the kernel was not found in its memory: the pages that hold it, or the page tables that lead to it, are"
-            " not in this dump"
-        )
-        return OpenedDump(dump, None, None, pages, dump.flaws, says)
-    return OpenedDump(dump, None, _settled(kernel, memory, parameters, base), pages, dump.flaws, None)
+    return None if kernel is None else _settled(kernel, memory, parameters, base)
 
 
 def _settled(kernel: Kernel, memory: PhysicalMemory, parameters: PagingParameters, base: int) -> Kernel:
@@ -154,7 +166,7 @@ def _settled(kernel: Kernel, memory: PhysicalMemory, parameters: PagingParameter
     better = parameters_for(
         kernel.build,
         kernel.architecture,
-        kernel.pae if kernel.pae is not None else parameters.mode is Mode.X86_PAE,
+        parameters.mode is Mode.X86_PAE,  # what led to the kernel, whatever its variables say
         kernel.table,
         la57=parameters.mode is Mode.X64_LA57,
         invalid_pte_mask=mask,

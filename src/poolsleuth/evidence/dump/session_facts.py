@@ -1,6 +1,6 @@
 """The sessions of a dump: what ``!vm 4`` prints, and the tags of each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from poolsleuth.evidence.dump.context import DumpContext
 from poolsleuth.evidence.dump.tag_tables import tag_table
@@ -11,6 +11,8 @@ from poolsleuth.model.facts import Fact
 from poolsleuth.model.memory import SessionMemory, SessionUsage
 
 PAGE = 4096
+MAX_TAG_ROWS = 1 << 18  # rows of tags of all sessions together: 500 sessions with 300 tags in use have 150,000
+MAX_ROWS_READ = 1 << 25  # rows of their tables: 500 tables of 8,192 rows have 4 million
 
 
 def session_facts(kernel: Kernel, context: DumpContext) -> Iterator[Fact]:
@@ -28,10 +30,20 @@ def session_facts(kernel: Kernel, context: DumpContext) -> Iterator[Fact]:
         view_limit=context.figure(sessions.view_maximum, kernel.address("MmSessionViewSize")),
         sessions=tuple(_usage(session, context) for session in known),
     )
-    for session in known:
+    yield from _tags(kernel, known, context)
+
+
+def _tags(kernel: Kernel, known: Sequence[Session], context: DumpContext) -> Iterator[Fact]:
+    listed = read = 0
+    for count, session in enumerate(known):
+        if listed >= MAX_TAG_ROWS or read >= MAX_ROWS_READ:
+            context.problem(f"sessions: the tags of the first {count:,} of {len(known):,} sessions are listed")
+            return
         totals = read_session_tags(kernel, session)
+        read += totals.rows or 0
         table = tag_table(totals, session.address, context)
         if table is not None:
+            listed += len(table.rows)
             yield table
 
 
@@ -52,5 +64,6 @@ def _usage(session: Session, context: DumpContext) -> SessionUsage:
         used=context.figure(session.paged_pool_pages, address, PAGE),
         nonpaged_used=None,
         commit=context.figure(session.committed_pages, address, PAGE),
+        # None for 0, as in the debugger's output, which prints no line then
         failures=context.figure(failures, address) if failures else None,
     )

@@ -190,7 +190,8 @@ def read_header(content: DumpContent, flaws: list[Flaw]) -> DumpHeader:
     if machine not in ARCHITECTURES:
         flaws.append(Flaw("the machine type in the header is none of x86, x64, ARM64 and IA64", 0x30 if wide else 0x20))
     elif (machine == 0x14C) is wide:
-        flaws.append(Flaw(f"the header has {bits} bits, but its machine type is {ARCHITECTURES[machine or 0]}", 0x20))
+        says = f"the header has {bits} bits, but its machine type is {ARCHITECTURES[machine or 0]}"
+        flaws.append(Flaw(says, 0x30 if wide else 0x20))
     processors = value["processors"]
     return DumpHeader(
         bits=bits,

@@ -124,6 +124,10 @@ class PhysicalMemory:
         first, last = address // PAGE, (address + size - 1) // PAGE
         if last >= MAX_OFFSET // PAGE:
             return Absence.NOT_IN_DUMP
+        skip = address % PAGE
+        if first == last:
+            place = self.offsets(np.array([first])).item(0)
+            return Absence(place) if place < 0 else self._content.take(place + skip, size) or b""
         places = self.offsets(np.arange(first, last + 1, dtype=np.int64))
         absent = np.flatnonzero(places < 0)
         if len(absent):
@@ -134,5 +138,5 @@ class PhysicalMemory:
         parts: list[bytes] = []
         for begin, end in pairwise(begins):
             parts.append(self._content.take(int(places[begin]), (end - begin) * PAGE) or b"")
-        skip = address % PAGE
+        self._content.have_read(len(places))
         return b"".join(parts)[skip : skip + size]

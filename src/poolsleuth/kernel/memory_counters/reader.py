@@ -155,7 +155,7 @@ class _Reading:
             values["nonpaged_used"] = nonpaged
             if self.kernel.build < WINDOWS_10:
                 self.notes.append(
-                    "nonpaged usage counts all pages the pool has taken: its descriptors are not readable"
+                    "nonpaged usage counts all pages the pool has taken: its descriptors are not all readable"
                 )
         if paged is not None:
             values["paged_used"] = paged

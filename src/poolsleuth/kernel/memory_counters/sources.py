@@ -1,7 +1,8 @@
-"""Where each figure lies, in every version: a table of variables and paths (KERNEL_FACTS 6.2 and 12.8).
+"""Where each figure lies, in every version: a table of variables and paths.
 
 Before Windows 10 every figure is a variable of its own; from Windows 10 on most lie in MiState (the structure
-_MI_SYSTEM_INFORMATION) and MiSystemPartition (_MI_PARTITION), whose layouts differ with every update.
+_MI_SYSTEM_INFORMATION) and MiSystemPartition (_MI_PARTITION), whose layouts differ with every update. Names and paths
+are those of the public symbol tables from 7601 to 22000; before, those that the debugger data block (KDBG) points to.
 """
 
 from dataclasses import dataclass

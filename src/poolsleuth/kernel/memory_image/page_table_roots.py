@@ -18,6 +18,7 @@ from poolsleuth.kernel.crash_dump.memory import PhysicalMemory
 
 MAX_SCANNED = 16 << 30  # bytes of an image that are searched: the system's tables lie low in memory
 MAX_CANDIDATES = 64  # tables tried: each trial walks a part of the tables below it
+MAX_DIRECTORIES = 16  # page directories of PAE whose pointers are searched for, through all memory below 4 GB
 _STEP = 2048  # pages looked at together
 _FRAME = np.uint64(0x000FFFFFFFFFF000)
 _PRESENT = np.uint64(1)
@@ -57,6 +58,8 @@ def candidates(
         if (key := (one.architecture, one.pae, one.directory_table_base)) not in told:
             told.add(key)
             yield one
+        if len(told) >= MAX_CANDIDATES:
+            return
     for one in _self_mapped(memory, numbers, architecture, progress):
         if (key := (one.architecture, one.pae, one.directory_table_base)) in told:
             continue
@@ -82,7 +85,7 @@ def _self_mapped(
     architecture: str | None,
     progress: Callable[[int], None] | None,
 ) -> Iterator[RootCandidate]:
-    searched = 0
+    searched, left = 0, MAX_DIRECTORIES
     for part in numbers:
         for begin in range(0, len(part), _STEP):
             if searched * PAGE >= MAX_SCANNED:
@@ -92,12 +95,16 @@ def _self_mapped(
             searched += len(pages)
             if progress is not None:
                 progress(searched)
-            yield from _of_pages(memory, pages[places >= 0], rows[places >= 0], architecture)
+            held, tables = pages[places >= 0], rows[places >= 0]
+            yield from _of_pages(held, tables, architecture)
+            if architecture in (None, "x86"):
+                directories = _last_directories(held, tables)[:left]
+                left -= len(directories)
+                for four in directories:
+                    yield from _page_directory_pointers(memory, four)
 
 
-def _of_pages(
-    memory: PhysicalMemory, pages: NDArray[np.int64], rows: NDArray[np.uint8], architecture: str | None
-) -> Iterator[RootCandidate]:
+def _of_pages(pages: NDArray[np.int64], rows: NDArray[np.uint8], architecture: str | None) -> Iterator[RootCandidate]:
     frames = pages.astype(np.uint64) << np.uint64(12)
     how = "a table that maps itself"
     if architecture != "x86":
@@ -110,19 +117,26 @@ def _of_pages(
         narrow = rows.view("<u4")[:, 0x300].astype(np.uint64)
         for at in np.flatnonzero(((narrow & np.uint64(0xFFFFF000)) == frames) & ((narrow & _PRESENT) != 0)).tolist():
             yield RootCandidate("x86", False, int(frames[at]), how)
-        directories = rows.view("<u8")[:, :4]
-        own = ((directories[:, 3] & _FRAME) == frames) & ((directories & _PRESENT) != 0).all(axis=1)
-        for at in np.flatnonzero(own).tolist():
-            yield from _page_directory_pointers(memory, directories[at] & _FRAME)
+
+
+def _last_directories(pages: NDArray[np.int64], rows: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """The four page directories that each table names which may be the last of them: its fourth entry is itself."""
+    directories = rows.view("<u8")[:, :4]
+    own = ((directories[:, 3] & _FRAME) == pages.astype(np.uint64) << np.uint64(12)) & (
+        (directories & _PRESENT) != 0
+    ).all(axis=1)
+    found: NDArray[np.uint64] = directories[own] & _FRAME
+    return found
 
 
 def _page_directory_pointers(memory: PhysicalMemory, directories: NDArray[np.uint64]) -> Iterator[RootCandidate]:
     """The 32 bytes that point at four page directories lie in a page of their own, in low memory."""
     for begin in range(0, 1 << 20, _STEP):  # below 4 GB: CR3 has 32 bits there
         numbers = np.arange(begin, begin + _STEP, dtype=np.int64)
-        rows, places = memory.gather(numbers)
-        if not (places >= 0).any():
+        numbers = numbers[memory.offsets(numbers) >= 0]
+        if not len(numbers):
             continue
+        rows, _ = memory.gather(numbers)
         tables = rows.view("<u8").reshape(len(rows), -1, 4)
         same = ((tables & _FRAME) == directories).all(axis=2) & ((tables & _PRESENT) != 0).all(axis=2)
         # The page directory itself holds the same four entries at its start: it is no table of pointers

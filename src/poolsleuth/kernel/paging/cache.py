@@ -8,6 +8,7 @@ from poolsleuth.kernel.crash_dump.content import PAGE
 from poolsleuth.kernel.crash_dump.memory import PhysicalMemory
 
 MAX_TABLES = 4096  # pages kept (16 MB): the tables of 8 GB of small pages
+FIRST_TABLES = 16  # pages there is room for at first: of most processes only a few numbers are read
 ROWS_AT_ONCE = 1024  # pages handed out at once (4 MB): what is made on the way stays small
 
 States = NDArray[np.int64]
@@ -20,11 +21,11 @@ class TableCache:
 
     def __init__(self, physical: PhysicalMemory, entry_size: int) -> None:
         self._physical = physical
-        self._data = np.empty((MAX_TABLES, PAGE), np.uint8)  # memory is only used for rows that are filled
+        self._data = np.empty((FIRST_TABLES, PAGE), np.uint8)
         self._entry_size = entry_size
         self._words = self._data.view(f"<u{entry_size}")
-        self._states: States = np.zeros(MAX_TABLES, np.int64)
-        self._owner: list[int | None] = [None] * MAX_TABLES
+        self._states: States = np.zeros(FIRST_TABLES, np.int64)
+        self._owner: list[int | None] = [None] * FIRST_TABLES
         self._slots: dict[int, int] = {}
         self._next = 0
 
@@ -62,7 +63,20 @@ class TableCache:
         data, places = self._physical.gather(frames)
         return frames, data, np.where(places < 0, np.maximum(places, int(Absence.UNKNOWN)), 0)
 
+    def _grow(self, wanted: int) -> None:
+        """Make room for so many pages, up to ``MAX_TABLES``: twice as much as before at least."""
+        had = len(self._states)
+        if wanted <= had or had == MAX_TABLES:
+            return
+        room = min(max(wanted, 2 * had), MAX_TABLES)
+        data = np.empty((room, PAGE), np.uint8)
+        data[:had] = self._data
+        self._data, self._words = data, data.view(f"<u{self._entry_size}")
+        self._states = np.concatenate((self._states, np.zeros(room - had, np.int64)))
+        self._owner += [None] * (room - had)
+
     def _keep(self, frames: NDArray[np.int64], data: NDArray[np.uint8], states: States) -> None:
+        self._grow(self._next + len(frames))
         slots = (self._next + np.arange(len(frames))) % MAX_TABLES
         self._data[slots] = data
         self._states[slots] = states

@@ -6,7 +6,7 @@ from poolsleuth.kernel.paging.layout import Mode, PteLayout, layout_of
 from poolsleuth.model.errors import InputError
 from poolsleuth.windows.kernel_table import KernelTable
 
-USUAL_INVALID_PTE_MASK = 1 << 45  # on Intel processors that need it (KERNEL_FACTS 5.2); 0 on those that do not
+USUAL_INVALID_PTE_MASK = 1 << 45  # on Intel processors that need it, as MemProcFS knows it; 0 on others
 _WINDOWS_8 = 9200  # from here on x86 kernels always use PAE
 
 

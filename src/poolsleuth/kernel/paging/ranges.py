@@ -57,6 +57,11 @@ class RangeWalk:
         self._stopped: str | None = None
         self._low = self._high = 0
 
+    @property
+    def tables_read(self) -> int:
+        """Page tables (and pages of prototype entries) that were read so far."""
+        return self._max_tables - self._left_tables
+
     def runs(self, first: int, last: int) -> Iterator[MappedRuns]:
         """The runs in parts, each of bounded size. Addresses that do not exist are passed over."""
         for items in self._spans(first, last, len(self._walk.levels)):

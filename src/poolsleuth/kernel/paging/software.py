@@ -1,4 +1,4 @@
-"""Page table entries that the processor does not use: what Windows keeps in them (KERNEL_FACTS 5.2).
+"""Page table entries that the processor does not use: what Windows keeps in them.
 
 The order of the tests is prototype, transition, demand zero, page file. Swizzled entries have the bits of the mask
 set on top of what they say, and SwizzleBit clear: the bits are taken out. On what Windows writes this is the same as

@@ -19,6 +19,7 @@ _PAGED_BIT = 1
 _NX = 0x200  # pool type of nonpaged memory that cannot be executed
 _BOTH_KINDS = 9200  # build from which on there is such a pool
 _MAX_INDEX = 64  # PoolIndex of a descriptor
+_LEAST_SHARE = 0.75  # of the pages taken from the memory manager: with one node nearly all stand in its descriptor
 _MAX_PAGES = {4: 1 << 20, 8: 1 << 36}  # pages of an address space, where the machine's memory is not known
 
 
@@ -118,6 +119,10 @@ def _nonpaged(kernel: Kernel, most: int) -> tuple[tuple[PoolDescriptor, ...], bo
             # Behind the kernel's own one there is always a second; elsewhere it must say what it is
             if other is not None and (other.pool_type & _NX or address == static) and other.address not in addresses:
                 found.append(replace(other, no_execute=True))
+    if count is None and not kernel.exact:
+        # How many nodes have a pool of their own only symbols tell; what the pool has taken in all shows that some lack
+        taken = kernel.variable("MmAllocatedNonPagedPool")
+        missing = missing or (taken is not None and sum(one.used_pages for one in found) < _LEAST_SHARE * taken)
     return tuple(found), bool(found) and not missing
 
 

@@ -1,0 +1,98 @@
+"""Imports and delay imports: which function stands in which slot of the import address table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from poolsleuth.drivers.image_bytes import DELAY_IMPORTS, EXPORTS, IMPORTS, ImageBytes
+
+MAX_LIBRARIES = 512  # a driver imports from 1 to 30
+MAX_IMPORTS = 20_000  # in all; a driver has up to 1,000
+MAX_NAME = 512  # bytes of a name
+MAX_EXPORTS = 65_536  # ordinals have 16 bits
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported function; ``slot`` is the place of its address, from the image's base on.
+
+    ``name`` is ``#12`` for one that is imported by its ordinal; ``library`` is in small letters.
+    """
+
+    library: str
+    name: str
+    slot: int
+    delayed: bool = False
+
+
+def read_imports(image: ImageBytes) -> tuple[Import, ...]:
+    """All imports, in the order of the tables; what cannot be read is left out."""
+    found: list[Import] = []
+    place = image.directory(IMPORTS)
+    if place is not None:
+        for at in range(place[0], place[0] + 20 * MAX_LIBRARIES, 20):
+            names, library, slots = (image.number(at + n, 4) for n in (0, 12, 16))
+            if not library or not slots:
+                break
+            _walk(image, found, image.text(library, MAX_NAME), names or slots, slots, delayed=False)
+    place = image.directory(DELAY_IMPORTS)
+    if place is not None:
+        for at in range(place[0], place[0] + 32 * MAX_LIBRARIES, 32):
+            flags, library, slots, names = (image.number(at + n, 4) for n in (0, 4, 12, 16))
+            if flags is None or not library or not slots or not names:
+                break
+            back = 0 if flags & 1 else image.base  # old linkers wrote addresses, not distances
+            _walk(image, found, image.text(library - back, MAX_NAME), names - back, slots - back, delayed=True)
+    return tuple(found)
+
+
+def _walk(
+    image: ImageBytes, found: list[Import], library: str | None, names: int, slots: int, *, delayed: bool
+) -> None:
+    if library is None:
+        return
+    width = image.bits // 8
+    by_ordinal = 1 << (image.bits - 1)
+    for n in range(MAX_IMPORTS - len(found)):
+        entry = image.number(names + n * width, width)
+        if not entry:
+            return
+        if entry & by_ordinal:
+            name: str | None = f"#{entry & 0xFFFF}"
+        else:
+            if delayed and entry >= image.size:
+                entry -= image.base
+            name = image.text(entry + 2, MAX_NAME)
+        if name is None:
+            return
+        found.append(Import(library.lower(), name, slots + n * width, delayed))
+
+
+def slots_by_address(image: ImageBytes, functions: Mapping[int, str]) -> dict[int, str]:
+    """Slots that hold the address of a known function, in an image that was bound: one that lies in memory.
+
+    ``functions`` are virtual addresses and the names of what begins there. This finds the imports of an image whose
+    import table is gone (it is often thrown away after loading), and addresses that a driver looked up itself.
+    """
+    width = image.bits // 8
+    found: dict[int, str] = {}
+    for section in image.sections:
+        for address, name in functions.items():
+            wanted = address.to_bytes(8, "little")[:width]
+            at = section.data.find(wanted)
+            while at >= 0 and len(found) < MAX_IMPORTS:
+                if (section.rva + at) % width == 0:
+                    found[section.rva + at] = name
+                at = section.data.find(wanted, at + 1)
+    return found
+
+
+def read_export_places(image: ImageBytes) -> tuple[int, ...]:
+    """Where the exported functions begin, from the image's base on."""
+    place = image.directory(EXPORTS)
+    if place is None:
+        return ()
+    count, table = image.number(place[0] + 20, 4), image.number(place[0] + 28, 4)
+    if not count or not table:
+        return ()
+    places = (image.number(table + 4 * n, 4) for n in range(min(count, MAX_EXPORTS)))
+    return tuple(rva for rva in places if rva)
