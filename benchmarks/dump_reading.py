@@ -146,7 +146,6 @@ def measure_pages(path: Path, repeat: int) -> list[dict[str, Any]]:
         assert physical is not None
         assert base is not None
         parameters = parameters_for(dump.header.build or 0, "x64", None)
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
         def space() -> VirtualMemory:
             """Another one each time, whose page tables nobody has read yet."""
@@ -172,7 +171,7 @@ def measure_pages(path: Path, repeat: int) -> list[dict[str, Any]]:
             numbers = frames[by_frame]
             addresses = [number * PAGE for number in numbers.tolist()]
             works: dict[str, Work] = {
-                "plain": partial(_copy_each, mapped, physical.offsets(numbers).tolist()),
+                "plain": partial(_copy_each, path, physical.offsets(numbers).tolist()),
                 "gather": partial(_gather_all, physical, numbers),
                 "one_by_one": partial(_call_each, physical.read_physical, addresses, PAGE),
             }
@@ -182,7 +181,7 @@ def measure_pages(path: Path, repeat: int) -> list[dict[str, Any]]:
             pages = virtual[by_number]
             places = [page * PAGE for page in pages.tolist()]
             works = {
-                "plain": partial(_copy_each, mapped, physical.offsets(frames[by_number]).tolist()),
+                "plain": partial(_copy_each, path, physical.offsets(frames[by_number]).tolist()),
                 "gather": lambda pages=pages: _gather_all(space(), pages),  # type: ignore[misc]
                 "one_by_one": lambda places=places: _call_each(space().read, places, PAGE),  # type: ignore[misc]
             }
@@ -204,9 +203,11 @@ def _kdmp(path: Path) -> Any:
         return None
 
 
-def _copy_each(mapped: mmap.mmap, offsets: list[int]) -> None:
-    for offset in offsets:
-        mapped[offset : offset + PAGE]
+def _copy_each(path: Path, offsets: list[int]) -> None:
+    """Out of a new map, as each of our own runs has to have its pages mapped anew."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        for offset in offsets:
+            mapped[offset : offset + PAGE]
 
 
 def _gather_all(space: Any, numbers: Any) -> None:

@@ -31,7 +31,20 @@ PAGES = sorted(page for page in PATTERNS.glob("*.md") if page.name != "README.md
 DOCUMENTS = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "examples" / "README.md"])
 PICTURE_WIDTH = 100  # as docs/make_picture.py draws it
 SYMBOLS = ("symbols add", "symbols fetch", "symbols list", "symbols show")
-COMMANDS = ("", "diagnose", "trend", "diff", "collect", "tags", "limits", "symbols", *SYMBOLS)
+COMMANDS = (
+    "",
+    "diagnose",
+    "trend",
+    "diff",
+    "collect",
+    "tags",
+    "limits",
+    "symbols",
+    *SYMBOLS,
+    "lab",
+    "lab list",
+    "lab dump",
+)
 PARTS = (
     "What it means",
     "How it is judged",

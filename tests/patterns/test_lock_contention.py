@@ -6,7 +6,7 @@ import pytest
 from poolsleuth.model.facts import Figure, Where
 from poolsleuth.model.finding import Confidence, Finding, Severity, Verdict
 from poolsleuth.model.system import LockSummary, LockThread, ResourceLock
-from poolsleuth.patterns.thresholds import LOCK_WAITERS, LOCK_WAITERS_CRITICAL
+from poolsleuth.patterns.thresholds import LOCK_WAITERS, LOCK_WAITERS_CRITICAL, LOCK_WAITERS_FEW
 
 Judge = Callable[..., Finding]
 Findings = Callable[..., tuple[Finding, ...]]
@@ -63,10 +63,18 @@ def test_the_registry_of_the_article(finding: Judge) -> None:
     assert any("Process Monitor" in step for step in found.next_steps)
 
 
+def test_a_few_waiters_are_seen_everywhere(finding: Judge) -> None:
+    few = int(LOCK_WAITERS_FEW.value) - 1
+    judged = finding(ID, lock(0x1000, shared_waiters=few))
+    assert judged.verdict is Verdict.RULED_OUT
+    assert f"no more than {few} threads wait for any lock" in judged.headline
+    assert finding(ID, lock(0x1000, state="exclusive", exclusive_waiters=1)).verdict is Verdict.SUSPECTED
+
+
 @pytest.mark.parametrize(
     ("waiters", "verdict", "severity"),
     [
-        (1, Verdict.SUSPECTED, Severity.INFO),
+        (int(LOCK_WAITERS_FEW.value), Verdict.SUSPECTED, Severity.INFO),
         (int(LOCK_WAITERS.value) - 1, Verdict.SUSPECTED, Severity.INFO),
         (int(LOCK_WAITERS.value), Verdict.FOUND, Severity.WARNING),
         (int(LOCK_WAITERS_CRITICAL.value) - 1, Verdict.FOUND, Severity.WARNING),

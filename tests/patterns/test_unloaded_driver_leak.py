@@ -139,7 +139,7 @@ def test_a_listed_owner_is_not_cleared_by_a_loaded_namesake(
     tags = table(row("Usbx", bytes=500 * MB, outstanding=9))
     listed = [TagDescription("Usbx", "usbxstor.sys", "of this driver")]
 
-    judged = finding(ID, tags, unloaded("usbxstor.sys"), modules(("usbxport.sys", 0xF000, 0xF800)), listed=listed)
+    judged = finding(ID, tags, unloaded("usbxstor.sys"), modules(("usbxport.sys", 0xF000, 0xF800)), descriptions=listed)
 
     assert (judged.verdict, judged.subject.driver) == (Verdict.SUSPECTED, "usbxstor.sys")
 

@@ -9,6 +9,7 @@ from poolsleuth import __version__
 from poolsleuth.cli.collect import collect
 from poolsleuth.cli.diagnose import diagnose
 from poolsleuth.cli.diff import diff
+from poolsleuth.cli.lab import lab
 from poolsleuth.cli.limits import limits
 from poolsleuth.cli.symbols import symbols
 from poolsleuth.cli.tags import tags
@@ -33,6 +34,7 @@ cli.add_command(collect)
 cli.add_command(tags)
 cli.add_command(limits)
 cli.add_command(symbols)
+cli.add_command(lab)
 
 
 def main(arguments: list[str] | None = None) -> None:

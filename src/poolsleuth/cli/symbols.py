@@ -104,17 +104,17 @@ def _pdb_of_dump(path: Path) -> PdbId | None:
     except InputError:
         return None
     except OSError as error:
-        raise _unusable(f"{path} cannot be read: {error.strerror or error}") from error
+        raise _UnusableError(f"{path} cannot be read: {error.strerror or error}") from error
     if opened.kernel is None or opened.kernel.pdb is None:
         why = opened.says or "the page of the kernel that names them is not in it"
-        raise _unusable(f"{path}: which symbols its kernel needs is not known: {why}")
+        raise _UnusableError(f"{path}: which symbols its kernel needs is not known: {why}")
     return opened.kernel.pdb
 
 
-def _unusable(says: str) -> click.ClickException:
-    error = click.ClickException(says)
-    error.exit_code = UNUSABLE
-    return error
+class _UnusableError(click.ClickException):
+    """Input that cannot be used."""
+
+    exit_code = UNUSABLE
 
 
 @symbols.command("list")

@@ -133,5 +133,7 @@ X86_POPS: dict[str, int] = {
 
 def bare_name(name: str) -> str:
     """``_ExFreePoolWithTag@8`` and ``__imp_ExFreePoolWithTag`` are ``ExFreePoolWithTag``."""
-    bare = name.removeprefix("__imp_").partition("@")[0] if not name.startswith(("@", "?")) else name[1:].partition("@")[0]
+    bare = (
+        name.removeprefix("__imp_").partition("@")[0] if not name.startswith(("@", "?")) else name[1:].partition("@")[0]
+    )
     return bare.removeprefix("_") if bare.removeprefix("_") in TAG_FUNCTIONS else bare

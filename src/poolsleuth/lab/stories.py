@@ -211,7 +211,7 @@ def make_machine(
     arrays = np.random.default_rng(random.getrandbits(63))
     names = tag_names(chosen.tags, random)
     nonpaged, paged = _usual_bytes(windows, chosen)
-    draft = Draft(windows, chosen, usual_tags(names, nonpaged, paged, random))
+    draft = Draft(windows, chosen, usual_tags(names, nonpaged, paged, random, chosen.processes))
     groups = _big_groups(windows, names, chosen, random)
     try:
         big = big_pages(windows, groups, arrays)

@@ -142,8 +142,8 @@ def usual_resources(random: Random, count: int = 40) -> tuple[Resource, ...]:
                 exclusive=exclusive,
                 owners=owners,
                 contention=random.randrange(0, 200) if number % 4 == 0 else 0,
-                shared_waiters=2 if number == 4 else 0,
-                exclusive_waiters=1 if number == 4 else 0,
+                shared_waiters=3 if number == 5 else 0,
+                exclusive_waiters=0,
                 table_size=4 if len(owners) > 1 else 0,
             )
         )

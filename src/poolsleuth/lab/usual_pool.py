@@ -25,6 +25,20 @@ _KNOWN = (
     "Gla1", "Usqu", "Uspi", "Ttfd", "Bitm", "NtFB", "NtfF", "smNp", "Hal ", "KsoP", "CcSc", "CcVm", "Mdl ", "ThPr",
     "WfpC", "WPCT", "fpim", "UlHT", "DmVs",
 )  # fmt: skip
+# Objects of a machine at work: how many there are for each process, and the bytes of one. Their number follows from
+# what the machine does, not from what is left of the pool
+_OBJECTS: dict[str, tuple[bool, float, int]] = {
+    "Proc": (False, 1, 2560),
+    "Thre": (False, 14, 2304),
+    "File": (False, 110, 416),
+    "Even": (False, 95, 128),
+    "Sema": (False, 18, 112),
+    "Muta": (False, 9, 128),
+    "Toke": (True, 8, 1536),
+    "Key ": (True, 60, 160),
+    "Obtb": (True, 2, 4096),
+    "ObNm": (True, 30, 64),
+}
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _ODD = "Ab\x01c"  # drivers have used bytes that no one can print
 # Pages from the start of a pool: where big allocations begin, and what lies between the areas of 32-bit Windows
@@ -56,12 +70,15 @@ def tag_names(count: int, random: Random) -> list[str]:
     return names
 
 
-def usual_tags(names: list[str], nonpaged: int, paged: int, random: Random) -> dict[str, TagUse]:
-    """Uses that add up to about these bytes: few tags hold most, as on every machine."""
+def usual_tags(names: list[str], nonpaged: int, paged: int, random: Random, processes: int) -> dict[str, TagUse]:
+    """Uses that add up to about these bytes: few tags hold most, as on every machine. Objects go by its processes."""
     found: dict[str, TagUse] = {}
     weight = sum(1 / (i + 3) for i in range(len(names)))
     for i, name in enumerate(names):
         share = 1 / (i + 3) / weight
+        if name in _OBJECTS:
+            found[name] = _objects(name, processes, random)
+            continue
         found[name] = TagUse(
             tag=name,
             nonpaged=_use(int(nonpaged * share * random.uniform(0.2, 1.8)), random) if i % 3 != 1 else PoolUse(),
@@ -83,6 +100,14 @@ def _use(held: int, random: Random) -> PoolUse:
     blocks = held // each
     freed = random.randrange(0, 50 * blocks + 200)
     return PoolUse(allocs=freed + blocks, frees=freed, bytes=blocks * each)
+
+
+def _objects(tag: str, processes: int, random: Random) -> TagUse:
+    in_paged, each, size = _OBJECTS[tag]
+    blocks = max(1, int(processes * each * random.uniform(0.8, 1.2)))
+    freed = random.randrange(0, 50 * blocks + 200)
+    use = PoolUse(allocs=freed + blocks, frees=freed, bytes=blocks * size)
+    return TagUse(tag=tag, paged=use) if in_paged else TagUse(tag=tag, nonpaged=use)
 
 
 def add_use(use: PoolUse, blocks: int, size: int) -> PoolUse:

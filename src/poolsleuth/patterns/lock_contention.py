@@ -6,7 +6,7 @@ from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.system import LockSummary, ResourceLock
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
-from poolsleuth.patterns.thresholds import LOCK_WAITERS, LOCK_WAITERS_CRITICAL
+from poolsleuth.patterns.thresholds import LOCK_WAITERS, LOCK_WAITERS_CRITICAL, LOCK_WAITERS_FEW
 from poolsleuth.patterns.wording import plural
 
 ID = "lock-contention"
@@ -34,16 +34,20 @@ def judge(locks: tuple[ResourceLock, ...], summary: LockSummary | None) -> Itera
         yield _deadlock(cycle)
     found = False
     for lock in sorted(latest.values(), key=_waiters, reverse=True):
-        if _waiters(lock) > 0 and lock not in cycle:
+        if _is_queue(lock) and lock not in cycle:
             found = True
             yield _queue(lock)
     if not found and not cycle:
         busiest = max(latest.values(), key=lambda lock: lock.contention.value if lock.contention else 0)
         count = busiest.contention.value if busiest.contention else 0
+        waiting = max(map(_waiters, latest.values()))
+        few = f"no more than {plural(waiting, 'thread')} {'waits' if waiting == 1 else 'wait'} for any lock"
+        there = plural(_waiters(busiest), "waiter") if _waiters(busiest) else "no waiters"
         yield ruled_out(
             ID,
-            "nobody waits for a lock" + (f"; a contention count of {count:,} is history since boot" if count else ""),
-            because=(Reason(f"{_name(busiest)}: contention count {count:,}, no waiters", busiest.where),),
+            (few if waiting else "nobody waits for a lock")
+            + (f"; a contention count of {count:,} is history since boot" if count else ""),
+            because=(Reason(f"{_name(busiest)}: contention count {count:,}, {there}", busiest.where),),
             # Without its closing line the list may be cut
             confidence=Confidence.HIGH if summary is not None else Confidence.LOW,
         )
@@ -54,6 +58,11 @@ def _waiters(lock: ResourceLock) -> int:
         lock.exclusive_waiters.value if lock.exclusive_waiters else 0
     )
     return counted or sum(not thread.owner for thread in lock.threads)
+
+
+def _is_queue(lock: ResourceLock) -> bool:
+    """A few waiters are a queue only behind an exclusive owner: it may never let go."""
+    return _waiters(lock) >= (1 if lock.state == "exclusive" else LOCK_WAITERS_FEW.value)
 
 
 def _name(lock: ResourceLock) -> str:

@@ -71,6 +71,7 @@ TWINS_BY_CHANCE: Final = Threshold(
     "pairs of unrelated tags expected to agree as closely: in a table of thousands of tags equal counts are common",
 )
 LOCK_WAITERS: Final = Threshold(10, "a few waiters come and go on a busy lock; ten at one instant is a queue")
+LOCK_WAITERS_FEW: Final = Threshold(4, "two or three waiters at one instant are seen on every busy server")
 LOCK_WAITERS_CRITICAL: Final = Threshold(100, "a hundred threads in one queue is a server that has stopped answering")
 PTES_CRITICAL: Final = Threshold(
     3_000, "on 32-bit Windows before Vista the PTEs are fixed at boot; stacks and I/O need runs, which are then gone"

@@ -1,6 +1,6 @@
-"""The reasons for which the memory manager counts refused pool allocations (Windows 10 1703 to 1809, and before 8.1).
+"""The reasons for which the memory manager counts refused pool allocations (Windows Vista to Windows 10 1809).
 
-The names are those of the enumeration _MI_POOL_FAILURE_REASONS in public symbol files, in its order.
+The names are those of the structure _MI_POOL_FAILURE_REASONS in public symbol files (1703 to 1809), in its order.
 """
 
 from dataclasses import dataclass

@@ -176,6 +176,15 @@ def test_a_base_without_a_header(machine: Made) -> None:
     assert kernel.address("PsActiveProcessHead") == written.at("PsActiveProcessHead")
 
 
+def test_a_long_lab_that_is_not_there_leaves_the_short_one(machine: Made) -> None:
+    """Nothing else tells the build of an image without a header."""
+    written = machine()
+    table = table_of(written, "PsLoadedModuleList", "PsActiveProcessHead", "NtBuildLab")
+    table = replace(table, symbols={**table.symbols, "NtBuildLabEx": 0xA5000})
+    kernel = found(written, None, base=written.base, tables=lambda _: (table, ()))
+    assert (kernel.build, kernel.table) == (7601, table)
+
+
 def test_scrambled_kdbg(machine: Made, header_of: Made) -> None:
     written = machine()
     never, always = 0x1122334455667787, 0x99AABBCCDDEEFF00

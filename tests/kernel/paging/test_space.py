@@ -226,3 +226,15 @@ def test_an_empty_memory_says_that_nothing_is_in_the_dump() -> None:
     assert space.translate_pages(np.array([TOP >> 12], np.uint64)).tolist() == [-1]
     (part,) = space.mapped_ranges(TOP, TOP + (1 << 30) - 1)
     assert (part.pages.tolist(), part.frames.tolist(), part.counts.tolist()) == ([TOP >> 12], [-1], [1 << 18])
+
+
+def test_processes_share_what_was_read_of_page_tables(machine: MachineMaker) -> None:
+    made = machine("x64")
+    made.map(TOP, 0x2000)
+    space = opened(made)
+    twin, stranger = space.of_process(made.dtb | 0x2), space.of_process(0x7FFF000)
+    assert twin.walk.cache is stranger.walk.cache is space.walk.cache
+    assert not isinstance(space.read(TOP, 8), Absence)
+    assert twin.read(TOP, 8) == space.read(TOP, 8)
+    # Its own root decides, whatever the others have read
+    assert stranger.read(TOP, 8) is Absence.NOT_IN_DUMP

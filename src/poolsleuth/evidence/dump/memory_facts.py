@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from poolsleuth.evidence.dump.context import DumpContext
+from poolsleuth.kernel.address_space import PAGE
 from poolsleuth.kernel.memory_counters.figures import KernelFigure, KernelMemoryCounters
 from poolsleuth.kernel.memory_counters.reader import read_memory_counters
 from poolsleuth.kernel.target import Kernel
@@ -12,7 +13,6 @@ from poolsleuth.model.memory import FailureReason, MemoryCounters, PageFile
 from poolsleuth.model.system import VerifierState
 
 SOURCE = "the kernel's own counters"
-PAGE = 4096
 # Bits of Driver Verifier's options, as Microsoft documents them for `verifier /flags`
 _VERIFIER_OPTIONS = {
     0x1: "special pool",

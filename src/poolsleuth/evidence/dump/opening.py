@@ -141,10 +141,11 @@ def _kernel(
     options: DumpOptions,
     tables: Tables,
 ) -> Kernel | None:
+    space = open_address_space(memory, parameters, base)
     kernel = find_kernel(
-        Reader(open_address_space(memory, parameters, base)),
+        Reader(space),
         header=header,
-        open_process=lambda process: Reader(open_address_space(memory, parameters, process)),
+        open_process=lambda process: Reader(space.of_process(process)),
         tables=tables,
         base=options.kernel_base,
     )
@@ -172,8 +173,5 @@ def _settled(kernel: Kernel, memory: PhysicalMemory, parameters: PagingParameter
         invalid_pte_mask=mask,
         paged_pool_start=start,
     )
-    return replace(
-        kernel,
-        memory=Reader(open_address_space(memory, better, base)),
-        process_memory=lambda process: Reader(open_address_space(memory, better, process)),
-    )
+    space = open_address_space(memory, better, base)
+    return replace(kernel, memory=Reader(space), process_memory=lambda process: Reader(space.of_process(process)))

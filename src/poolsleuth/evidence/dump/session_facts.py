@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from poolsleuth.evidence.dump.context import DumpContext
 from poolsleuth.evidence.dump.tag_tables import tag_table
+from poolsleuth.kernel.address_space import PAGE
 from poolsleuth.kernel.pool.session_tags import read_session_tags
 from poolsleuth.kernel.sessions import Session, Sessions, read_sessions
 from poolsleuth.kernel.target import Kernel
 from poolsleuth.model.facts import Fact
 from poolsleuth.model.memory import SessionMemory, SessionUsage
 
-PAGE = 4096
 MAX_TAG_ROWS = 1 << 18  # rows of tags of all sessions together: 500 sessions with 300 tags in use have 150,000
 MAX_ROWS_READ = 1 << 25  # rows of their tables: 500 tables of 8,192 rows have 4 million
 

@@ -8,10 +8,11 @@ a real dump, whose runs add up to it.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Literal
 
 from poolsleuth.kernel.crash_dump.content import PAGE, DumpContent, Flaw
+from poolsleuth.kernel.filetime import utc
 from poolsleuth.model.errors import InputError
 
 MAX_RUNS_32 = 86  # the buffer of 700 bytes holds no more
@@ -25,8 +26,6 @@ ARCHITECTURES = {0x14C: "x86", 0x8664: "x64", 0xAA64: "arm64", 0x200: "ia64"}
 """Machine types of the PE format to the names that the model uses. 32-bit ARM (0x1C4) never left dumps behind."""
 
 _FILLER = b"PAGE"
-_FILETIME_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
-_FILETIME_YEARS = range(1996, 2101)
 _MAX_UPTIME = 100 * 365 * 86_400 * 10_000_000  # a century in 100 ns: beyond it the field is not an uptime
 
 
@@ -102,13 +101,7 @@ class DumpHeader:
     @property
     def captured_at(self) -> datetime | None:
         """The time of the crash in UTC."""
-        if self.system_time is None:
-            return None
-        try:
-            time = _FILETIME_EPOCH + timedelta(microseconds=self.system_time // 10)
-        except OverflowError:
-            return None
-        return time if time.year in _FILETIME_YEARS else None
+        return utc(self.system_time)
 
     @property
     def uptime_seconds(self) -> float | None:

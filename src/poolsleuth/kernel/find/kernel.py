@@ -252,7 +252,8 @@ def _version(found: _Found, exports: dict[str, int]) -> KernelVersion:
     kdbg = {} if found.kdbg is None else found.kdbg.variables
     return read_version_at(
         found.memory,
-        lab=found.symbol("NtBuildLabEx") or found.symbol("NtBuildLab") or kdbg.get("NtBuildLab"),
+        lab=found.symbol("NtBuildLab") or kdbg.get("NtBuildLab"),
+        longer_lab=found.symbol("NtBuildLabEx"),
         number=found.symbol("NtBuildNumber") or exports.get("NtBuildNumber"),
         pack=found.symbol("CmNtCSDVersion") or kdbg.get("CmNtCSDVersion"),
         text=None if found.triage is None else found.triage.build_lab,

@@ -107,7 +107,7 @@ def _try(
         kernel = find_kernel(
             reader,
             header=None,
-            open_process=lambda process: Reader(open_address_space(image.memory, parameters, process)),
+            open_process=lambda process: Reader(space.of_process(process)),
             tables=tables,
             base=base,
         )

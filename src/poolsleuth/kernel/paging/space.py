@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.address_space import MAX_READ, PAGE
 from poolsleuth.kernel.crash_dump.memory import PhysicalMemory
+from poolsleuth.kernel.paging.cache import TableCache
 from poolsleuth.kernel.paging.parameters import PagingParameters
 from poolsleuth.kernel.paging.ranges import MAX_PAGES, MAX_TABLES, MappedRuns, RangeWalk
 from poolsleuth.kernel.paging.translation import Translation, translation_of
@@ -25,14 +26,23 @@ class VirtualMemory:
 
     __slots__ = ("_asked", "_phases", "_physical", "_recent", "dtb", "parameters", "walk")
 
-    def __init__(self, physical: PhysicalMemory, parameters: PagingParameters, dtb: int) -> None:
+    def __init__(
+        self, physical: PhysicalMemory, parameters: PagingParameters, dtb: int, cache: TableCache | None = None
+    ) -> None:
         self._physical = physical
         self.parameters = parameters
         self.dtb = dtb
-        self.walk = Walk(physical, parameters, dtb)
+        self.walk = Walk(physical, parameters, dtb, cache)
         self._recent: dict[int, bytes | Absence] = {}
         self._phases: dict[int, NDArray[np.uint8]] = {}  # PAGE views at most
         self._asked = np.zeros(1, np.int64)
+
+    def of_process(self, dtb: int) -> "VirtualMemory":
+        """The address space of another process: what was read of page tables, most of which they share, is shared.
+
+        A machine has thousands of processes and hundreds of sessions: a cache of 16 MB for each would be too much.
+        """
+        return VirtualMemory(self._physical, self.parameters, dtb, self.walk.cache)
 
     @property
     def pointer_size(self) -> int:

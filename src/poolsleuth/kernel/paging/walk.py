@@ -72,12 +72,15 @@ class Walk:
         "software",
     )
 
-    def __init__(self, physical: PhysicalMemory, parameters: PagingParameters, dtb: int) -> None:
+    def __init__(
+        self, physical: PhysicalMemory, parameters: PagingParameters, dtb: int, cache: TableCache | None = None
+    ) -> None:
+        """``cache``: that of another walk through the same memory, with entries of the same size."""
         self.form = architecture_of(parameters)
         self.levels = self.form.levels
         self.bits = self.levels[0].shift + self.levels[0].bits  # of an address
         self.entry_size = parameters.mode.entry_size
-        self.cache = TableCache(physical, self.entry_size)
+        self.cache = TableCache(physical, self.entry_size) if cache is None else cache
         self.software = SoftwareEntries(parameters)
         self.root, self._first = self.form.root(dtb)
         self._leaves: dict[int, int] = {}

@@ -1,0 +1,290 @@
+"""Which tags a driver uses, and where: the constants at its calls of functions that take a pool tag.
+
+The core sees sections as bytes and a map from slots of the import address table to names of functions. So it does not
+matter whether the image was read from a file or from memory.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from poolsleuth.drivers.arm64 import Arm64
+from poolsleuth.drivers.call_sites import MAX_SITES, Site, import_sites
+from poolsleuth.drivers.code import WIDE_WINDOW, WINDOW, Code, calls_to
+from poolsleuth.drivers.flow import Answer, Flow, Instruction, Place, Wanted
+from poolsleuth.drivers.image_bytes import ImageBytes, of_memory
+from poolsleuth.drivers.imports import read_imports, slots_by_address
+from poolsleuth.drivers.tag_functions import CONTIGUOUS, DMA, TAG_FUNCTIONS, UNTAGGED, X86_POPS, Use, bare_name
+from poolsleuth.drivers.tags import is_tag, plain_key
+from poolsleuth.drivers.x86 import X86, number
+
+MAX_LEVELS = 3  # a wrapper around a thunk around an import; further ones are not followed
+MAX_RETURN = 4096  # bytes of a called function that are searched for its return (x86)
+NEAR_PUSHES = 24  # instructions before a call of x86 among which a push that looks like a tag is taken for one
+MAX_WIDE = 400  # wide windows of one image: each takes a few milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class TagUse:
+    """A tag at a place. ``tag`` is the number whose four bytes in memory are the tag, without the protected bit.
+
+    ``function`` is the imported function that gets it, None where there is no call; ``wrapper`` is the place of the
+    driver's own function in between, None when it is called directly. ``rva`` is that of the call (or of the bytes), from
+    the image's base on, ``offset`` its place in the file. ``certain`` is False for the first value of a variable and
+    for a push that only looks like the argument. ``text`` is the disassembly of the call or operand.
+    """
+
+    tag: int
+    use: Use
+    function: str | None
+    rva: int
+    offset: int | None
+    raw: bytes
+    text: str
+    certain: bool = True
+    wrapper: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What the calls of one image say. ``calls`` counts the calls of each function that matters, tagged or not.
+
+    ``unread`` are calls whose tag is no constant that could be found.
+    """
+
+    uses: tuple[TagUse, ...]
+    calls: Mapping[str, int]
+    unread: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A function of which one argument is a tag: imported, or one of the driver's own that passes its own on."""
+
+    function: str
+    use: Use
+    place: Place
+    only_code: int | None = None
+    own: int | None = None
+
+
+@dataclass(slots=True)
+class _State:
+    uses: dict[tuple[int, int], TagUse] = field(default_factory=dict)
+    unread: int = 0
+    wide: int = 0
+
+
+def scan_image(image: ImageBytes, slots: Mapping[int, str], targets: Mapping[int, str] | None = None) -> Scan:
+    """The tags at the calls of an image.
+
+    ``slots`` are places of the import address table, from the image's base on, and the names in them. ``targets`` are
+    virtual addresses of functions outside of the image, for one in memory whose calls lead there directly.
+    """
+    return _Scanner(image, slots, targets or {}).scan()
+
+
+def scan_file_image(image: ImageBytes) -> Scan:
+    """The same, with the slots that its own import tables name."""
+    return scan_image(image, {found.slot: found.name for found in read_imports(image)})
+
+
+def scan_memory_image(
+    read: Callable[[int, int], bytes | None],
+    base: int,
+    size: int,
+    functions: Mapping[int, str],
+    name: str = "the image in memory",
+) -> Scan:
+    """The tags at the calls of an image that lies in memory. Raises InputError when no image is there.
+
+    ``read(address, size)`` gives all of the bytes or None. ``functions`` are the virtual addresses of what Windows
+    exports, and the names: slots are known by what is in them, so no import table is needed. Where an import table is still
+    there, its names are used as well.
+    """
+    image = of_memory(read, base, size, name)
+    wanted = {address: text for address, text in functions.items() if bare_name(text) in _INTERESTING}
+    slots = {found.slot: found.name for found in read_imports(image)} | slots_by_address(image, wanted)
+    return scan_image(image, slots, wanted)
+
+
+_INTERESTING = frozenset(TAG_FUNCTIONS) | UNTAGGED | CONTIGUOUS | DMA
+
+
+class _Scanner:
+    def __init__(self, image: ImageBytes, slots: Mapping[int, str], targets: Mapping[int, str]) -> None:
+        self._image = image
+        self._slots = {slot: bare_name(name) for slot, name in slots.items()}
+        self._targets = {address - image.base: bare_name(name) for address, name in targets.items()}
+        self._code = Code(image)
+        self._semantics: X86 | Arm64 = Arm64(image) if image.machine == "arm64" else X86(image, self._pops)
+        self._returns: dict[int, int | None] = {}
+        self._registers: dict[int, str] = {}  # ends of calls through a register, and what it holds
+        self._state = _State()
+
+    def scan(self) -> Scan:
+        wanted = {slot: name for slot, name in self._slots.items() if name in _INTERESTING}
+        counted: dict[str, set[int]] = {}
+        todo: list[tuple[Site, _Target]] = []
+        for site in _some(import_sites(self._code, wanted)):
+            self._registers[site.end] = site.function
+            counted.setdefault(site.function, set()).add(site.end)
+        own: dict[int, list[_Target]] = {}
+        direct = {address: name for address, name in self._targets.items() if name in _INTERESTING}
+        for end, target in calls_to(self._code, direct):
+            counted.setdefault(direct[target], set()).add(end)
+        for name, ends in counted.items():
+            target_of = self._imported(name)
+            tails = {end for end in ends if self._is_jump(end)}
+            todo += [(Site(end, name, tail=end in tails), target_of) for end in sorted(ends) if target_of is not None]
+        done: set[tuple[int, int]] = set()
+        for _ in range(MAX_LEVELS):
+            fresh: dict[int, list[_Target]] = {}
+            for site, target_of in todo:
+                if target_of is not None:
+                    self._resolve(site, target_of, fresh)
+            fresh = {rva: found for rva, found in fresh.items() if rva not in own}
+            if not fresh:
+                break
+            own |= fresh
+            todo = []
+            for end, called in calls_to(self._code, fresh):
+                if (end, called) not in done:
+                    done.add((end, called))
+                    jump = self._is_jump(end)
+                    todo += [(Site(end, t.function, tail=jump), t) for t in fresh[called]]
+        uses = sorted(self._state.uses.values(), key=lambda use: (use.rva, use.tag))
+        return Scan(tuple(uses), {name: len(ends) for name, ends in sorted(counted.items())}, self._state.unread)
+
+    def _imported(self, name: str) -> _Target | None:
+        function = TAG_FUNCTIONS.get(name)
+        if function is None:
+            return None
+        narrow = self._image.machine == "x86"
+        if narrow and function.registers:
+            place = Place(False, ("rcx", "rdx")[function.argument])
+        else:
+            place = self._semantics.argument(function.x86_argument if narrow else function.argument)
+        return _Target(name, function.use, place, function.only_code)
+
+    def _is_jump(self, end: int) -> bool:
+        """Whether the instruction that ends there is a jump and no call."""
+        section = self._image.section_at(end - 1)
+        if section is None:
+            return False
+        at = end - section.rva
+        if self._image.machine == "arm64":
+            word = int.from_bytes(section.data[at - 4 : at], "little")
+            return word & 0xFC000000 == 0x14000000 or word & 0xFFFFFC1F == 0xD61F0000
+        if section.data[at - 5 : at - 4] == b"\xe9":
+            return section.data[at - 6 : at - 4] != b"\xff\x15"
+        return section.data[at - 6 : at - 4] == b"\xff\x25" or (
+            section.data[at - 2 : at - 1] == b"\xff" and section.data[at - 1] & 0xF8 == 0xE0
+        )
+
+    # ---- one call ----
+
+    def _resolve(self, site: Site, target: _Target, fresh: dict[int, list[_Target]]) -> None:
+        window, entry = self._code.window(site.end, WINDOW)
+        if not window or not self._is_call(window[-1]):
+            return
+        answer = self._ask(window, entry, site, target)
+        if answer.cut and self._state.wide < MAX_WIDE:
+            self._state.wide += 1
+            longer, from_entry = self._code.window(site.end, WIDE_WINDOW)
+            if longer:
+                window, entry = longer, from_entry
+                answer = self._ask(window, entry, site, target)
+        if target.only_code is not None:
+            code = Flow(window, self._semantics, from_entry=entry).ask(
+                len(window) - 1, Wanted(self._at_site(self._semantics.argument(0), site))
+            )
+            if code.values and target.only_code not in code.values:
+                return
+        call = window[-1]
+        found = [(value, True) for value in answer.values] + [(value, False) for value in answer.guesses]
+        found = [(value, certain) for value, certain in found if is_tag(value)]
+        if not found and not answer.parameters and self._image.machine == "x86":
+            found = self._near_push(window)
+        for value, certain in found:
+            self._add(value, call, target, certain=certain)
+        if answer.parameters:
+            begin, _ = self._code.function_at(site.end - 1)
+            for place in answer.parameters:
+                fresh.setdefault(begin, []).append(replace(target, place=place, own=begin))
+        elif not found:
+            self._state.unread += 1
+
+    def _at_site(self, place: Place, site: Site) -> Place:
+        return self._semantics.tail(place) if site.tail else place
+
+    def _ask(self, window: list[Instruction], entry: bool, site: Site, target: _Target) -> Answer:
+        flow = Flow(window, self._semantics, from_entry=entry)
+        return flow.ask(len(window) - 1, Wanted(self._at_site(target.place, site)))
+
+    def _is_call(self, instruction: Instruction) -> bool:
+        return instruction.name in ("call", "jmp", "bl", "blr", "b", "br") or (
+            instruction.name[0] == "j" and self._image.machine != "arm64"
+        )
+
+    def _add(self, value: int, call: Instruction, target: _Target, *, certain: bool) -> None:
+        tag = plain_key(value)
+        known = self._state.uses.get((call.at, tag))
+        if known is not None and known.certain:
+            return
+        raw = self._image.read(call.at, call.size) or b""
+        self._state.uses[call.at, tag] = TagUse(
+            tag, target.use, target.function, call.at, self._image.offset_of(call.at), raw, call.text, certain, target.own
+        )
+
+    def _near_push(self, window: list[Instruction]) -> list[tuple[int, bool]]:
+        """The nearest push of what looks like a tag: where a call in between takes nobody knows what off the stack."""
+        for instruction in reversed(window[-1 - NEAR_PUSHES : -1]):
+            if instruction.name == "push":
+                value = number(instruction.operands)
+                if value is not None and value > 0xFFFF and is_tag(value):
+                    return [(value, False)]
+            if instruction.name == "call" and self._registers.get(instruction.at + instruction.size) in TAG_FUNCTIONS:
+                break
+        return []
+
+    # ---- what a called function takes off the stack of x86 ----
+
+    def _pops(self, call: Instruction) -> int | None:
+        name = self._registers.get(call.at + call.size)
+        if name is None:
+            place = self._memory_of(call)
+            name = None if place is None else self._slots.get(place)
+        if name is not None:
+            slots = X86_POPS.get(name)
+            return None if slots is None else 4 * slots
+        target = number(call.operands)
+        if target is None:
+            return None
+        if target not in self._returns:
+            self._returns[target] = self._returned(target)
+        return self._returns[target]
+
+    def _memory_of(self, call: Instruction) -> int | None:
+        semantics = self._semantics
+        place = semantics.memory(call.operands, call) if isinstance(semantics, X86) else None
+        return place.distance if place is not None and place.base == "image" else None
+
+    def _returned(self, begin: int) -> int | None:
+        for instruction in self._code.disassemble(begin, begin + MAX_RETURN):
+            if instruction.name == "ret":
+                return number(instruction.operands) if instruction.operands else 0
+            if instruction.name == "jmp":
+                place = self._memory_of(instruction)
+                slots = None if place is None else X86_POPS.get(self._slots.get(place, ""))
+                if slots is not None:
+                    return 4 * slots
+                if instruction.at == begin:
+                    return None
+        return None
+
+
+def _some(sites: Iterable[Site]) -> Iterable[Site]:
+    for n, site in enumerate(sites):
+        if n >= MAX_SITES:
+            return
+        yield site
