@@ -45,8 +45,9 @@ def text(memory: Any, at: int, where: int, value: str) -> None:
 
 def pe(memory: Any, base: int, stamp: int, checksum: int, e_lfanew: int = 0xF8) -> None:
     memory.write(base, b"MZ".ljust(0x3C, b"\0") + struct.pack("<I", e_lfanew))
-    memory.write(base + e_lfanew, b"PE\0\0" + struct.pack("<HHI", 0x8664, 5, stamp))
-    memory.write(base + e_lfanew + 0x58, struct.pack("<I", checksum))
+    top = b"PE\0\0" + struct.pack("<HHI8xH2xH", 0x8664, 0, stamp, 0xF0, 0x20B)
+    memory.write(base + e_lfanew, top.ljust(0x18 + 0xF0, b"\0"))
+    memory.write(base + e_lfanew + 0x18 + 0x38, struct.pack("<III", 0x5000, 0x400, checksum))
 
 
 def entry(memory: Any, i: int) -> int:

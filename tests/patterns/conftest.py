@@ -34,14 +34,15 @@ def vm() -> Callable[..., MemoryCounters]:
 
 @pytest.fixture
 def sessions() -> Callable[..., SessionMemory]:
-    """``sessions(limit, (id, used, failures), ...)``: the table of ``!vm 4``."""
+    """``sessions(limit, (id, used, failures), ..., complete=True)``: the table of ``!vm 4``."""
 
-    def build(limit: int | None, *rows: tuple[int, int | None, int | None]) -> SessionMemory:
+    def build(limit: int | None, *rows: tuple[int, int | None, int | None], complete: bool = True) -> SessionMemory:
         return SessionMemory(
             where=Where(0, 60),
             paged_limit=_figure(limit, 61),
             view_limit=None,
             sessions=tuple(SessionUsage(n, _figure(u, 62), None, None, _figure(f, 63)) for n, u, f in rows),
+            complete=complete,
         )
 
     return build

@@ -110,3 +110,14 @@ def test_the_fullest_of_healthy_sessions_is_told(finding: Judge, sessions: Sessi
 
     assert judged.verdict is Verdict.RULED_OUT
     assert "25.0 %" in judged.headline
+
+
+@pytest.mark.parametrize(("second", "complete"), [(None, True), (2 * MB, False)])
+def test_sessions_that_could_not_be_read_may_be_short(
+    finding: Judge, sessions: Sessions, second: int | None, complete: bool
+) -> None:
+    """A dump without the pages of a session: that the others have room says nothing of it."""
+    judged = finding(ID, sessions(32 * MB, (0, 3 * MB, None), (1, second, None), complete=complete))
+
+    assert judged.verdict is Verdict.NOT_ASSESSED
+    assert "the fullest of those that could is at 9.4 % of the limit" in judged.headline

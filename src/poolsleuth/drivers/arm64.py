@@ -14,6 +14,7 @@ _NAMES = {"fp": "x29", "lr": "x30", "wsp": "sp"}
 _STORES = ("st", "cmp", "cmn", "tst", "ccm", "cb", "tb", "prfm", "msr", "dmb", "dsb", "isb", "nop", "brk", "hint", "b")
 _ENDS = frozenset({"b", "br", "ret", "brk", "udf", "eret", "hlt"})
 _VOLATILE = frozenset(f"x{n}" for n in range(19)) | {"x30"}
+_CHANGES = {"add": "add", "sub": "add", "and": "and", "orr": "or", "eor": "xor", "lsl": "shl"}
 _NONE = ""
 STACK = "sp"
 
@@ -52,6 +53,11 @@ class Arm64:
         if name == "b" or name.startswith(("b.", "cb", "tb")):
             return number(operands(instruction.operands)[-1])
         return None
+
+    def register_place(self, text: str) -> Place | None:
+        """The register that an operand is; None when it is none."""
+        named = register(text)
+        return None if named is None else Place(False, named)
 
     def argument(self, index: int) -> Place:
         """The first eight arguments come in registers; no function that takes a tag has it further on."""
@@ -159,20 +165,28 @@ class Arm64:
                 value = constant << shift
                 return ((~value if name == "movn" else value) & ALL_BITS,)
             return (self._source(second, wanted),)
-        if name == "movk" and constant is not None and not wanted.add:
-            if shift >= 32:
-                return (wanted,)
-            fresh = (0xFFFF << shift) & ~wanted.mask  # what a later movk has set stays
-            bits = wanted.bits | ((constant << shift) & fresh)
-            return (wanted._replace(mask=wanted.mask | fresh, bits=bits),)
+        if name == "movk" and constant is not None:
+            kept = ALL_BITS & ~(0xFFFF << shift)
+            return (wanted if shift >= 32 else wanted.changed(("or", constant << shift), ("and", kept)),)
         if name == "orr" and len(parts) == 3 and register(second) == "xzr":
             return (self._source(parts[2], wanted),)
-        if name in ("add", "sub") and len(parts) == 3 and not wanted.mask:
+        if name in _CHANGES and len(parts) == 3:
             change, named = number(parts[2]), register(second)
-            if change is not None and named is not None:
-                return (wanted.moved(Place(False, named), change if name == "add" else -change),)
-        if name in ("csel",):
+            before = None if change is None else wanted.changed((_CHANGES[name], -change if name == "sub" else change))
+            if before is not None and named is not None:
+                return (before.moved(Place(False, named)),)
+        if name == "cset":
+            return (0, 1)
+        if name == "csetm":
+            return (0, ALL_BITS)
+        if name == "csel":
             return (self._source(second, wanted), self._source(parts[2], wanted))
+        if (
+            name == "cinc"
+            and (more := wanted.changed(("add", 1))) is not None
+            and register(second) not in (None, "xzr")
+        ):
+            return (self._source(second, wanted), self._source(second, more))
         if name in ("ldr", "ldur", "ldp", "ldrsw"):
             return (self._loaded(parts, wanted, hit),)
         return (None,)
@@ -185,10 +199,7 @@ class Arm64:
         base = None if memory is None else register(memory["base"])
         if memory is None or base is None:
             return None
-        begin = 0 if memory["first"] else int(memory["far"] or "0", 0)
-        # An address counted up before the access is that of the access; the register held less before
-        if memory["first"]:
-            begin = int(memory["far"] or "0", 0)
+        begin = int(memory["far"] or "0", 0)
         return wanted.moved(Place(True, base, begin + hit * (4 if parts[0][0] == "w" else 8)))
 
     @staticmethod

@@ -25,16 +25,19 @@ class Site:
     tail: bool
 
 
-def import_sites(code: Code, slots: Mapping[int, str]) -> Iterator[Site]:
-    """The calls of the functions whose addresses stand in ``slots``. A call may come twice."""
+def import_sites(code: Code, slots: Mapping[int, str], loads: set[int]) -> Iterator[Site]:
+    """The calls of the functions whose addresses stand in ``slots``. A call may come twice.
+
+    ``loads`` gets the places at which a slot is loaded into a register.
+    """
     for section in code.image.code:
         if code.machine == "arm64":
-            yield from _arm64(code, section, slots)
+            yield from _arm64(code, section, slots, loads)
         else:
-            yield from _x86(code, section, slots)
+            yield from _x86(code, section, slots, loads)
 
 
-def _x86(code: Code, section: Section, slots: Mapping[int, str]) -> Iterator[Site]:
+def _x86(code: Code, section: Section, slots: Mapping[int, str], loads: set[int]) -> Iterator[Site]:
     data = section.data
     for end, slot in references(code.image, section, slots):
         at = end - section.rva - 4
@@ -47,9 +50,11 @@ def _x86(code: Code, section: Section, slots: Mapping[int, str]) -> Iterator[Sit
         elif first == 0xFF and second == 0x25:
             yield Site(end, name, tail=True)
         elif first == 0x8B and second & 0xC7 == middle:
+            loads.add(end - 1)
             prefix = data[at - 3] if at > 2 and code.machine == "x64" else 0
             yield from _through_register(code, end, (second >> 3 & 7) + (8 if prefix & 0xF4 == 0x44 else 0), name)
         elif second == 0xA1 and code.machine == "x86":
+            loads.add(end - 1)
             yield from _through_register(code, end, 0, name)
 
 
@@ -86,17 +91,17 @@ def _through_register(code: Code, begin: int, index: int, name: str) -> Iterator
             return
 
 
-def _arm64(code: Code, section: Section, slots: Mapping[int, str]) -> Iterator[Site]:
+def _arm64(code: Code, section: Section, slots: Mapping[int, str], loads: set[int]) -> Iterator[Site]:
     words = np.frombuffer(section.data[: len(section.data) // 4 * 4], "<u4")
-    loads = (words & 0xFFC00000) == 0xF9400000  # ldr x, [x, #distance]
     wanted_low = {slot & 0xFFF for slot in slots}
-    index = np.flatnonzero(loads)
+    index = np.flatnonzero((words & 0xFFC00000) == 0xF9400000)  # ldr x, [x, #distance]
     low = ((words[index] >> 10) & 0xFFF).astype(np.int64) * 8
     for at in index[np.isin(low, np.array(sorted(wanted_low), np.int64))].tolist():
         word = int(words[at])
         base, into, distance = word >> 5 & 31, word & 31, (word >> 10 & 0xFFF) * 8
         name = _page_before(section, words, at, base, distance, slots)
         if name is not None:
+            loads.add(section.rva + at * 4)
             yield from _through_arm_register(code, section.rva + at * 4 + 4, f"x{into}", name)
 
 
@@ -104,7 +109,12 @@ _LOOK_BACK = 256  # instructions between the page of a slot and its load
 
 
 def _page_before(
-    section: Section, words: "np.ndarray[tuple[int], np.dtype[np.uint32]]", at: int, base: int, distance: int, slots: Mapping[int, str]
+    section: Section,
+    words: "np.ndarray[tuple[int], np.dtype[np.uint32]]",
+    at: int,
+    base: int,
+    distance: int,
+    slots: Mapping[int, str],
 ) -> str | None:
     """The slot that is loaded, when the register's page was set shortly before."""
     for n in range(at - 1, max(-1, at - _LOOK_BACK), -1):

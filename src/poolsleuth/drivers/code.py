@@ -3,6 +3,7 @@
 import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import capstone  # type: ignore[import-untyped]
 import numpy as np
@@ -41,13 +42,10 @@ class Code:
         if image.machine != "x86":
             listed, fragments = _exception_table(image)
             starts |= listed
-        self._tabled = bool(starts - {image.entry}) and image.machine != "x86"
-        calls = [relative_calls(section, image.machine) for section in image.code]
-        self.calls: tuple[tuple[Section, NDArray[np.int64], NDArray[np.int64]], ...] = tuple(
-            (section, places, targets) for section, (places, targets) in zip(image.code, calls, strict=True)
-        )
-        for _, _, targets in self.calls:
-            starts |= self._believable(np.unique(targets))
+        self.calls = tuple(relative_calls(section, image.machine) for section in image.code)
+        for calls in self.calls:
+            # A jump leads to a function or to another part of the same one: nobody knows
+            starts |= self._believable(np.unique(calls.targets[calls.come_back]))
         self._fragments = fragments
         self._starts = sorted(start for start in starts if image.section_at(start) is not None)
 
@@ -74,6 +72,13 @@ class Code:
         if index < 0 or self._starts[index] < least:
             return least, False
         return self._starts[index], self._starts[index] not in self._fragments
+
+    def function_end(self, begin: int) -> int:
+        """Where the next function begins that is known, or the section ends."""
+        index = bisect_right(self._starts, begin)
+        section = self.image.section_at(begin)
+        end = begin if section is None else section.end
+        return min(end, self._starts[index]) if index < len(self._starts) else end
 
     def disassemble(self, begin: int, end: int) -> Iterator[Instruction]:
         """The instructions from one place to another of the same section."""
@@ -125,39 +130,42 @@ def _exception_table(image: ImageBytes) -> tuple[set[int], set[int]]:
     return starts, fragments
 
 
-def relative_calls(section: Section, machine: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where calls and jumps by distance may be (ends of the instructions), and where they lead; sorted by place."""
-    places: list[NDArray[np.int64]] = []
-    targets: list[NDArray[np.int64]] = []
-    data = section.data
-    for begin in range(0, len(data), CHUNK):
-        part = data[begin : begin + CHUNK + 4]
+class Calls(NamedTuple):
+    """Where calls and jumps by distance may be (ends of the instructions), where they lead, and which are calls."""
+
+    ends: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    come_back: NDArray[np.bool_]
+
+
+def relative_calls(section: Section, machine: str) -> Calls:
+    """All calls and jumps by distance of a section, by place. Bytes that only look like one are among them."""
+    found: list[Calls] = [Calls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_))]
+    for begin in range(0, len(section.data), CHUNK):
+        part = section.data[begin : begin + CHUNK + 4]
         if machine == "arm64":
             words = np.frombuffer(part[: min(len(part), CHUNK) // 4 * 4], "<u4")
             at = np.flatnonzero((words & 0x7C000000) == 0x14000000).astype(np.int64)
             distance = ((words[at].astype(np.int64) & 0x3FFFFFF) ^ 0x2000000) - 0x2000000
-            place = section.rva + begin + at * 4 + 4
-            target = place - 4 + distance * 4
+            ends = section.rva + begin + at * 4 + 4
+            found.append(Calls(ends, ends - 4 + distance * 4, words[at] >= 0x80000000))
         else:
             octets = np.frombuffer(part, "u1")
             at = np.flatnonzero((octets[: max(0, len(part) - 4)] & 0xFE) == 0xE8).astype(np.int64)
             number = (octets[at + n + 1].astype(np.int64) << (8 * n) for n in range(4))
             distance = (sum(number, np.zeros(len(at), np.int64)) ^ 0x80000000) - 0x80000000
-            place = section.rva + begin + at + 5
-            target = place + distance
-        places.append(place)
-        targets.append(target)
-    if not places:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    return np.concatenate(places), np.concatenate(targets)
+            ends = section.rva + begin + at + 5
+            found.append(Calls(ends, ends + distance, octets[at] == 0xE8))
+    ends, targets, come_back = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Calls(ends, targets, come_back)
 
 
 def calls_to(code: Code, wanted: Iterable[int]) -> Iterator[tuple[int, int]]:
     """Ends of the calls and jumps by distance that lead to one of some places, and that place."""
     want = np.array(sorted(wanted), np.int64)
-    for _, places, targets in code.calls:
-        hit = np.flatnonzero(np.isin(targets, want))
-        yield from zip(places[hit].tolist(), targets[hit].tolist(), strict=True)
+    for calls in code.calls:
+        hit = np.flatnonzero(np.isin(calls.targets, want))
+        yield from zip(calls.ends[hit].tolist(), calls.targets[hit].tolist(), strict=True)
 
 
 def references(image: ImageBytes, section: Section, slots: Iterable[int]) -> Iterator[tuple[int, int]]:

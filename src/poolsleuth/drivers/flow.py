@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 MAX_STEPS = 4000  # of one walk: a window of 64 KB has some 15,000 instructions, and a value passes few of them
+MAX_CHANGES = 8  # of one value on its way: compilers need four for a choice without a jump
 MAX_VALUES = 32  # different constants that one call can get; code has one or two
 
 ALL_BITS = 0xFFFF_FFFF
@@ -40,21 +41,40 @@ class Place(NamedTuple):
     distance: int = 0
 
 
+Change = tuple[str, int]
+"""A thing done to a value: ``add``, ``and``, ``or``, ``xor`` or ``shl``, and the constant."""
+
+
 class Wanted(NamedTuple):
-    """What is looked for: the value in ``place``, plus ``add``, with the bits of ``mask`` replaced by ``bits``."""
+    """What is looked for: the value in ``place``, changed by ``changes`` on its way, the last one first."""
 
     place: Place
-    add: int = 0
-    mask: int = 0
-    bits: int = 0
+    changes: tuple[Change, ...] = ()
 
     def whole(self, value: int) -> int:
         """The value as it arrives, in 32 bits."""
-        return ((value + self.add) & ALL_BITS & ~self.mask) | (self.bits & self.mask)
+        for name, constant in reversed(self.changes):
+            if name == "add":
+                value += constant
+            elif name == "and":
+                value &= constant
+            elif name == "or":
+                value |= constant
+            elif name == "xor":
+                value ^= constant
+            else:
+                value <<= constant & 31
+            value &= ALL_BITS
+        return value & ALL_BITS
 
-    def moved(self, place: Place, add: int = 0) -> "Wanted":
+    def moved(self, place: Place) -> "Wanted":
         """The same, looked for in another place."""
-        return self._replace(place=place, add=self.add + add)
+        return self._replace(place=place)
+
+    def changed(self, *changes: Change) -> "Wanted | None":
+        """The same before some changes, the later of them first; None when there are too many."""
+        both = self.changes + changes
+        return None if len(both) > MAX_CHANGES else self._replace(changes=both)
 
 
 Step = Wanted | int | None
@@ -82,7 +102,8 @@ class Semantics(Protocol):
 
 @dataclass(slots=True)
 class Answer:
-    """Where a value comes from. ``guesses`` are what variables hold before the driver runs.
+    """Where a value comes from. ``guesses`` are what variables hold before the driver runs; ``places`` are the
+    places in the image, from its base on, out of which a value was loaded.
 
     ``unknown``: some way leads to a value that is not known; ``cut``: the walk left the window.
     """
@@ -90,6 +111,7 @@ class Answer:
     values: set[int] = field(default_factory=set)
     guesses: set[int] = field(default_factory=set)
     parameters: set[Place] = field(default_factory=set)
+    places: set[int] = field(default_factory=set)
     unknown: bool = False
     cut: bool = False
 
@@ -138,7 +160,7 @@ class Flow:
             place = self._semantics.parameter(now.place)
             if not self._from_entry:
                 answer.cut = True
-            elif place is None or now != Wanted(now.place):
+            elif place is None or now.changes:
                 answer.unknown = True
             else:
                 answer.parameters.add(place)
@@ -149,6 +171,7 @@ class Flow:
         return before
 
     def _from_image(self, answer: Answer, now: Wanted) -> None:
+        answer.places.add(now.place.distance)
         found = self._semantics.image_value(now.place.distance)
         if found is None:
             answer.unknown = True

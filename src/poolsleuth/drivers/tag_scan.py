@@ -4,8 +4,9 @@ The core sees sections as bytes and a map from slots of the import address table
 matter whether the image was read from a file or from memory.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from poolsleuth.drivers.arm64 import Arm64
 from poolsleuth.drivers.call_sites import MAX_SITES, Site, import_sites
@@ -28,9 +29,9 @@ class TagUse:
     """A tag at a place. ``tag`` is the number whose four bytes in memory are the tag, without the protected bit.
 
     ``function`` is the imported function that gets it, None where there is no call; ``wrapper`` is the place of the
-    driver's own function in between, None when it is called directly. ``rva`` is that of the call (or of the bytes), from
-    the image's base on, ``offset`` its place in the file. ``certain`` is False for the first value of a variable and
-    for a push that only looks like the argument. ``text`` is the disassembly of the call or operand.
+    driver's own function in between, None when it is called directly. ``rva`` is that of the call (or of the bytes),
+    from the image's base on, ``offset`` its place in the file. ``certain`` is False for the first value of a
+    variable and for a push that only looks like the argument. ``text`` is the disassembly of the call or operand.
     """
 
     tag: int
@@ -98,7 +99,7 @@ def scan_memory_image(
     """The tags at the calls of an image that lies in memory. Raises InputError when no image is there.
 
     ``read(address, size)`` gives all of the bytes or None. ``functions`` are the virtual addresses of what Windows
-    exports, and the names: slots are known by what is in them, so no import table is needed. Where an import table is still
+    exports, and the names: slots are known by what is in them, so no import table is needed. Where one is still
     there, its names are used as well.
     """
     image = of_memory(read, base, size, name)
@@ -119,13 +120,18 @@ class _Scanner:
         self._semantics: X86 | Arm64 = Arm64(image) if image.machine == "arm64" else X86(image, self._pops)
         self._returns: dict[int, int | None] = {}
         self._registers: dict[int, str] = {}  # ends of calls through a register, and what it holds
+        self._lost = False  # a call was met of which nobody knows what it takes off the stack
         self._state = _State()
 
     def scan(self) -> Scan:
         wanted = {slot: name for slot, name in self._slots.items() if name in _INTERESTING}
         counted: dict[str, set[int]] = {}
         todo: list[tuple[Site, _Target]] = []
-        for site in _some(import_sites(self._code, wanted)):
+        loads: set[int] = set()
+        for site in islice(import_sites(self._code, wanted, loads), MAX_SITES):
+            self._registers[site.end] = site.function
+            counted.setdefault(site.function, set()).add(site.end)
+        for site in self._kept_calls(loads, wanted):
             self._registers[site.end] = site.function
             counted.setdefault(site.function, set()).add(site.end)
         own: dict[int, list[_Target]] = {}
@@ -154,6 +160,23 @@ class _Scanner:
                     todo += [(Site(end, t.function, tail=jump), t) for t in fresh[called]]
         uses = sorted(self._state.uses.values(), key=lambda use: (use.rva, use.tag))
         return Scan(tuple(uses), {name: len(ends) for name, ends in sorted(counted.items())}, self._state.unread)
+
+    def _kept_calls(self, loads: set[int], slots: Mapping[int, str]) -> Iterator[Site]:
+        """Calls through a register that holds a slot's address on every way, as after it was kept on the stack."""
+        for begin in sorted({self._code.function_at(load)[0] for load in loads})[:MAX_WIDE]:
+            end = min(self._code.function_end(begin), begin + WIDE_WINDOW)
+            body = list(self._code.disassemble(begin, end))
+            flow = Flow(body, self._semantics, from_entry=True)
+            for index, call in enumerate(body):
+                after = call.at + call.size
+                if call.name not in ("call", "jmp", "blr", "br") or after in self._registers:
+                    continue
+                place = self._semantics.register_place(call.operands)
+                answer = None if place is None else flow.ask(index, Wanted(place))
+                if answer is not None and len(answer.places) == 1 and not answer.parameters and not answer.cut:
+                    name = slots.get(answer.places.pop())
+                    if name is not None:
+                        yield Site(after, name, tail=call.name in ("jmp", "br"))
 
     def _imported(self, name: str) -> _Target | None:
         function = TAG_FUNCTIONS.get(name)
@@ -184,6 +207,7 @@ class _Scanner:
     # ---- one call ----
 
     def _resolve(self, site: Site, target: _Target, fresh: dict[int, list[_Target]]) -> None:
+        self._lost = False
         window, entry = self._code.window(site.end, WINDOW)
         if not window or not self._is_call(window[-1]):
             return
@@ -203,7 +227,7 @@ class _Scanner:
         call = window[-1]
         found = [(value, True) for value in answer.values] + [(value, False) for value in answer.guesses]
         found = [(value, certain) for value, certain in found if is_tag(value)]
-        if not found and not answer.parameters and self._image.machine == "x86":
+        if not found and not answer.parameters and self._lost:
             found = self._near_push(window)
         for value, certain in found:
             self._add(value, call, target, certain=certain)
@@ -233,7 +257,15 @@ class _Scanner:
             return
         raw = self._image.read(call.at, call.size) or b""
         self._state.uses[call.at, tag] = TagUse(
-            tag, target.use, target.function, call.at, self._image.offset_of(call.at), raw, call.text, certain, target.own
+            tag,
+            target.use,
+            target.function,
+            call.at,
+            self._image.offset_of(call.at),
+            raw,
+            call.text,
+            certain,
+            target.own,
         )
 
     def _near_push(self, window: list[Instruction]) -> list[tuple[int, bool]]:
@@ -250,6 +282,11 @@ class _Scanner:
     # ---- what a called function takes off the stack of x86 ----
 
     def _pops(self, call: Instruction) -> int | None:
+        taken = self._known_pops(call)
+        self._lost = self._lost or taken is None
+        return taken
+
+    def _known_pops(self, call: Instruction) -> int | None:
         name = self._registers.get(call.at + call.size)
         if name is None:
             place = self._memory_of(call)
@@ -281,10 +318,3 @@ class _Scanner:
                 if instruction.at == begin:
                     return None
         return None
-
-
-def _some(sites: Iterable[Site]) -> Iterable[Site]:
-    for n, site in enumerate(sites):
-        if n >= MAX_SITES:
-            return
-        yield site

@@ -8,7 +8,7 @@ MAX_TAG = 4
 
 
 def is_tag(value: int) -> bool:
-    """Whether a number may be a pool tag: printable characters, of which the last may be missing, and not blanks only."""
+    """Whether a number may be a pool tag: printable characters, the last may be missing, not blanks only."""
     raw = plain_key(value).to_bytes(4, "little")
     return all(0x20 <= octet <= 0x7E for octet in raw) and any(chr(octet).isalnum() for octet in raw)
 

@@ -47,6 +47,7 @@ _HIDDEN: dict[str, frozenset[str]] = {
 _STRING = re.compile(r"(?:rep(?:n?[ez])? )?(?:movs|stos|lods|cmps|scas|ins|outs)[bdwq]?$")
 _STRING_REGISTERS = frozenset({"rcx", "rsi", "rdi", "rax"})
 _ENDS = frozenset({"jmp", "ret", "retf", "retn", "iretd", "iretq", "int3", "ud2", "hlt", "sysret", "sysexit"})
+_CHANGES = {"add": "add", "sub": "add", "and": "and", "or": "or", "xor": "xor", "shl": "shl"}
 _VOLATILE = {
     32: frozenset({"rax", "rcx", "rdx"}),
     64: frozenset({"rax", "rcx", "rdx", "r8", "r9", "r10", "r11"}),
@@ -91,6 +92,11 @@ class X86:
         """The target of a jump that names it."""
         name = instruction.name
         return number(instruction.operands) if name[0] == "j" or name.startswith("loop") else None
+
+    def register_place(self, text: str) -> Place | None:
+        """The register that an operand is; None when it is none."""
+        named = register(text)
+        return None if named is None else Place(False, named[0])
 
     def argument(self, index: int) -> Place:
         """Where the argument lies at the call, before the address of return is pushed."""
@@ -168,7 +174,8 @@ class X86:
         if target is None or target[0] != looked:
             return same
         if target[1] < 4:
-            return (None,)
+            # After one that sets a byte to 0 or 1 the rest of the register is zero: compilers see to it
+            return (0, 1) if name.startswith("set") else (None,)
         second = parts[1] if len(parts) > 1 else ""
         if name in ("mov", "movabs", "movsxd"):
             return (self._source(second, wanted, instruction),)
@@ -179,12 +186,17 @@ class X86:
         if name == "pop":
             return (wanted.moved(Place(True, STACK, 0)),)
         constant = number(second)
-        if name in ("add", "sub") and constant is not None:
-            return (wanted._replace(add=wanted.add + (constant if name == "add" else -constant)),)
+        if name == "sbb" and second == parts[0]:
+            return (0, 0xFFFF_FFFF)
+        if name == "movzx" and (narrow := register(second)) is not None:
+            return (wanted.moved(Place(False, narrow[0])),) if narrow[1] == 1 else (None,)
+        if name in _CHANGES and constant is not None:
+            return (wanted.changed((_CHANGES[name], -constant if name == "sub" else constant)),)
         if name == "lea":
             place = self.memory(second, instruction)
             if place is not None and place.base != "image":
-                return (wanted.moved(Place(False, place.base), place.distance),)
+                before = wanted.changed(("add", place.distance))
+                return (None if before is None else before.moved(Place(False, place.base)),)
         return (None,)
 
     def _back_memory(self, instruction: Instruction, wanted: Wanted) -> Step:

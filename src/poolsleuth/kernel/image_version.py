@@ -7,11 +7,12 @@ drivers are often discarded or paged out: None is the usual answer in a kernel d
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from poolsleuth.kernel.address_space import Reader
+from poolsleuth.kernel.address_space import PAGE, Reader
 from poolsleuth.kernel.image import RESOURCES, PeImage
 
 MAX_RESOURCE = 64 << 10  # bytes of a version resource: real ones have 700 to 3,000
 MAX_ENTRIES = 256  # of one level of the directory that are looked at
+MAX_KEY = 64  # characters of a key: the longest of a real one is "LegalTrademarks"
 MAX_STRINGS = 64  # strings of a version resource: real ones have ten to fifteen
 MAX_VALUE = 512  # characters of one of them that are kept
 _RT_VERSION = 16
@@ -56,10 +57,12 @@ def _entry(memory: Reader, at: int, wanted: int | None) -> int | None:
     named, numbered = memory.number(at + 12, 2), memory.number(at + 14, 2)
     if named is None or numbered is None:
         return None
-    for entry in range(at + 16, at + 16 + 8 * min(named + numbered, MAX_ENTRIES), 8):
-        number, offset = memory.number(entry, 4), memory.number(entry + 4, 4)
-        if number is None or offset is None:
-            return None
+    count = min(named + numbered, MAX_ENTRIES)
+    raw = memory.read(at + 16, 8 * count)
+    if raw is None:  # the next page may be missing
+        raw = memory.read(at + 16, min(8 * count, -(at + 16) % PAGE)) or b""
+    for entry in range(0, len(raw) - 7, 8):
+        number, offset = (int.from_bytes(raw[entry + i : entry + i + 4], "little") for i in (0, 4))
         if wanted is None or number == wanted:
             return offset
     return None
@@ -114,7 +117,8 @@ def _block(raw: bytes, at: int, end: int) -> _Block | None:
         return None
     stop = at + length
     place = at + 6
-    while place + 2 <= stop and raw[place : place + 2] != b"\0\0":
+    last = min(stop, place + 2 * MAX_KEY)
+    while place + 2 <= last and raw[place : place + 2] != b"\0\0":
         place += 2
     key = raw[at + 6 : place].decode("utf-16-le", "replace")
     value = min(_aligned(place + 2), stop)

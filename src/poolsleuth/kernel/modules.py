@@ -7,6 +7,7 @@ time stamp is kept in it from Windows 10 on; before, it is that of the image's P
 from dataclasses import dataclass
 
 from poolsleuth.kernel.address_space import Reader
+from poolsleuth.kernel.image import read_image
 from poolsleuth.kernel.linked_lists import walk_list
 from poolsleuth.kernel.records import Record, RecordPlan
 from poolsleuth.kernel.target import Kernel
@@ -14,8 +15,6 @@ from poolsleuth.windows.kernel_table import Field
 
 MAX_MODULES = 5000  # real systems have 100 to 400
 MAX_IMAGE = 1 << 31  # bytes: beyond what the field of an image's size can truly say
-HEADER = 0x1000  # bytes of an image's headers that are looked at: in memory they begin on a page of their own
-_OPTIONAL = 0x5C  # bytes behind the PE signature up to the end of the checksum
 
 _X86 = {
     "DllBase": Field(0x18, 4),
@@ -139,13 +138,5 @@ def _text(record: Record, path: str) -> str | None:
 
 def header_stamps(memory: Reader, base: int) -> tuple[int, int] | None:
     """Time stamp and checksum of the PE header of the image at ``base``; None when there is none to be read."""
-    start = memory.read(base, 0x40)
-    if start is None or start[:2] != b"MZ":
-        return None
-    at = int.from_bytes(start[0x3C:0x40], "little")
-    if at > HEADER - _OPTIONAL:
-        return None
-    header = memory.read(base + at, _OPTIONAL)
-    if header is None or header[:4] != b"PE\0\0":
-        return None
-    return int.from_bytes(header[8:12], "little"), int.from_bytes(header[0x58:0x5C], "little")
+    image = read_image(memory, base)
+    return None if image is None else (image.timestamp, image.checksum)

@@ -16,7 +16,7 @@ from poolsleuth.windows.kernel_table import Field
 
 MAX_PROCESSES = 1 << 16  # processes: a large terminal server has some ten thousand
 MAX_SESSIONS = 4096  # sessions: terminal servers have some hundreds
-MAX_OPENED = 1 << 14  # processes whose memory is opened: further ones are not counted
+MAX_OPENED = 1 << 12  # processes whose memory is opened: one of each session, where sessions list their processes
 MAX_MEMBERS = 2 * MAX_PROCESSES  # entries of all sessions' own lists: each process stands in one, that may be damaged
 MAX_NUMBER = 1 << 16  # session numbers: they count up from 0 with every log-on, and are used again
 _SPACE = "_MM_SESSION_SPACE"

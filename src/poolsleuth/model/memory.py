@@ -110,11 +110,15 @@ class SessionUsage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionMemory(Fact):
-    """The table of ``!vm 4``: the limit that all sessions share and what each one uses (bytes)."""
+    """The table of ``!vm 4``: the limit that all sessions share and what each one uses (bytes).
+
+    ``complete`` is False where sessions are known to be missing from the table.
+    """
 
     paged_limit: Figure | None
     view_limit: Figure | None
     sessions: tuple[SessionUsage, ...]
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,15 @@ def judge(sessions: SessionStates | None, states: PoolStates | None, system: Sys
     if not shares:
         yield not_assessed(ID, "the session table has no usage or no limit", "run `!vm 4`")
         return
-    yield ruled_out(ID, f"no session's pool is short: the fullest is at {percent(max(shares))} of the limit")
+    fullest = percent(max(shares))
+    if not sessions.complete or len(shares) < len(sessions.sessions):
+        yield not_assessed(
+            ID,
+            f"not all sessions could be read: the fullest of those that could is at {fullest} of the limit",
+            "run `!vm 4` on the machine itself, or give a dump that holds all of its memory",
+        )
+        return
+    yield ruled_out(ID, f"no session's pool is short: the fullest is at {fullest} of the limit")
 
 
 def _without_sessions(states: PoolStates | None, system: System) -> Finding:

@@ -111,10 +111,11 @@ class PoolStates:
 
 @dataclass(frozen=True, slots=True)
 class SessionStates:
-    """The sessions of ``!vm 4`` and their common limit (bytes)."""
+    """The sessions of ``!vm 4`` and their common limit (bytes); ``complete`` is False where some are missing."""
 
     limit: Figure | None
     sessions: tuple[SessionUsage, ...]
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +278,7 @@ def session_states(machine: Machine) -> SessionStates | None:
     sessions: dict[int, SessionUsage] = {}
     for fact in facts:
         sessions.update({session.id: session for session in fact.sessions})
-    return SessionStates(limit, tuple(sessions.values()))
+    return SessionStates(limit, tuple(sessions.values()), facts[-1].complete)
 
 
 def tag_view(machine: Machine) -> TagView | None:

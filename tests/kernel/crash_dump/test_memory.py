@@ -104,6 +104,9 @@ def test_page_numbers_of_any_integer_type(dumps: list[tuple[Container, bytes]]) 
         wanted = np.array([70, 1, (1 << 64) - 1], dtype=np.uint64)
         assert (memory.offsets(wanted) >= 0).tolist() == [True, True, False]
         assert memory.offsets(np.array([-5, 70], dtype=np.int32))[0] == Absence.NOT_IN_DUMP
+        assert memory.offset(-5) == memory.offset(1 << 70) == Absence.NOT_IN_DUMP
+        pages = range(HIGHEST + 100)  # beyond the bits of the map, too
+        assert [memory.offset(page) for page in pages] == memory.offsets(np.array(pages)).tolist()
         assert len(memory.offsets(np.empty(0, np.int64))) == 0
 
 
@@ -114,6 +117,7 @@ def test_pages_gathered_equal_pages_read_one_by_one(dumps: list[tuple[Container,
             memory = memory_of(data[: len(data) - cut])
             rows, offsets = memory.gather(wanted)
             assert offsets.tolist() == memory.offsets(wanted).tolist()
+            assert offsets.tolist() == [memory.offset(page) for page in wanted.tolist()]
             for page, row, offset in zip(wanted.tolist(), rows, offsets.tolist(), strict=True):
                 read = memory.read_physical(page * PAGE, PAGE)
                 assert (row.tobytes() if offset >= 0 else Absence(offset)) == read

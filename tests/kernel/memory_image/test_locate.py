@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from poolsleuth.kernel.memory_image.locate import locate_kernel
 from poolsleuth.kernel.paging.layout import Mode
 from poolsleuth.lab.catalogue import windows_named
 from poolsleuth.lab.containers.kinds import DumpKind
-from poolsleuth.lab.machine import Hidden
+from poolsleuth.lab.machine import Hidden, SimulatedWindows
 from poolsleuth.lab.simulate import simulate
 from poolsleuth.lab.stories import make_machine, small_size
 from poolsleuth.windows.kernel_table import PdbId
@@ -43,3 +44,14 @@ def test_an_x64_kernel_is_not_read_as_arm64(image: MemoryImage) -> None:
     other = replace(image, architecture="arm64")
     assert locate_kernel(other, no_symbols) is None
     assert locate_kernel(other, no_symbols, directory_table_base=found.directory_table_base) is None
+
+
+def test_page_tables_of_five_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = make_machine(windows_named("20348-x64"), "healthy", size=small_size(), hidden=Hidden())
+    monkeypatch.setattr(SimulatedWindows, "mode", property(lambda _: "la57"))
+    path = tmp_path / "memory.raw"
+    simulate(machine).write(path, DumpKind.RAW)
+    with path.open("rb") as file, open_content(file) as content:
+        found = locate_kernel(open_image(content), no_symbols)
+        assert found is not None
+        assert (found.kernel.build, found.parameters.mode) == (20348, Mode.X64_LA57)

@@ -44,6 +44,9 @@ class Listed:
         at = np.minimum(np.searchsorted(self._sorted, numbers), self.pages - 1)
         return np.where(self._sorted[at] == numbers, self.first + self._order[at] * PAGE, -1)
 
+    def place(self, number: int) -> int:
+        return int(self.places(np.array([number], np.int64))[0])
+
 
 class Machine:
     """Physical pages and one set of page tables. Tables are taken from page 0x100 on, as they are needed."""

@@ -187,6 +187,9 @@ class Scattered:
     def places(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.array([self._places.get(number, -1) for number in numbers.tolist()], np.int64)
 
+    def place(self, number: int) -> int:
+        return self._places.get(number, -1)
+
 
 def test_pages_that_lie_anywhere_in_the_file(machine: MachineMaker, fill: Fill) -> None:
     made = machine("x64")

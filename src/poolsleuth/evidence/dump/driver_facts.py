@@ -23,8 +23,12 @@ def kernel_drivers(kernel: Kernel, context: DumpContext) -> Iterator[Fact]:
     if loaded.says is not None:
         context.problem(f"loaded modules: {loaded.says}", loaded.address)
     modules = tuple(_loaded(kernel, module, context) for module in loaded.modules if module.name is not None)
+    unnamed = len(loaded.modules) - len(modules)
+    if unnamed:
+        context.problem(f"loaded modules: the names of {unnamed:,} are not in this dump", loaded.address)
     if modules:
-        yield ModuleList(**context.base(loaded.address), modules=modules, complete=loaded.whole)
+        # A driver without a name may be any: none can be said to be absent
+        yield ModuleList(**context.base(loaded.address), modules=modules, complete=loaded.whole and not unnamed)
     gone = read_unloaded_modules(kernel)
     if gone.says is not None:
         context.problem(f"unloaded modules: {gone.says}", gone.address)

@@ -29,6 +29,7 @@ def session_facts(kernel: Kernel, context: DumpContext) -> Iterator[Fact]:
         paged_limit=context.figure(limit, known[0].address),
         view_limit=context.figure(sessions.view_maximum, kernel.address("MmSessionViewSize")),
         sessions=tuple(_usage(session, context) for session in known),
+        complete=sessions.complete,
     )
     yield from _tags(kernel, known, context)
 

@@ -51,6 +51,14 @@ class BitmapMap:
         rank = self.before[at] + _set_bits(lower)
         return np.where(held, self.first + rank * PAGE, int(Absence.NOT_IN_DUMP))
 
+    def place(self, number: int) -> int:
+        """The same of one page number."""
+        at, shift = number >> 6, number & 63
+        word = self.words.item(at) if number < self.bits and at < len(self.words) else 0
+        if not word >> shift & 1:
+            return int(Absence.NOT_IN_DUMP)
+        return self.first + (self.before.item(at) + (word & (1 << shift) - 1).bit_count()) * PAGE
+
 
 def _set_bits(words: NDArray[np.uint64]) -> NDArray[np.int64]:
     """How many bits are set in each word: sums in pairs, fours and bytes, then all bytes by one multiplication."""

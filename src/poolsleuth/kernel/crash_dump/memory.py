@@ -34,6 +34,10 @@ class PageMap(Protocol):
         """The file offset of each page number (all of them >= 0); -1 for one that is not in the dump."""
         ...
 
+    def place(self, number: int) -> int:
+        """The same of one page number: many times quicker than a row of one."""
+        ...
+
 
 class PhysicalMemory:
     """Reads physical memory out of a dump. Costs nothing per page that is not read."""
@@ -69,6 +73,11 @@ class PhysicalMemory:
             found[(found >= 0) & (found > self._content.size - PAGE)] = int(Absence.CUT_OFF)
             places[begin : begin + _CHUNK] = found
         return places
+
+    def offset(self, number: int) -> int:
+        """What ``offsets`` says of one page number."""
+        place = self._map.place(number) if number >= 0 else int(Absence.NOT_IN_DUMP)
+        return place if place < 0 or place <= self._content.size - PAGE else int(Absence.CUT_OFF)
 
     def stored(self) -> NDArray[np.uint8]:
         """All pages that a dump holds whole, in its own order, as rows of ``PAGE`` bytes: a view, nothing is read.
@@ -126,7 +135,7 @@ class PhysicalMemory:
             return Absence.NOT_IN_DUMP
         skip = address % PAGE
         if first == last:
-            place = self.offsets(np.array([first])).item(0)
+            place = self.offset(first)
             return Absence(place) if place < 0 else self._content.take(place + skip, size) or b""
         places = self.offsets(np.arange(first, last + 1, dtype=np.int64))
         absent = np.flatnonzero(places < 0)

@@ -5,6 +5,7 @@ LeechCore agree). Types 8 to 10, 64-bit: the ``RDMP`` header and its ranges as k
 these was at hand.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,14 @@ class RunMap:
         places = self.offsets[at] + np.where(held, inside, 0) * PAGE
         return np.where(held, places, int(Absence.NOT_IN_DUMP))
 
+    def place(self, number: int) -> int:
+        """The same of one page number."""
+        at = bisect_right(self.bases, number) - 1
+        inside = number - self.bases.item(at) if at >= 0 else 0
+        if at < 0 or inside >= self.counts.item(at):
+            return int(Absence.NOT_IN_DUMP)
+        return self.offsets.item(at) + inside * PAGE
+
 
 def run_map(first: int, bases: NDArray[np.int64], counts: NDArray[np.int64]) -> RunMap:
     """A map of runs whose pages lie behind each other in the file in the order given, from ``first`` on.
@@ -51,13 +60,20 @@ def run_map(first: int, bases: NDArray[np.int64], counts: NDArray[np.int64]) -> 
     """
     before = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts)))
     offsets = first + np.minimum(before[:-1], (MAX_OFFSET - first) // PAGE - MAX_PAGE_NUMBER) * PAGE
+    return RunMap(first, int(before[-1]), *without_overlaps(bases, counts, offsets))
+
+
+def without_overlaps(
+    bases: NDArray[np.int64], counts: NDArray[np.int64], offsets: Offsets
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Offsets]:
+    """Runs (first page, pages, file offset) sorted by page number; of runs that overlap, the lower one is believed."""
     order = np.argsort(bases, kind="stable")
     base, count, offset = bases[order], counts[order], offsets[order]
     taken = np.concatenate((np.zeros(1, np.int64), np.maximum.accumulate(base + count)[:-1])) if len(base) else base
     begin = np.maximum(base, taken)
     left = base + count - begin
     kept = left > 0
-    return RunMap(first, int(before[-1]), begin[kept], left[kept], (offset + np.maximum(begin - base, 0) * PAGE)[kept])
+    return begin[kept], left[kept], (offset + (begin - base) * PAGE)[kept]
 
 
 def complete_map(header: DumpHeader, flaws: list[Flaw]) -> RunMap | None:

@@ -15,7 +15,6 @@ from poolsleuth.model.errors import InputError
 MAGIC = b"\x7fELF"
 MAX_NOTE_BYTES = 16 << 20  # bytes of notes that are looked at: one note of 432 bytes a processor is real
 MAX_PROCESSORS = 4096
-MAX_SECTION_COUNT = 1 << 20
 
 _CORE = 4
 _MACHINES = {62: "x64", 3: "x86", 183: "arm64"}

@@ -31,7 +31,6 @@ _RANGES = {
 }
 _KERNELS = ("ntkrnlmp.pdb", "ntoskrnl.pdb", "ntkrnlpa.pdb", "ntkrpamp.pdb")
 _ANY_BUILD = 7601  # entries of valid pages are alike in all builds: what is needed to find the kernel
-_OLDEST_X64 = 3790
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -98,7 +97,23 @@ def _roots(image: MemoryImage, given: int | None, told: Callable[[int], None]) -
 def _try(
     image: MemoryImage, root: RootCandidate, tables: Tables, kernel_base: int | None, budget: _Budget
 ) -> LocatedKernel | None:
-    parameters = parameters_for(_ANY_BUILD, root.architecture, root.pae)
+    for la57 in (False, True) if root.architecture == "x64" else (False,):
+        found = _try_mode(image, root, tables, kernel_base, budget, la57=la57)
+        if found is not None:
+            return found
+    return None
+
+
+def _try_mode(
+    image: MemoryImage,
+    root: RootCandidate,
+    tables: Tables,
+    kernel_base: int | None,
+    budget: _Budget,
+    *,
+    la57: bool,
+) -> LocatedKernel | None:
+    parameters = parameters_for(_ANY_BUILD, root.architecture, root.pae, la57=la57)
     space = open_address_space(image.memory, parameters, root.directory_table_base)
     reader = Reader(space)
     bases = [kernel_base] if kernel_base is not None else _kernel_bases(space, reader, root.architecture, budget)
@@ -113,7 +128,7 @@ def _try(
         )
         # Tables of x64 and ARM64 look alike enough to lead to the kernel of the other: what it says of itself decides
         if kernel is not None and kernel.architecture == root.architecture:
-            exact = parameters_for(kernel.build, root.architecture, root.pae, kernel.table)
+            exact = parameters_for(kernel.build, root.architecture, root.pae, kernel.table, la57=la57)
             return LocatedKernel(kernel, exact, root.directory_table_base)
     return None
 

@@ -8,7 +8,7 @@ import numpy as np
 from poolsleuth.kernel.crash_dump.content import PAGE, DumpContent, Flaw
 from poolsleuth.kernel.crash_dump.header import MAX_PAGE_NUMBER
 from poolsleuth.kernel.crash_dump.memory import MAX_OFFSET, PhysicalMemory
-from poolsleuth.kernel.crash_dump.runs import RunMap
+from poolsleuth.kernel.crash_dump.runs import RunMap, without_overlaps
 
 MAX_RANGES = 1 << 16  # ranges of an image: real machines have tens
 
@@ -44,15 +44,7 @@ def memory_of(
         offsets.append(one.offset + skip)
     if not bases:
         return None
-    order = np.argsort(np.array(bases, np.int64), kind="stable")
-    base, count = np.array(bases, np.int64)[order], np.array(counts, np.int64)[order]
-    offset = np.array(offsets, np.int64)[order]
-    taken = np.concatenate((np.zeros(1, np.int64), np.maximum.accumulate(base + count)[:-1]))
-    begin = np.maximum(base, taken)
-    left = base + count - begin
-    kept = left > 0
-    begin, left = begin[kept], left[kept]
-    offset = offset[kept] + (begin - base[kept]) * PAGE
+    begin, left, offset = without_overlaps(*(np.array(each, np.int64) for each in (bases, counts, offsets)))
     held = np.clip((content.size - offset) // PAGE, 0, left)
     cut_off = int((left - held).sum())
     total = int(left.sum())

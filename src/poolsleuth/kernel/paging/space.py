@@ -24,7 +24,7 @@ _FEW = 16  # pages of a read up to which one at a time is quicker than all at on
 class VirtualMemory:
     """An address space (see ``poolsleuth.kernel.address_space``) below one directory table base."""
 
-    __slots__ = ("_asked", "_phases", "_physical", "_recent", "dtb", "parameters", "walk")
+    __slots__ = ("_phases", "_physical", "_recent", "dtb", "parameters", "walk")
 
     def __init__(
         self, physical: PhysicalMemory, parameters: PagingParameters, dtb: int, cache: TableCache | None = None
@@ -35,7 +35,6 @@ class VirtualMemory:
         self.walk = Walk(physical, parameters, dtb, cache)
         self._recent: dict[int, bytes | Absence] = {}
         self._phases: dict[int, NDArray[np.uint8]] = {}  # PAGE views at most
-        self._asked = np.zeros(1, np.int64)
 
     def of_process(self, dtb: int) -> "VirtualMemory":
         """The address space of another process: what was read of page tables, most of which they share, is shared.
@@ -153,8 +152,7 @@ class VirtualMemory:
 
     def _held(self, frame: int) -> bytes | Absence:
         """A physical page."""
-        self._asked[0] = frame
-        place = self._physical.offsets(self._asked).item(0)
+        place = self._physical.offset(frame)
         if place < 0:
             return Absence(place)
         phase = place % PAGE

@@ -1,0 +1,149 @@
+"""One question to many drivers: folders walked, files looked at on all processors, what was scanned before remembered."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+
+from poolsleuth.drivers.cache import driver_key, keep_summary, kept_summary
+from poolsleuth.drivers.code import Code
+from poolsleuth.drivers.image import read_driver, read_file
+from poolsleuth.drivers.image_bytes import of_file
+from poolsleuth.drivers.summary import DriverSummary, summarise
+from poolsleuth.drivers.tag_bytes import may_hold, tag_places
+from poolsleuth.drivers.tag_scan import TagUse
+from poolsleuth.model.errors import InputError
+
+MAX_FILES = 200_000  # of all folders: a whole driver store has some 5,000 drivers among 50,000 files
+MAX_DEPTH = 40  # folders within folders
+MAX_WORKERS = 8  # more would wait for the disk
+ALONE = 24  # files up to which no further process is worth its start
+BATCH = 16  # files that a process gets in one go
+HEAD = 0x1000  # bytes in which the headers of a driver lie
+_NATIVE = 1  # the subsystem of drivers; programs and their libraries have others
+SKIPPED = frozenset({".git", "$RECYCLE.BIN", "System Volume Information"})
+
+Progress = Callable[[int, int], None]
+"""Called with the files that are done and all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A tag, and functions whose importers are wanted too (for memory that bears no tag of its own).
+
+    ``names`` are files (in small letters, without ending) that are looked at although the tag is not in them.
+    """
+
+    tag: int
+    functions: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """One file. ``summary`` is None when nothing in it bears on the question; ``problem`` is one sentence.
+
+    ``places`` are where the tag's bytes lie that are not at a call. ``driver`` is False for a file that is none.
+    """
+
+    name: str
+    summary: DriverSummary | None = None
+    places: tuple[TagUse, ...] = ()
+    problem: str | None = None
+    driver: bool = True
+
+
+def driver_files(paths: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
+    """The files to look at, and whether each was named itself. Raises InputError for a path that does not exist.
+
+    Links to folders are not followed. A folder that cannot be listed is passed over.
+    """
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path} does not exist: give drivers (.sys, .dll, .exe) or folders of them")
+        if not path.is_dir():
+            yield path, True
+            continue
+        depth = len(path.parts)
+        for folder, folders, files in os.walk(path):
+            here = Path(folder)
+            folders[:] = sorted(name for name in folders if name not in SKIPPED)
+            if len(here.parts) - depth >= MAX_DEPTH:
+                folders.clear()
+            for name in sorted(files):
+                yield here / name, False
+
+
+def survey(
+    files: Iterable[tuple[Path, bool]], question: Question, cache: Path | None, progress: Progress | None = None
+) -> Iterator[Looked]:
+    """What each file says, in their order. Files of a folder that are no drivers come with ``driver`` False."""
+    todo = list(islice(files, MAX_FILES))
+    one = partial(look, question=question, cache=cache)
+    workers = min(MAX_WORKERS, os.cpu_count() or 1)
+    if len(todo) <= ALONE or workers == 1:
+        results: Iterator[Looked] = map(one, todo)
+        yield from _counted(results, len(todo), progress)
+        return
+    done = 0
+    try:
+        # Fresh processes: a fork of one that has threads may hang
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            for looked in _counted(pool.map(one, todo, chunksize=BATCH), len(todo), progress):
+                done += 1
+                yield looked
+    except BrokenProcessPool:  # one was ended from outside, as when memory is short: go on alone
+        yield from _counted(map(one, todo[done:]), len(todo) - done, progress)
+
+
+def _counted(results: Iterator[Looked], total: int, progress: Progress | None) -> Iterator[Looked]:
+    for n, looked in enumerate(results, start=1):
+        if progress is not None:
+            progress(n, total)
+        yield looked
+
+
+def look(file: tuple[Path, bool], question: Question, cache: Path | None) -> Looked:
+    """One file. Nothing is raised: what is wrong with it is said in ``problem``."""
+    path, named = file
+    name = str(path)
+    try:
+        if not named and not _is_driver(path):
+            return Looked(name, driver=False)
+        data = read_file(path)
+        arm64 = data[:HEAD].find(b"PE\0\0\x64\xaa") > 0
+        wanted = (
+            may_hold(data, question.tag, arm64=arm64)
+            or any(function.encode() + b"\0" in data for function in question.functions)
+            or path.stem.lower() in question.names
+        )
+        if not wanted:
+            of_file(data, name)  # says what is wrong with a file that is no driver
+            return Looked(name)
+        key = driver_key(data)
+        kept = None if cache is None else kept_summary(cache, key)
+        driver = read_driver(data, name)
+        summary = kept if kept is not None else summarise(driver)
+        if cache is not None and kept is None:
+            keep_summary(cache, key, summary)
+        called = {use.rva for use in summary.uses}
+        places = tag_places(driver.image, Code(driver.image), question.tag)
+        return Looked(name, summary, tuple(place for place in places if place.rva not in called))
+    except InputError as error:
+        return Looked(name, problem=str(error), driver=named)
+
+
+def _is_driver(path: Path) -> bool:
+    """Whether a file of a folder is an image of the kernel's subsystem, by its headers."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD) if path.is_file() else b""
+    except OSError:
+        return False
+    at = int.from_bytes(head[0x3C:0x40], "little")
+    return head[:2] == b"MZ" and head[at : at + 4] == b"PE\0\0" and head[at + 0x5C : at + 0x5E] == bytes((_NATIVE, 0))
