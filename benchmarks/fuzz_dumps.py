@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import functools
 import hashlib
+import importlib
 import importlib.util
 import os
 import random
@@ -37,8 +38,8 @@ REPORTED_EVERY = 500
 _WATCHED = ("poolsleuth.kernel", "poolsleuth.evidence.dump")
 
 
-class Hang(BaseException):  # noqa: N818 - no Exception: no reader may catch it
-    """The alarm went off."""
+class Hang(BaseException):
+    """The alarm went off. It is no Exception: no reader may catch it."""
 
 
 class Fuzzer:
@@ -73,7 +74,8 @@ class Fuzzer:
         from poolsleuth.evidence.dump.context import DumpContext  # noqa: PLC0415
         from poolsleuth.kernel.symbols import find  # noqa: PLC0415
 
-        find.bundled_table = functools.cache(find.bundled_table)  # type: ignore[assignment]
+        # A table is unpacked once, not in every run
+        find.bundled_table = functools.cache(find.bundled_table)  # type: ignore[attr-defined]
         says = DumpContext.problem
 
         def noted(context: DumpContext, text: str, *others: int | None, **named: int | None) -> None:
@@ -81,7 +83,7 @@ class Fuzzer:
                 self._inner.append(traceback.format_exc())
             says(context, text, *others, **named)
 
-        DumpContext.problem = noted  # type: ignore[method-assign]
+        DumpContext.problem = noted  # type: ignore[method-assign, assignment]
         os.environ.pop("_NT_SYMBOL_PATH", None)
 
         def alarm(_number: int, frame: object) -> None:
@@ -125,7 +127,8 @@ class Fuzzer:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
         if hasattr(self, "peak"):
             if peak - self.peak > MAX_GROWTH:
-                self._keep(octets, f"memory {seed.name} {peak >> 28}", f"peak of {self.peak >> 20} MB rose to {peak >> 20} MB")
+                rose = f"peak of {self.peak >> 20} MB rose to {peak >> 20} MB"
+                self._keep(octets, f"memory {seed.name} {peak >> 28}", rose)
             self.peak = max(self.peak, peak)
             if self.runs % REPORTED_EVERY == 0:
                 self._report()
@@ -133,7 +136,6 @@ class Fuzzer:
 
     def _dump(self, octets: memoryview, whole: bool) -> None:
         from fuzz_seeds import PatchedFile  # noqa: PLC0415
-
         from poolsleuth.evidence.dump.options import DumpOptions  # noqa: PLC0415
         from poolsleuth.evidence.dump.reader import read_dump  # noqa: PLC0415
         from poolsleuth.model.errors import InputError  # noqa: PLC0415
@@ -196,8 +198,8 @@ class Fuzzer:
     def _report(self) -> None:
         minutes = (time.monotonic() - self.started) / 60
         print(
-            f"{self.runs:,} runs ({self.road:,} to the report) in {minutes:.1f} minutes, {len(self.finds)} kinds of finds,"
-            f" slowest {self.slowest:.1f} s, peak {self.peak >> 20} MB",
+            f"{self.runs:,} runs ({self.road:,} to the report) in {minutes:.1f} minutes,"
+            f" {len(self.finds)} kinds of finds, slowest {self.slowest:.1f} s, peak {self.peak >> 20} MB",
             flush=True,
         )
 
@@ -242,17 +244,15 @@ def _not_watched() -> set[str]:
 
 def guided(arguments: argparse.Namespace) -> None:
     try:
-        import atheris  # type: ignore[import-not-found] # noqa: PLC0415
+        atheris = importlib.import_module("atheris")
     except ImportError:
         sys.exit("atheris is missing: install it beside poolsleuth (python -m pip install atheris), or use --random N")
     # New edges are to come from the readers alone. Dumps go without the tracing of comparisons: atheris 3.0 loses 2 MB
     # in each run that compares arrays, and their programs hold no values that it could learn
     traced = arguments.target != "dumps"
     with atheris.import_hook.HookManager({"poolsleuth"}, _not_watched(), False, traced):
-        import fuzz_seeds  # noqa: F401, PLC0415
-        import poolsleuth.kernel.symbols.isf
-        import poolsleuth.kernel.symbols.pdb
-        import poolsleuth.pipeline  # noqa: F401
+        for name in ("fuzz_seeds", "poolsleuth.kernel.symbols.isf", "poolsleuth.pipeline"):
+            importlib.import_module(name)
     fuzzer = Fuzzer(arguments.target, arguments.folder, arguments.only)
     corpus: Path = arguments.folder / f"corpus-{arguments.target}{arguments.only}"
     if not corpus.exists():

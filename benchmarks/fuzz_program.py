@@ -6,7 +6,8 @@ An operation has 12 bytes: action, class of the target, its number (2), displace
 
 from collections.abc import Iterator
 
-from fuzz_seeds import ENTRY, PAGE, Seed, Target
+from fuzz_seeds import ENTRY, Seed, Target
+from poolsleuth.kernel.crash_dump.content import PAGE
 
 SIZE = 12
 MAX_OPERATIONS = 32

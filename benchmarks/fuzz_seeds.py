@@ -8,8 +8,9 @@ import importlib.util
 import io
 import json
 import struct
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,7 +88,7 @@ class PatchedFile(io.RawIOBase):
         super().__init__()
         self._view = memoryview(data)
 
-    def seek(self, offset: int, whence: int = 0) -> int:
+    def seek(self, *_: int) -> int:
         return 0
 
     def read(self, size: int = -1) -> Any:
@@ -196,7 +197,10 @@ def dump_seeds(only: str = "") -> list[Seed]:
                 seeds.append(_noted(name, path.read_bytes(), machine))
                 path.unlink()
     triage = _module("conftest.py").triage
-    drivers = [("\\ntoskrnl.exe", 0xFFFFF80000000000, 0x800000, 1, 2), ("\\leaky.sys", 0xFFFFF88000000000, 0x9000, 3, 4)]
+    drivers = [
+        ("\\ntoskrnl.exe", 0xFFFFF80000000000, 0x800000, 1, 2),
+        ("\\leaky.sys", 0xFFFFF88000000000, 0x9000, 3, 4),
+    ]
     small = [("\\ntoskrnl.exe", 0x80400000, 0x200000, 1, 2), ("\\leaky.sys", 0xF8000000, 0x9000, 3, 4)]
     for wide, listed in ((True, drivers), (False, small)):
         name = f"triage {64 if wide else 32}"
@@ -238,8 +242,9 @@ def isf_seeds() -> list[Seed]:
     inner = {"offset": 16, "type": {"kind": "struct", "name": "_LIST_ENTRY"}, "anonymous": True}
     rows = {"kind": "array", "count": 4, "subtype": {"kind": "pointer", "subtype": {"kind": "base", "name": "char"}}}
     bits = {"kind": "bitfield", "bit_position": 3, "bit_length": 2, "type": {"kind": "base", "name": "unsigned long"}}
+    identity = {"GUID": "12345678" * 4, "age": 2, "database": "nt.pdb", "machine_type": 34404}
     document = {
-        "metadata": {"windows": {"pdb": {"GUID": "12345678" * 4, "age": 2, "database": "nt.pdb", "machine_type": 34404}}},
+        "metadata": {"windows": {"pdb": identity}},
         "base_types": {"unsigned long": {"size": 4}, "char": {"size": 1}, "pointer": {"size": 8}},
         "enums": {"_KIND": {"size": 4}},
         "user_types": {
@@ -283,11 +288,6 @@ def _module(path: str) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     # Their dataclasses look up the module that they stand in
-    import sys  # noqa: PLC0415
-
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
-
-
-Seeds = Callable[[], list[Seed]]

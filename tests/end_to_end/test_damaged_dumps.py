@@ -178,7 +178,7 @@ def page_directories(words: NDArray[np.uint64], frames: NDArray[np.uint64]) -> N
 def test_image_of_which_every_page_is_a_table_of_itself(
     fill: Callable[[NDArray[np.uint64], NDArray[np.uint64]], None],
 ) -> None:
-    """Found by reading, each took minutes: every page is a candidate, and below each of them all of memory is mapped."""
+    """Found by reading, each took minutes: every page is a candidate, and below each all of memory is mapped."""
     words = np.zeros((4096, 512), np.uint64)
     fill(words, np.arange(4096, dtype=np.uint64))
     found = read(words.tobytes())
@@ -225,7 +225,7 @@ def test_lists_that_loop(name: str, variable: str, damage: str, dump: Dump) -> N
 
 
 def test_session_list_that_every_process_is_in(dump: Dump, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Found by reading: the list of n processes of n sessions was walked n times, which took half an hour for 16,000."""
+    """Found by reading: the list of n processes of n sessions was walked n times, for 16,000 half an hour."""
     monkeypatch.setattr(sessions, "MAX_MEMBERS", 1000)
     simulated = machine()
     layout = layout_of(simulated.truth.windows)
@@ -308,35 +308,6 @@ def test_names_of_65535_bytes(name: str, dump: Dump) -> None:
     assert len(modules.modules) > 5
 
 
-def test_version_resource_of_long_names(dump: Dump) -> None:
-    """Found by reading: keys without an end took 4 ms for each of up to 5,000 modules."""
-    simulated = machine()
-    head, image, count = simulated.truth.places["PsLoadedModuleList"], FREE + 0x1000000, 800
-    block = b"".join(struct.pack("<HHH", length, 0, 0) + text for length, text in ((0xFFF0, _KEY), (0xFF00, b"A\0" * 0x7F00)))
-    optional = struct.pack("<H", 0x20B).ljust(0x38, b"\0") + struct.pack("<I", 0x20000)
-    optional = optional.ljust(0x6C, b"\0") + struct.pack("<I16xII", 16, 0x1000, 0x8000)
-    top = b"MZ".ljust(0x3C, b"\0") + struct.pack("<I", 0x80)
-    top = top.ljust(0x80, b"\0") + b"PE\0\0" + struct.pack("<H14xH2x", 0x8664, 0xF0) + optional
-    simulated.system.write(image, top)
-    for level, wanted, behind in ((0x1000, 16, 0x80001000), (0x2000, 1, 0x80002000), (0x3000, 1, 0x4000)):
-        simulated.system.write(image + level, struct.pack("<12xHHII", 0, 1, wanted, behind))
-    simulated.system.write(image + 0x5000, struct.pack("<II", 0x8000, 0xFFF0))
-    simulated.system.write(image + 0x8000, block[:0xFFF0])
-    name = struct.pack("<HHIQ", 10, 10, 0, image + 0x6000)
-    simulated.system.write(image + 0x6000, "a.sys".encode("utf-16-le"))
-    entries = [FREE + 0x100 * i for i in range(1, count + 1)]
-    for i, entry in enumerate(entries):
-        put(simulated, entry, entries[i + 1] if i + 1 < count else head, entries[i - 1] if i else head)
-        simulated.system.write(entry + 0x30, struct.pack("<QQII", image, 0, 0x20000, 0) + name * 2)
-    put(simulated, head, entries[0], entries[-1])
-    (modules,) = read(dump(simulated)).only(ModuleList)
-    assert isinstance(modules, ModuleList)
-    assert len(modules.modules) == count
-
-
-_KEY = "VS_VERSION_INFO".encode("utf-16-le") + b"\0\0"
-
-
 def patched(data: bytes, *patches: tuple[int, str, int]) -> bytes:
     changed = bytearray(data)
     for at, form, value in patches:
@@ -363,7 +334,7 @@ HEADERS: dict[str, tuple[str, DumpKind, tuple[tuple[int, str, int], ...]]] = {
     "summary of 2^32 pages": ("7601-x64", DumpKind.SUMMARY, ((0x2014, "I", (1 << 32) - 1),)),
     "first page behind everything": ("7601-x64", DumpKind.BITMAP_KERNEL, ((0x2020, "Q", 1 << 47),)),
     "2^32 runs": ("2600-x86", DumpKind.COMPLETE, ((0x64, "I", (1 << 32) - 1),)),
-    "runs that overlap": ("2600-x86", DumpKind.COMPLETE, ((0x64, "I", 2), (0x74, "I", 2), (0x78, "I", 0x3000))),
+    "runs that overlap": ("2600-x86", DumpKind.COMPLETE, ((0x74, "I", 2), (0x78, "I", 0x3000))),
     "a run of 2^32 pages": ("2600-x86", DumpKind.COMPLETE, ((0x70, "I", (1 << 32) - 1),)),
     "2^32 processors, 32 bits": ("2600-x86", DumpKind.BITMAP_KERNEL, ((0x24, "I", (1 << 32) - 1),)),
     "2^32 processors, 64 bits": ("7601-x64", DumpKind.BITMAP_KERNEL, ((0x34, "I", (1 << 32) - 1),)),
@@ -415,9 +386,7 @@ KINDS = st.sampled_from(
     patches=st.lists(st.tuples(PLACES, VALUES), max_size=12),
     end=st.none() | st.integers(0, 1 << 21),
 )
-def test_any_patches_and_any_end(
-    which: tuple[str, DumpKind], patches: list[tuple[int, int]], end: int | None
-) -> None:
+def test_any_patches_and_any_end(which: tuple[str, DumpKind], patches: list[tuple[int, int]], end: int | None) -> None:
     data = bytearray(whole_dump(*which))
     for at, value in patches:
         place = at % (len(data) - 8)

@@ -78,7 +78,11 @@ def test_more_handles_than_there_is_room_for(memory: Any) -> None:
     assert counter(memory, NEW, processors=4).count(TABLE) == (None, False)
 
 
-@pytest.mark.parametrize("table", [None, 0, 0x1000])
+def test_a_process_without_a_table_has_no_handles(memory: Any) -> None:
+    assert counter(memory, NEW, processors=4).count(0) == (0, False)
+
+
+@pytest.mark.parametrize("table", [None, 0x1000])
 def test_no_table(table: int | None, memory: Any) -> None:
     assert counter(memory, NEW, processors=4).count(table) == (None, False)
     assert counter(memory, {}, processors=4).count(TABLE) == (None, False)

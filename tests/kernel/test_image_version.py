@@ -142,3 +142,22 @@ def test_damage(fake_memory: Memories, changes: list[tuple[int, bytes]], cut: in
     for found in (read_version(reader, pe), parse_version(bytes(raw[0x100:])), parse_version(data[:cut])):
         for text in (found.company, found.product) if found is not None else ():
             assert text is None or (text.isprintable() and len(text) <= MAX_VALUE)
+
+
+class Counted(bytes):
+    """Bytes that count how often a part of them is taken."""
+
+    taken = 0
+
+    def __getitem__(self, key: Any) -> Any:
+        Counted.taken += 1
+        return super().__getitem__(key)
+
+
+def test_a_name_without_an_end_is_not_read_to_the_end() -> None:
+    strings = node("K" * 30_000, b"", 1) + node("CompanyName", "Me\0".encode("utf-16-le"), 1)
+    data = node("VS_VERSION_INFO", b"", 0, node("StringFileInfo", b"", 1, node("040904B0", b"", 1, strings)))
+    found = parse_version(Counted(data))
+    assert found is not None
+    assert found.company == "Me"
+    assert Counted.taken < 1000

@@ -129,7 +129,7 @@ def test_everything_with_symbols(build: int, fake_memory: Callable[[int], Any]) 
     assert opened == [0x1AD002]
     assert (found.nonpaged_quota, found.paged_quota, found.commit) == (21_000, 340_000, 1500 * 4096)
     assert ended.exited == found.created
-    assert (system.session, system.session_space, system.handles) == (None, None, None)
+    assert (system.session, system.session_space, system.handles) == (None, None, 0)
 
 
 def test_a_session_is_never_read_in_the_memory_of_another_process(fake_memory: Callable[[int], Any]) -> None:

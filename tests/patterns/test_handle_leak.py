@@ -23,9 +23,9 @@ ID = "handle-leak"
 MB = 1 << 20
 
 
-def processes(*rows: tuple[str, int | None], pid: int | None = 0x1A4) -> ProcessList:
+def processes(*rows: tuple[str, int | None], pid: int | None = 0x1A4, complete: bool = True) -> ProcessList:
     listed = tuple(ProcessInfo(name, pid, None, handles, None, Where(0, 5)) for name, handles in rows)
-    return ProcessList(where=Where(0, 4), processes=listed)
+    return ProcessList(where=Where(0, 4), processes=listed, complete=complete)
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,21 @@ def test_a_process_without_a_pid(finding: Judge) -> None:
     judged = finding(ID, processes(("svc.exe", 250_000), pid=None))
 
     assert any("`!handle 0 0 <pid>`" in step for step in judged.next_steps)
+
+
+@pytest.mark.parametrize(
+    ("handles", "complete", "verdict"),
+    [(50, True, Verdict.RULED_OUT), (None, True, Verdict.NOT_ASSESSED), (50, False, Verdict.NOT_ASSESSED)],
+)
+def test_processes_that_could_not_be_counted_may_hold_many(
+    finding: Judge, handles: int | None, complete: bool, verdict: Verdict
+) -> None:
+    """Handle tables are paged pool: a dump often lacks some of them."""
+    judged = finding(ID, processes(("System", 900), ("svc.exe", handles), complete=complete))
+
+    assert judged.verdict is verdict
+    if verdict is Verdict.NOT_ASSESSED:
+        assert "only the handles of" in judged.headline
 
 
 def test_unknown_handle_counts_are_not_small(finding: Judge) -> None:

@@ -14,6 +14,7 @@ from poolsleuth.cli.limits import limits
 from poolsleuth.cli.symbols import symbols
 from poolsleuth.cli.tags import tags
 from poolsleuth.cli.trend import trend
+from poolsleuth.cli.whois import whois
 from poolsleuth.model.errors import PoolsleuthError
 
 UNUSABLE = 2
@@ -34,6 +35,7 @@ cli.add_command(collect)
 cli.add_command(tags)
 cli.add_command(limits)
 cli.add_command(symbols)
+cli.add_command(whois)
 cli.add_command(lab)
 
 

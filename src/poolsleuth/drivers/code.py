@@ -1,4 +1,4 @@
-"""The code of an image: where functions begin, a window of instructions before a place, references by relative address."""
+"""The code of an image: where functions begin, the instructions before a place, references to slots."""
 
 import sys
 from bisect import bisect_right

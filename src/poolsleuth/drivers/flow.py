@@ -102,14 +102,15 @@ class Semantics(Protocol):
 
 @dataclass(slots=True)
 class Answer:
-    """Where a value comes from. ``guesses`` are what variables hold before the driver runs; ``places`` are the
-    places in the image, from its base on, out of which a value was loaded.
+    """Where a value comes from. ``values`` are constants, each with the place of the instruction (or of the memory)
+    that holds it; ``guesses`` are what variables hold before the driver runs, with their places; ``places`` are the
+    places in the image out of which a value was loaded.
 
     ``unknown``: some way leads to a value that is not known; ``cut``: the walk left the window.
     """
 
-    values: set[int] = field(default_factory=set)
-    guesses: set[int] = field(default_factory=set)
+    values: dict[int, int] = field(default_factory=dict)
+    guesses: dict[int, int] = field(default_factory=dict)
     parameters: set[Place] = field(default_factory=set)
     places: set[int] = field(default_factory=set)
     unknown: bool = False
@@ -148,7 +149,7 @@ class Flow:
                     if step is None:
                         answer.unknown = True
                     elif isinstance(step, int):
-                        answer.values.add(now.whole(step))
+                        answer.values.setdefault(now.whole(step), self.instructions[before].at)
                     elif (before, step) not in seen:
                         seen.add((before, step))
                         todo.append((before, step))
@@ -176,6 +177,6 @@ class Flow:
         if found is None:
             answer.unknown = True
         elif found[1]:
-            answer.values.add(now.whole(found[0]))
+            answer.values.setdefault(now.whole(found[0]), now.place.distance)
         else:
-            answer.guesses.add(now.whole(found[0]))
+            answer.guesses.setdefault(now.whole(found[0]), now.place.distance)

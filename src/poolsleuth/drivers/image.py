@@ -25,8 +25,8 @@ class DriverFile:
     """What a driver's file says about itself. ``name`` is the path as it was given.
 
     ``timestamp`` is the raw field of the header (newer linkers keep a hash there); ``pdb`` is the name of its symbols
-    without folders; ``signer`` is the name in its signature, that nobody verified; ``packed``: its code looks compressed
-    or encrypted, so no tag can be seen in it.
+    without folders; ``signer`` is the name in its signature, that nobody verified; ``packed``: its code looks
+    compressed or encrypted, so no tag can be seen in it.
     """
 
     name: str

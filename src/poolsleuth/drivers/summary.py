@@ -66,6 +66,7 @@ def use_values(use: TagUse) -> list[object]:
     """The fields of a use in their order, the bytes as hexadecimal digits."""
     return [
         use.tag, use.use.value, use.function, use.rva, use.offset, use.raw.hex(), use.text, use.certain, use.wrapper,
+        use.source,
     ]  # fmt: skip
 
 
@@ -97,10 +98,11 @@ _VERSION = ("company", "product", "version", "description", "original_name")
 
 
 def _use(values: list[object]) -> TagUse:
-    tag, use, function, rva, offset, raw, text, certain, wrapper = values
+    tag, use, function, rva, offset, raw, text, certain, wrapper, source = values
     return TagUse(
         _whole(tag), Use(_text(use)), _maybe(function), _whole(rva), None if offset is None else _whole(offset),
         bytes.fromhex(_text(raw)), _text(text), bool(certain), None if wrapper is None else _whole(wrapper),
+        None if source is None else _whole(source),
     )  # fmt: skip
 
 

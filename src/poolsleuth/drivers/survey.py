@@ -1,4 +1,4 @@
-"""One question to many drivers: folders walked, files looked at on all processors, what was scanned before remembered."""
+"""One question to many drivers: folders are walked, all processors used, what was scanned before remembered."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -131,18 +131,20 @@ def look(file: tuple[Path, bool], question: Question, cache: Path | None) -> Loo
         summary = kept if kept is not None else summarise(driver)
         if cache is not None and kept is None:
             keep_summary(cache, key, summary)
-        called = {use.rva for use in summary.uses}
+        told = {use.source for use in summary.uses}
         places = tag_places(driver.image, Code(driver.image), question.tag)
-        return Looked(name, summary, tuple(place for place in places if place.rva not in called))
+        return Looked(name, summary, tuple(place for place in places if place.rva not in told))
     except InputError as error:
-        return Looked(name, problem=str(error), driver=named)
+        return Looked(name, problem=str(error), driver=False)
 
 
 def _is_driver(path: Path) -> bool:
     """Whether a file of a folder is an image of the kernel's subsystem, by its headers."""
     try:
+        if not path.is_file():  # a pipe would wait for ever
+            return False
         with path.open("rb") as file:
-            head = file.read(HEAD) if path.is_file() else b""
+            head = file.read(HEAD)
     except OSError:
         return False
     at = int.from_bytes(head[0x3C:0x40], "little")

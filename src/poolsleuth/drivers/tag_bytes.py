@@ -39,7 +39,7 @@ def may_hold(data: bytes, tag: int, *, arm64: bool) -> bool:
 
 
 def _halves(data: bytes, tag: int) -> Iterator[int]:
-    """Offsets of the later of two ARM64 instructions that set a register to the tag, half by half."""
+    """Offsets of the first of two ARM64 instructions that set a register to the tag, half by half."""
     words = np.frombuffer(data[: len(data) // 4 * 4], "<u4")
     low, high = tag & 0xFFFF, tag >> 16
     plain = words & 0x7FFFFFE0
@@ -49,8 +49,9 @@ def _halves(data: bytes, tag: int) -> Iterator[int]:
     for at in np.flatnonzero(np.isin(plain, np.array(uppers, np.uint32))).tolist():
         register = int(words[at]) & 31
         near = words[max(0, at - PAIR) : at]
-        if np.any((near & 0x7FFFFFFF) == np.uint32(lower | register)):
-            yield at * 4
+        fitting = np.flatnonzero((near & 0x7FFFFFFF) == np.uint32(lower | register))
+        if len(fitting):
+            yield (at - len(near) + int(fitting[-1])) * 4
 
 
 def tag_places(image: ImageBytes, code: Code, tag: int) -> list[TagUse]:

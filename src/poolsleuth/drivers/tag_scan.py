@@ -31,7 +31,8 @@ class TagUse:
     ``function`` is the imported function that gets it, None where there is no call; ``wrapper`` is the place of the
     driver's own function in between, None when it is called directly. ``rva`` is that of the call (or of the bytes),
     from the image's base on, ``offset`` its place in the file. ``certain`` is False for the first value of a
-    variable and for a push that only looks like the argument. ``text`` is the disassembly of the call or operand.
+    variable and for a push that only looks like the argument. ``text`` is the
+    disassembly of the call or operand, ``source`` the place of the instruction or variable that holds the tag.
     """
 
     tag: int
@@ -43,6 +44,7 @@ class TagUse:
     text: str
     certain: bool = True
     wrapper: int | None = None
+    source: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,12 +227,12 @@ class _Scanner:
             if code.values and target.only_code not in code.values:
                 return
         call = window[-1]
-        found = [(value, True) for value in answer.values] + [(value, False) for value in answer.guesses]
-        found = [(value, certain) for value, certain in found if is_tag(value)]
+        found = [(value, at, True) for value, at in answer.values.items() if is_tag(value)]
+        found += [(value, at, False) for value, at in answer.guesses.items() if is_tag(value)]
         if not found and not answer.parameters and self._lost:
             found = self._near_push(window)
-        for value, certain in found:
-            self._add(value, call, target, certain=certain)
+        for value, at, certain in found:
+            self._add(value, at, call, target, certain=certain)
         if answer.parameters:
             begin, _ = self._code.function_at(site.end - 1)
             for place in answer.parameters:
@@ -250,7 +252,7 @@ class _Scanner:
             instruction.name[0] == "j" and self._image.machine != "arm64"
         )
 
-    def _add(self, value: int, call: Instruction, target: _Target, *, certain: bool) -> None:
+    def _add(self, value: int, source: int, call: Instruction, target: _Target, *, certain: bool) -> None:
         tag = plain_key(value)
         known = self._state.uses.get((call.at, tag))
         if known is not None and known.certain:
@@ -266,15 +268,16 @@ class _Scanner:
             call.text,
             certain,
             target.own,
+            source,
         )
 
-    def _near_push(self, window: list[Instruction]) -> list[tuple[int, bool]]:
+    def _near_push(self, window: list[Instruction]) -> list[tuple[int, int, bool]]:
         """The nearest push of what looks like a tag: where a call in between takes nobody knows what off the stack."""
         for instruction in reversed(window[-1 - NEAR_PUSHES : -1]):
             if instruction.name == "push":
                 value = number(instruction.operands)
                 if value is not None and value > 0xFFFF and is_tag(value):
-                    return [(value, False)]
+                    return [(value, instruction.at, False)]
             if instruction.name == "call" and self._registers.get(instruction.at + instruction.size) in TAG_FUNCTIONS:
                 break
         return []

@@ -32,10 +32,11 @@ class HandleCounter:
     def count(self, table: int | None) -> tuple[int | None, bool]:
         """The handles of the table at ``table``, and whether the number of lists had to be guessed.
 
-        None when the process has no table, or when the count cannot be read or cannot be true.
+        A process that ends has no table any more (an address of 0), and no handles. None when the count, or where the
+        table lies, cannot be read, or when it cannot be true.
         """
         if not table:
-            return None, False
+            return table, False
         record = self._plan.read(self._kernel.memory, table)
         if "HandleCount" in self._plan:
             handles = record.number("HandleCount")

@@ -136,9 +136,10 @@ class ProcessInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessList(Fact):
-    """Processes with their handle counts."""
+    """Processes with their handle counts. ``complete`` is False where processes are known to be missing."""
 
     processes: tuple[ProcessInfo, ...]
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,9 +50,17 @@ def judge(tags: TagView | None, processes: ProcessList | None, courses: Courses 
         return
     counted = [p for p in processes.processes if p.handles is not None] if processes is not None else []
     # A list without the first process of every Windows is a cut one, and the many handles may be in the rest
-    if any(p.name.casefold().startswith("system") for p in counted):
+    whole = processes is not None and processes.complete and len(counted) == len(processes.processes)
+    if whole and any(p.name.casefold().startswith("system") for p in counted):
         most = max(counted, key=lambda p: p.handles or 0)
         yield ruled_out(ID, f"no process holds many handles: the most are {most.handles:,} of {most.name}")
+        return
+    if tags is None and processes is not None and counted and not whole:
+        yield not_assessed(
+            ID,
+            f"only the handles of {len(counted):,} processes could be read, and none of these holds many",
+            "run `!process 0 0` on the machine itself",
+        )
         return
     if tags is None:
         yield not_assessed(

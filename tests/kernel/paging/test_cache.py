@@ -35,6 +35,7 @@ def test_whatever_is_asked_for_is_what_the_page_holds(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cache, "MAX_TABLES", 16)
+        patch.setattr(cache, "FIRST_TABLES", 3)  # it grows on the way
         tables = TableCache(memory, width)
         for question in asked:
             numbers = [question] if isinstance(question, int) else question
@@ -50,3 +51,13 @@ def test_whatever_is_asked_for_is_what_the_page_holds(
                 if not state:
                     assert row.tolist() == np.frombuffer(fill(number), f"<u{width}").tolist()
         assert len(tables._slots) <= 16
+
+
+def test_little_memory_where_little_is_read(memory: PhysicalMemory) -> None:
+    """Thousands of processes can be open at the same time."""
+    tables = TableCache(memory, 8)
+    for number in range(4):
+        tables.entry(number, 0)
+    assert tables._data.nbytes == cache.FIRST_TABLES * 4096
+    tables.rows(np.arange(40, dtype=np.int64))
+    assert tables._data.nbytes <= 2 * 44 * 4096

@@ -27,4 +27,4 @@ def process_facts(kernel: Kernel, context: DumpContext) -> Iterator[Fact]:
         if process.exited is None
     )
     if processes:
-        yield ProcessList(**context.base(found.address), processes=processes)
+        yield ProcessList(**context.base(found.address), processes=processes, complete=found.whole)

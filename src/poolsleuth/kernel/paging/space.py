@@ -110,6 +110,17 @@ class VirtualMemory:
         data, places = self._physical.gather(frames)
         return data, np.where(frames < 0, frames, places)
 
+    def physical_pages(self, frames: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """The bytes of physical pages (numbers as ``translate_pages`` and ``mapped_ranges`` give them), and where each
+        lies in the file; an ``Absence`` (then the row is zero) for one that cannot be read."""
+        data, places = self._physical.gather(frames)
+        return data, np.where(frames < 0, frames, places)
+
+    def first_words(self, frames: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """The first 8 bytes of physical pages, and where each page lies in the file, as ``physical_pages`` says it."""
+        words, places = self._physical.first_words(frames)
+        return words, np.where(frames < 0, frames, places)
+
     def extents(self, address: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | Absence:
         """Where these bytes lie in the file: offsets and lengths of the pieces, in the order of their addresses.
 
