@@ -13,7 +13,8 @@ from poolsleuth.drivers.image_bytes import Section
 from poolsleuth.drivers.x86 import operands, register
 
 REACH = 4096  # bytes behind a load of a slot into a register, in which calls through that register are looked for
-MAX_SITES = 200_000  # of one image; a driver has some hundred
+MAX_SITES = 20_000  # of one image; a driver has some hundred
+MAX_LOADS = 5000  # of slots into registers, of one image; a driver has some hundred
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,14 @@ def _x86(code: Code, section: Section, slots: Mapping[int, str], loads: set[int]
         elif first == 0xFF and second == 0x25:
             yield Site(end, name, tail=True)
         elif first == 0x8B and second & 0xC7 == middle:
+            if len(loads) >= MAX_LOADS:
+                return
             loads.add(end - 1)
             prefix = data[at - 3] if at > 2 and code.machine == "x64" else 0
             yield from _through_register(code, end, (second >> 3 & 7) + (8 if prefix & 0xF4 == 0x44 else 0), name)
         elif second == 0xA1 and code.machine == "x86":
+            if len(loads) >= MAX_LOADS:
+                return
             loads.add(end - 1)
             yield from _through_register(code, end, 0, name)
 
@@ -96,11 +101,11 @@ def _arm64(code: Code, section: Section, slots: Mapping[int, str], loads: set[in
     wanted_low = {slot & 0xFFF for slot in slots}
     index = np.flatnonzero((words & 0xFFC00000) == 0xF9400000)  # ldr x, [x, #distance]
     low = ((words[index] >> 10) & 0xFFF).astype(np.int64) * 8
-    for at in index[np.isin(low, np.array(sorted(wanted_low), np.int64))].tolist():
+    for at in index[np.isin(low, np.array(sorted(wanted_low), np.int64))][: 4 * MAX_LOADS].tolist():
         word = int(words[at])
         base, into, distance = word >> 5 & 31, word & 31, (word >> 10 & 0xFFF) * 8
         name = _page_before(section, words, at, base, distance, slots)
-        if name is not None:
+        if name is not None and len(loads) < MAX_LOADS:
             loads.add(section.rva + at * 4)
             yield from _through_arm_register(code, section.rva + at * 4 + 4, f"x{into}", name)
 

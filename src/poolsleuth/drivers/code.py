@@ -14,8 +14,9 @@ from poolsleuth.drivers.image_bytes import EXCEPTIONS, ImageBytes, Section
 from poolsleuth.drivers.imports import read_export_places
 
 WINDOW = 1024  # bytes before a call that are looked at first: a tag is nearly always set some 30 bytes before
-WIDE_WINDOW = 64 << 10  # when the value comes from further away, within the same function
+WIDE_WINDOW = 16 << 10  # when the value comes from further away, within the same function
 MAX_FUNCTIONS = 400_000  # of an exception table: ntoskrnl has 40,000
+MAX_CALLS = 4_000_000  # of one section: a driver of 60 MB has some 500,000
 MAX_SHIFT = 15  # bytes: no x86 instruction is longer
 CHUNK = 4 << 20  # bytes of code that numpy looks at in one go
 
@@ -141,6 +142,7 @@ class Calls(NamedTuple):
 def relative_calls(section: Section, machine: str) -> Calls:
     """All calls and jumps by distance of a section, by place. Bytes that only look like one are among them."""
     found: list[Calls] = [Calls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_))]
+    count = 0
     for begin in range(0, len(section.data), CHUNK):
         part = section.data[begin : begin + CHUNK + 4]
         if machine == "arm64":
@@ -148,14 +150,18 @@ def relative_calls(section: Section, machine: str) -> Calls:
             at = np.flatnonzero((words & 0x7C000000) == 0x14000000).astype(np.int64)
             distance = ((words[at].astype(np.int64) & 0x3FFFFFF) ^ 0x2000000) - 0x2000000
             ends = section.rva + begin + at * 4 + 4
-            found.append(Calls(ends, ends - 4 + distance * 4, words[at] >= 0x80000000))
+            fresh = Calls(ends, ends - 4 + distance * 4, words[at] >= 0x80000000)
         else:
             octets = np.frombuffer(part, "u1")
             at = np.flatnonzero((octets[: max(0, len(part) - 4)] & 0xFE) == 0xE8).astype(np.int64)
             number = (octets[at + n + 1].astype(np.int64) << (8 * n) for n in range(4))
             distance = (sum(number, np.zeros(len(at), np.int64)) ^ 0x80000000) - 0x80000000
             ends = section.rva + begin + at + 5
-            found.append(Calls(ends, ends + distance, octets[at] == 0xE8))
+            fresh = Calls(ends, ends + distance, octets[at] == 0xE8)
+        count += len(fresh.ends)
+        if count > MAX_CALLS:
+            break
+        found.append(fresh)
     ends, targets, come_back = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return Calls(ends, targets, come_back)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-MAX_STEPS = 4000  # of one walk: a window of 64 KB has some 15,000 instructions, and a value passes few of them
+MAX_STEPS = 2000  # of one walk: a window of 16 KB has some 4,000 instructions, and a value passes few of them
 MAX_CHANGES = 8  # of one value on its way: compilers need four for a choice without a jump
 MAX_VALUES = 32  # different constants that one call can get; code has one or two
 

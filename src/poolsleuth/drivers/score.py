@@ -308,7 +308,9 @@ def _remarks(text: str, lines: Sequence[Line], traces: int) -> tuple[str, ...]:
     said += [f"{line.source}: {line.binary or 'no binary'}, {line.description}" for line in lines]
     if traces:
         files = "one more file" if traces == 1 else f"{traces} more files"
-        said.append(f"in {files} the letters stand where no tag is: inside longer texts, or by chance in code")
+        said.append(
+            f"in {files} the letters stand where no tag is: inside longer texts, in a comparison, or by chance in code"
+        )
     return tuple(said)
 
 

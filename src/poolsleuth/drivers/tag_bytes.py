@@ -1,6 +1,7 @@
 """Where the bytes of one tag lie in an image: as an operand in code, by chance in code, in data."""
 
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def tag_places(image: ImageBytes, code: Code, tag: int) -> list[TagUse]:
     for section in image.sections[1:]:  # not the headers
         if section.executable and image.machine == "arm64":
             for form in dict.fromkeys((tag, other)):
-                for at in _halves(section.data, form):
+                for at in islice(_halves(section.data, form), MAX_PLACES):
                     found.append(_operand(image, code, section, at, form))
         for needle in needles(tag):
             at = section.data.find(needle)

@@ -21,7 +21,8 @@ from poolsleuth.drivers.x86 import X86, number
 MAX_LEVELS = 3  # a wrapper around a thunk around an import; further ones are not followed
 MAX_RETURN = 4096  # bytes of a called function that are searched for its return (x86)
 NEAR_PUSHES = 24  # instructions before a call of x86 among which a push that looks like a tag is taken for one
-MAX_WIDE = 400  # wide windows of one image: each takes a few milliseconds
+MAX_WIDE = 200  # wide windows of one image: each takes a few milliseconds
+MAX_KEPT = 2000  # calls through registers of one image that are looked at one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class _Scanner:
             counted.setdefault(site.function, set()).add(site.end)
         own: dict[int, list[_Target]] = {}
         direct = {address: name for address, name in self._targets.items() if name in _INTERESTING}
-        for end, target in calls_to(self._code, direct):
+        for end, target in islice(calls_to(self._code, direct), MAX_SITES):
             counted.setdefault(direct[target], set()).add(end)
         for name, ends in counted.items():
             target_of = self._imported(name)
@@ -155,7 +156,7 @@ class _Scanner:
                 break
             own |= fresh
             todo = []
-            for end, called in calls_to(self._code, fresh):
+            for end, called in islice(calls_to(self._code, fresh), MAX_SITES):
                 if (end, called) not in done:
                     done.add((end, called))
                     jump = self._is_jump(end)
@@ -165,6 +166,7 @@ class _Scanner:
 
     def _kept_calls(self, loads: set[int], slots: Mapping[int, str]) -> Iterator[Site]:
         """Calls through a register that holds a slot's address on every way, as after it was kept on the stack."""
+        asked = 0
         for begin in sorted({self._code.function_at(load)[0] for load in loads})[:MAX_WIDE]:
             end = min(self._code.function_end(begin), begin + WIDE_WINDOW)
             body = list(self._code.disassemble(begin, end))
@@ -173,6 +175,9 @@ class _Scanner:
                 after = call.at + call.size
                 if call.name not in ("call", "jmp", "blr", "br") or after in self._registers:
                     continue
+                asked += 1
+                if asked > MAX_KEPT:
+                    return
                 place = self._semantics.register_place(call.operands)
                 answer = None if place is None else flow.ask(index, Wanted(place))
                 if answer is not None and len(answer.places) == 1 and not answer.parameters and not answer.cut:

@@ -96,6 +96,27 @@ class PoolMap(Fact):
     elided: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolPages(Fact):
+    """What all pages of a pool that hold blocks say together. Sizes are bytes.
+
+    ``pinned`` pages are held by a few live bytes (``pinned_bytes`` in all); ``pinned_by`` counts, by tag, the pages
+    that live blocks of the tag hold, most first. ``largest_free`` is the largest free block (None: there is none).
+    ``unreadable`` pages of the kernel's memory are not in the dump: then all figures are lower bounds.
+    """
+
+    pool: PoolKind
+    pages: int
+    blocks: int
+    live_bytes: int
+    free_bytes: int
+    largest_free: int | None
+    pinned: int
+    pinned_bytes: int
+    pinned_by: tuple[tuple[str, int], ...]
+    unreadable: int
+
+
 @dataclass(frozen=True, slots=True)
 class BigPageUse:
     """What one tag holds in allocations of a page and more. ``pool`` is None where the table does not say it."""

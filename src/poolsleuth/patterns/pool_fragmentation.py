@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from poolsleuth.model.facts import Reason, Where
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
-from poolsleuth.model.pool import PoolBlockList, PoolMap, PoolPage
+from poolsleuth.model.pool import PoolBlockList, PoolMap, PoolPage, PoolPages
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.thresholds import (
@@ -46,9 +46,13 @@ def judge(
     pages: tuple[PoolPage, ...],
     lists: tuple[PoolBlockList, ...],
     maps: tuple[PoolMap, ...],
+    summaries: tuple[PoolPages, ...],
 ) -> Finding:
     """Found when totals and pages agree; suspected when only the totals, or only a map, say so."""
-    candidates = [_pool(kind, states, tags, pages, lists, maps) for kind in (PoolKind.NONPAGED, PoolKind.PAGED)]
+    candidates = [
+        _pool(kind, states, tags, pages, lists, maps, [s for s in summaries if s.pool is kind])
+        for kind in (PoolKind.NONPAGED, PoolKind.PAGED)
+    ]
     holding = [c for c in candidates if c is not None and c.holds]
     if holding:
         return holding[0]
@@ -69,6 +73,7 @@ def _pool(
     pages: tuple[PoolPage, ...],
     lists: tuple[PoolBlockList, ...],
     maps: tuple[PoolMap, ...],
+    summaries: list[PoolPages],
 ) -> Finding | None:
     state = states.of(kind)
     tagged = tags.tagged_bytes(kind) if tags is not None else None
@@ -109,6 +114,7 @@ def _pool(
             next_steps=("look into pages of the pool with `!pool <address>` if it grows",),
         )
     request = _missing_request(pinned, pages, lists)
+    because += [_all_pages(summary) for summary in summaries[-1:]]
     because += [_pinned_reason(p) for p in pinned[:5]]
     if request is not None:
         because.append(
@@ -201,6 +207,17 @@ def _pinned(page: PoolPage) -> _Pinned | None:
     if live_bytes > PINNED_PAGE_SHARE.value * PAGE:
         return None
     return _Pinned(page, live_bytes, max(block.size for block in free))
+
+
+def _all_pages(summary: PoolPages) -> Reason:
+    held = ", ".join(f"{tag} ({count:,})" for tag, count in summary.pinned_by[:3])
+    return Reason(
+        f"{summary.pinned:,} of {summary.pages:,} pages with blocks are held by less than a tenth of live bytes each"
+        f" ({exact(summary.pinned_bytes)} in all)"
+        + (f", by blocks of {held}" if held else "")
+        + (f"; the largest free block of all is 0x{summary.largest_free:X}" if summary.largest_free else ""),
+        summary.where,
+    )
 
 
 def _pinned_reason(pinned: _Pinned) -> Reason:

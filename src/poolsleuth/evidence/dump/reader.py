@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 from poolsleuth.evidence.dump.big_page_facts import big_page_facts
+from poolsleuth.evidence.dump.block_facts import block_facts
 from poolsleuth.evidence.dump.context import DumpContext
 from poolsleuth.evidence.dump.driver_facts import kernel_drivers, triage_drivers
 from poolsleuth.evidence.dump.identity import bug_check, target
@@ -14,7 +15,7 @@ from poolsleuth.evidence.dump.options import AS_FOUND, DumpOptions
 from poolsleuth.evidence.dump.process_facts import process_facts
 from poolsleuth.evidence.dump.session_facts import session_facts
 from poolsleuth.evidence.dump.tag_tables import tag_table
-from poolsleuth.kernel.crash_dump.content import open_content
+from poolsleuth.kernel.crash_dump.content import PAGE, open_content
 from poolsleuth.kernel.crash_dump.dump import Container, CrashDump
 from poolsleuth.kernel.pool.tracker_tables import read_tag_totals
 from poolsleuth.kernel.target import Kernel
@@ -47,7 +48,7 @@ def read_dump(
         if opened.dump is not None:
             facts += bug_check(opened.dump.header, opened.kernel, context)
         if opened.kernel is not None and (opened.dump is None or opened.dump.triage is None):
-            facts += _of_kernel(opened.kernel, opened.physical_pages, context)
+            _add_kernel(facts, opened.kernel, opened.physical_pages, context, progress)
         elif opened.dump is not None:
             if opened.dump.triage is not None:
                 facts += triage_drivers(opened.dump.triage, opened.dump.header.build, context)
@@ -57,9 +58,19 @@ def read_dump(
     return facts
 
 
-def _of_kernel(kernel: Kernel, physical_pages: int | None, context: DumpContext) -> list[Fact]:
+def _add_kernel(
+    facts: list[Fact],
+    kernel: Kernel,
+    physical_pages: int | None,
+    context: DumpContext,
+    progress: Progress | None,
+) -> None:
     """Each part by itself: what is wrong with one of them must not lose the others."""
-    facts: list[Fact] = []
+
+    def looked_at(pages: int) -> None:
+        if progress is not None:
+            progress("pool pages", pages * PAGE, None)
+
     parts: tuple[tuple[str, Callable[[], Iterable[Fact]]], ...] = (
         ("memory counters", lambda: memory_facts(kernel, physical_pages, context)),
         ("tag tables", lambda: _tags(kernel, context)),
@@ -68,13 +79,13 @@ def _of_kernel(kernel: Kernel, physical_pages: int | None, context: DumpContext)
         ("modules", lambda: kernel_drivers(kernel, context)),
         ("locks", lambda: lock_facts(kernel, context)),
         ("processes", lambda: process_facts(kernel, context)),
+        ("pool blocks", lambda: block_facts(kernel, facts, context, looked_at)),
     )
     for what, read in parts:
         try:
-            facts.extend(read())
+            facts.extend(list(read()))
         except Exception as error:  # a defect of ours in one reader
             context.problem(f"{what}: they could not be read (internal error: {error!r})")
-    return facts
 
 
 def _tags(kernel: Kernel, context: DumpContext) -> Iterable[Fact]:
