@@ -266,7 +266,8 @@ def guided(arguments: argparse.Namespace) -> None:
         f"-max_len={MAX_LENGTH}",
         "-len_control=0",
         "-rss_limit_mb=0",
-        "-timeout=120",
+        "-timeout=600",  # of the clock: hangs are told by processor time
+        "-report_slow_units=600",
         "-use_value_profile=0",
         "-print_final_stats=1",
     ]

@@ -33,6 +33,7 @@ from poolsleuth.evidence.source import (
 from poolsleuth.evidence.tag_csv import read_tag_csv
 from poolsleuth.evidence.time_window import within
 from poolsleuth.fusion.times import dated
+from poolsleuth.kernel.memory_image.image import image_kind
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.facts import Fact, Problem, Where
 from poolsleuth.model.report import InputKind, Report, ReportInput
@@ -203,7 +204,7 @@ class _Input:
         sample = stream.peek(SAMPLE_BYTES)
         if not sample and stream.stopped is None:
             raise InputError("it is empty")
-        content = content_of(sample)
+        content = self._content_of(sample, packed=stream.packed)
         if content in REFUSALS:
             self._kind = _REFUSED_KINDS.get(content)
             self._problem(REFUSALS[content])
@@ -216,7 +217,7 @@ class _Input:
             data = stream.read(MAX_POOL_TAGS_BYTES)
             self._kind = InputKind.POOL_TAGS
             return (parse_pool_tags(data.decode("utf-8", errors="replace"), self._index),)
-        if content is Content.CRASH_DUMP:
+        if content in (Content.CRASH_DUMP, Content.MEMORY_IMAGE):
             self._kind = InputKind.CRASH_DUMP
             with random_access(self._source, stream, MAX_UNPACKED_DUMP, lambda _: self._advance(stream)) as file:
                 read = read_dump(file, self._index, self._problems, self._dumps, self._progress)
@@ -232,6 +233,18 @@ class _Input:
         facts = self._debugger_log(stream)
         # The banners of the log say when its outputs were printed
         return within(dated(facts), self._selection.covers) if self._selection.bounded else facts
+
+    def _content_of(self, sample: bytes, *, packed: bool) -> Content:
+        """What the input is. Raises InputError when it is nothing known.
+
+        A raw image has no mark: it is binary data of a fitting size, which a packed file does not say.
+        """
+        try:
+            return content_of(sample)
+        except InputError:
+            if not packed and image_kind(sample, self._source.size) is None:
+                raise
+            return Content.MEMORY_IMAGE
 
     def _advance(self, stream: EvidenceStream) -> None:
         if self._progress is not None:

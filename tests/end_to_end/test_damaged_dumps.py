@@ -182,8 +182,8 @@ def test_image_of_which_every_page_is_a_table_of_itself(
     words = np.zeros((4096, 512), np.uint64)
     fill(words, np.arange(4096, dtype=np.uint64))
     found = read(words.tobytes())
-    assert len(found.says) == 1
-    assert found.says[0].startswith("no Windows kernel was found in it")
+    assert found.refused is not None
+    assert found.refused.startswith("no Windows kernel was found in it")
 
 
 def test_image_without_the_first_page_of_its_kernel(dump: Dump) -> None:
@@ -192,7 +192,9 @@ def test_image_without_the_first_page_of_its_kernel(dump: Dump) -> None:
     base = simulated.truth.modules[0].base
     assert base is not None
     simulated.system.write(base, bytes(PAGE))
-    assert any(one.startswith("no Windows kernel was found") for one in read(dump(simulated, DumpKind.LIME)).says)
+    found = read(dump(simulated, DumpKind.LIME))
+    assert found.refused is not None
+    assert found.refused.startswith("no Windows kernel was found in it")
 
 
 @pytest.mark.parametrize("damage", ["empty", "head", "itself", "back", "zero", "odd"])

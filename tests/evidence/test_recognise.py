@@ -23,7 +23,7 @@ TAGS = "rem the tags\nAbcd - abc.sys - Some buffers\nEfg  - <unknown>    - Other
         (b"PAGEDU64" + bytes(100), Content.CRASH_DUMP),
         (b"MDMP\x93\xa7" + bytes(100), Content.USER_DUMP),
         (b"MZ\x90\0\x03" + bytes(100), Content.DRIVER),
-        (b"\x7fELF\x02" + bytes(100), Content.ELF),
+        (b"\x7fELF\x02" + bytes(100), Content.MEMORY_IMAGE),
         (b"MZ is how this text begins\n", Content.TEXT),
         (b'{\n "schema": "poolsleuth.report/1"}', Content.REPORT),
         (b'\xef\xbb\xbf{"schema": "other"}', Content.REPORT),

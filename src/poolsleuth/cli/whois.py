@@ -39,6 +39,9 @@ _WIDEST = 300  # characters of a text from a file
 @click.option("--json", "json_file", metavar="FILE|-", help="Write JSON.")
 @click.option("--force", is_flag=True, help="Overwrite an output file that exists.")
 @click.option("--no-cache", is_flag=True, help="Neither use nor keep what was found in drivers scanned before.")
+@click.option(
+    "--thorough", is_flag=True, help="Read the code of every driver, also where the tag's bytes are not in it."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show each place of the tag, with its bytes and disassembly.")
 @click.pass_context
 def whois(
@@ -49,6 +52,7 @@ def whois(
     json_file: str | None,
     force: bool,
     no_cache: bool,
+    thorough: bool,
     verbose: bool,
 ) -> int:
     """Say which driver owns a pool tag, by the code of driver files: calls that allocate with it, and weaker signs.
@@ -60,7 +64,7 @@ def whois(
     text = tag_text(key)
     check_target(json_file, [*map(str, paths), *pooltags], force=force, option="--json")
     lines = [line for name in pooltags for line in _lines(Path(name), text)]
-    question = Question(key, functions_for(text), names_for(text, lines))
+    question = Question(key, functions_for(text), names_for(text, lines), thorough)
     with _progress() as progress:
         looked = list(survey(driver_files(paths), question, None if no_cache else cache_folder(), progress))
     answer = judge(key, looked, lines)
@@ -139,7 +143,8 @@ def _print(answer: Ownership, *, verbose: bool) -> None:
         say(f"\n{plural(more, 'weaker candidate')} not shown (--json has all)")
     if not answer.candidates:
         say("  Give the folder of all drivers (C:\\Windows\\System32\\drivers, and the driver store).")
-        say("  A driver that exists only in memory, or works its tag out at run time, is not found in files.")
+        say("  With --thorough a tag is also found that the code works out of other numbers.")
+        say("  A driver that exists only in memory is not found in files.")
 
 
 def _identity(candidate: Candidate) -> Iterator[str]:

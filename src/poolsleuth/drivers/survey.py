@@ -17,6 +17,7 @@ from poolsleuth.drivers.image_bytes import of_file
 from poolsleuth.drivers.summary import DriverSummary, summarise
 from poolsleuth.drivers.tag_bytes import may_hold, tag_places
 from poolsleuth.drivers.tag_scan import TagUse
+from poolsleuth.drivers.tags import turned
 from poolsleuth.model.errors import InputError
 
 MAX_FILES = 200_000  # of all folders: a whole driver store has some 5,000 drivers among 50,000 files
@@ -36,12 +37,15 @@ Progress = Callable[[int, int], None]
 class Question:
     """A tag, and functions whose importers are wanted too (for memory that bears no tag of its own).
 
-    ``names`` are files (in small letters, without ending) that are looked at although the tag is not in them.
+    ``names`` are files (in small letters, without ending) that are looked at although the tag is not in them;
+    ``thorough``: all files are, for a driver may work a tag out of other numbers, as compilers
+    do to choose between two.
     """
 
     tag: int
     functions: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
+    thorough: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +121,12 @@ def look(file: tuple[Path, bool], question: Question, cache: Path | None) -> Loo
             return Looked(name, driver=False)
         data = read_file(path)
         arm64 = data[:HEAD].find(b"PE\0\0\x64\xaa") > 0
+        said = path.stem.lower() in question.names
         wanted = (
-            may_hold(data, question.tag, arm64=arm64)
+            question.thorough
+            or said
+            or may_hold(data, question.tag, arm64=arm64)
             or any(function.encode() + b"\0" in data for function in question.functions)
-            or path.stem.lower() in question.names
         )
         if not wanted:
             of_file(data, name)  # says what is wrong with a file that is no driver
@@ -133,6 +139,9 @@ def look(file: tuple[Path, bool], question: Question, cache: Path | None) -> Loo
             keep_summary(cache, key, summary)
         told = {use.source for use in summary.uses}
         places = tag_places(driver.image, Code(driver.image), question.tag)
+        bears = any(use.tag in (question.tag, turned(question.tag)) for use in summary.uses)
+        if not (bears or said or places or question.functions & set(summary.imports)):
+            return Looked(name)
         return Looked(name, summary, tuple(place for place in places if place.rva not in told))
     except InputError as error:
         return Looked(name, problem=str(error), driver=False)

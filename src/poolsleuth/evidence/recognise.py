@@ -25,7 +25,7 @@ class Content(StrEnum):
     POOLMON = "poolmon"
     POOLMONX = "poolmonx"
     TAG_CSV = "tag-csv"
-    ELF = "elf"
+    MEMORY_IMAGE = "memory-image"
 
 
 _TAG_LINE = re.compile(r"^[ ]?[^\s-][^\r\n]{0,3}?[ ]*-[ ]?[\w!<.+/\\]+[^\r\n]{0,60}?[ ]+-[ ]?", re.MULTILINE)
@@ -45,7 +45,8 @@ def content_of(sample: bytes) -> Content:
         (b"PAGEDU64", Content.CRASH_DUMP),
         (b"MDMP", Content.USER_DUMP),
         (b"MZ", Content.DRIVER),
-        (b"\x7fELF", Content.ELF),
+        (b"\x7fELF", Content.MEMORY_IMAGE),  # a core of a virtual machine; its reader refuses other ELF files
+        (b"EMiL", Content.MEMORY_IMAGE),
     ):
         if sample.startswith(magic) and (magic != b"MZ" or b"\0" in sample[:64]):
             return content
@@ -84,5 +85,4 @@ REFUSALS = {
     Content.USER_DUMP: "it is a user-mode minidump, which holds nothing about kernel pool; a kernel dump (MEMORY.DMP)"
     " or a debugger log is needed",
     Content.DRIVER: "it is a driver or program file, which this version does not read yet",
-    Content.ELF: "it is an ELF file (a memory image of a virtual machine?), which this version does not read yet",
 }

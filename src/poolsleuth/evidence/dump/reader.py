@@ -19,6 +19,7 @@ from poolsleuth.kernel.crash_dump.content import PAGE, open_content
 from poolsleuth.kernel.crash_dump.dump import Container, CrashDump
 from poolsleuth.kernel.pool.tracker_tables import read_tag_totals
 from poolsleuth.kernel.target import Kernel
+from poolsleuth.model.errors import InputError
 from poolsleuth.model.facts import Fact, Problem
 
 MAX_FLAWS = 20  # sentences about one damaged container: more of them help nobody
@@ -39,6 +40,8 @@ def read_dump(
     """
     with open_content(file) as content:
         opened = open_kernel(content, options, progress)
+        if opened.image is not None and opened.kernel is None:
+            raise InputError(opened.says or "no Windows kernel was found in it")
         bits = opened.dump.header.bits if opened.dump is not None else 64
         captured_at = opened.dump.header.captured_at if opened.dump is not None else None
         context = DumpContext(input_index, bits, captured_at, problems)
