@@ -182,7 +182,7 @@ class _Input:
                     self._problem(str(error))
                 except Exception as error:  # the one place where a defect of ours must not lose the other inputs
                     self._problem(f"it could not be read (internal error: {error!r})")
-                if stream.stopped is not None:
+                if stream.stopped is not None and not any(p.says.endswith(stream.stopped) for p in self._problems):
                     self._problem(stream.stopped, Where(self._index, offset=stream.position))
                 if self._is_hashed(stream):
                     digest = stream.sha256()
@@ -248,7 +248,8 @@ class _Input:
 
     def _advance(self, stream: EvidenceStream) -> None:
         if self._progress is not None:
-            self._progress(self._source.name, stream.position, self._source.size)
+            # What is unpacked has no known end
+            self._progress(self._source.name, stream.position, None if stream.packed else self._source.size)
 
     def _counter_log(self, stream: EvidenceStream, content: Content) -> tuple[Fact, ...]:
         collector = SeriesCollector()

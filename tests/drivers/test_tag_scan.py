@@ -97,6 +97,10 @@ def test_each_use_says_where(every_call: Drivers) -> None:
 
 X86_IDIOMS = r"""
 .intel_syntax noprefix
+.macro through kind, slot               # call or jmp dword ptr [slot]
+  .byte 0xff, \kind
+  .long \slot
+.endm
 .text
 .globl _DriverEntry@8
 .p2align 4
@@ -110,7 +114,7 @@ _DriverEntry@8:
   mov ecx, offset _name
   push ecx
   push eax
-  call dword ptr [__imp__RtlInitUnicodeString@8]
+  through 0x15, __imp__RtlInitUnicodeString@8
   push 16
   push 0
   call esi
@@ -124,7 +128,7 @@ _DriverEntry@8:
   push 0x33736e49                       # Ins3: a call whose caller takes the arguments off
   mov ecx, offset _name
   push ecx
-  call dword ptr [__imp__DbgPrint]
+  through 0x15, __imp__DbgPrint
   add esp, 4
   push 16
   push 0
@@ -133,7 +137,7 @@ _DriverEntry@8:
   push 3
   push 3
   push 3
-  call dword ptr [__imp__ObscureThree@12]
+  through 0x15, __imp__ObscureThree@12
   push eax
   push 0
   call esi
@@ -147,7 +151,7 @@ _DriverEntry@8:
 1:
   push edi
   push eax
-  call dword ptr [__imp__ExFreePoolWithTag@8]
+  through 0x15, __imp__ExFreePoolWithTag@8
   push 16
   pop ecx
   push 0x36736e49                       # Ins6: through a thunk
@@ -158,7 +162,7 @@ _DriverEntry@8:
   mov dword ptr [esp + 8], 0x37736e49
   mov dword ptr [esp], 1
   mov dword ptr [esp + 4], 64
-  call dword ptr [__imp__ExAllocatePoolWithTag@12]
+  through 0x15, __imp__ExAllocatePoolWithTag@12
   push dword ptr [ebp + 8]              # Ins8: the caller of _inner gives it
   push 0x38736e49
   call _inner
@@ -174,7 +178,7 @@ _inner:                                 # stdcall, tag first
   push dword ptr [ebp + 8]
   push dword ptr [ebp + 12]
   push 1
-  call dword ptr [__imp__ExAllocatePoolWithTag@12]
+  through 0x15, __imp__ExAllocatePoolWithTag@12
   pop ebp
   ret 8
 .p2align 4
@@ -183,7 +187,7 @@ _local:
   ret 8
 .p2align 4
 _thunk:
-  jmp dword ptr [__imp__ExAllocatePoolWithTag@12]
+  through 0x25, __imp__ExAllocatePoolWithTag@12
 .data
 _name: .long 0
 """

@@ -64,7 +64,9 @@ def list_command(*, as_json: bool) -> None:
 @click.option("--windows", "windows", default="19041-x64", show_default=True, help="Which Windows; see `lab list`.")
 @click.option("--type", "kind", type=click.Choice(_KINDS), default="kernel", show_default=True, help="Kind of dump.")
 @click.option("--story", default="healthy", show_default=True, help="What happened; see `lab list`.")
-@click.option("--seed", default=0, show_default=True, help="Another number gives another machine.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Another number gives another machine."
+)
 @click.option("--ram", callback=_size, metavar="SIZE", help="Its memory, such as 16GB.")
 @click.option("--processors", type=int, metavar="N", help="Its processors.")
 @click.option("--tags", "tags", type=int, metavar="N", help="How many pool tags it has.")
@@ -116,6 +118,12 @@ def dump(
     check_target(truth, (), force=force, option="--truth")
     if truth is not None and Path(truth) == Path(target):
         raise click.UsageError(f"--truth {truth} is the dump itself; give another name")
+    if Path(target).exists() and not Path(target).is_file():
+        raise click.UsageError(f"{target} is no regular file (a device, FIFO or folder); give a file name")
+    if transition + paged_out > 1:
+        raise click.UsageError(
+            f"--transition {transition:g} and --paged-out {paged_out:g} are more than the whole of paged pool together"
+        )
     chosen = windows_named(windows)
     size = _machine_size(usual_size(chosen, story), ram, processors, tags)
     hidden = Hidden(transition=transition, paged_out=paged_out, left_out=left_out)
@@ -123,9 +131,10 @@ def dump(
     path = Path(target)
     try:
         simulated = simulate(machine)
-        if force:
-            path.unlink(missing_ok=True)
-        pages = simulated.write(path, _ALIASES.get(kind, kind))
+        written = path.with_name(f".{path.name}.part")
+        written.unlink(missing_ok=True)
+        pages = simulated.write(written, _ALIASES.get(kind, kind))
+        written.replace(path)
     except ValueError as error:
         raise InputError(f"no such dump of a {chosen.name} can be written: {error}") from error
     except OSError as error:

@@ -300,8 +300,9 @@ def random_access(
             raise InputError(f"it could not be unpacked into a temporary file ({_reason(error)})") from error
         if stream.stopped is not None and stream.most < wanted and stream.position >= stream.most:
             stream.stopped = (
-                f"the disk of temporary files ({gettempdir()}) has room for {room >> 20:,} MB of it only: unpack it"
-                " yourself and give the file, or set TMPDIR to a larger disk"
+                f"it could not be unpacked: the disk of temporary files ({gettempdir()}) has room for {room >> 20:,} MB"
+                " of it only: unpack it yourself and give the file, or set TMPDIR to a larger disk"
             )
+            raise InputError(stream.stopped)
         spool.seek(0)
         yield spool

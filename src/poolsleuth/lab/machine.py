@@ -111,6 +111,44 @@ class BigPages:
         return int(np.count_nonzero(self.rows["state"] == IN_USE))
 
 
+POOL_BLOCK = np.dtype(
+    [
+        ("address", "<u8"),
+        ("size", "<u8"),
+        ("tag", "<u4"),
+        ("state", "u1"),
+        ("protected", "?"),
+        ("process", "<u8"),
+    ],
+)
+"""A block in a pool page: address of its header, bytes with the header, the tag as in memory without the protected bit.
+
+``state`` is one of the three below; ``process`` the one that pays for it, 0 for none.
+"""
+ALLOCATED, FREE, IN_LOOKASIDE = 0, 1, 2
+
+BlockLists = tuple[tuple[int, tuple[int, ...]], ...]
+"""Lists of blocks: their size in units, and the addresses of the headers from the head of the list on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolPages:
+    """Pages of a pool that are really there, cut into blocks: a part of what the tags of the machine hold.
+
+    ``addresses`` are those of the pages, in rising order, and ``rows`` their bytes (pages, 4096). Before the machine is
+    simulated all addresses are offsets, and nothing in the bytes depends on one. ``index`` is the pool's among those of
+    its kind (PoolDescriptor.index).
+    """
+
+    pool: Literal["nonpaged", "paged", "session"]
+    index: int
+    addresses: "NDArray[np.uint64]"
+    rows: "NDArray[np.uint8]"
+    blocks: "NDArray[np.void]"
+    free_lists: BlockLists
+    lookaside: BlockLists
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolDescriptor:
     """The counters of one pool (before 1903). Index 0 of several paged pools is the one for whole pages."""
@@ -265,6 +303,8 @@ class Hidden:
 class Machine:
     """A machine at the moment of its crash: everything that a dump of it must say.
 
+    ``pool_pages`` are the pool pages that are in memory; the tags count what lies in them and more.
+
     ``kdbg_encoded``: the debugger data block is scrambled, as in memory that an imaging tool took. ``table_size`` is
     the number of slots of the tag tables (a power of two and one for the overflow); ``places`` are the addresses of
     the kernel's variables, by name, and ``layout`` says where they and the structures come from.
@@ -281,6 +321,7 @@ class Machine:
     tags: tuple[TagUse, ...]
     table_size: int
     big_pages: BigPages
+    pool_pages: tuple[PoolPages, ...] = ()
     descriptors: tuple[PoolDescriptor, ...]
     memory: Memory
     modules: tuple[LoadedModule, ...]

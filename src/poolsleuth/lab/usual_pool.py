@@ -39,6 +39,8 @@ _OBJECTS: dict[str, tuple[bool, float, int]] = {
     "Obtb": (True, 2, 4096),
     "ObNm": (True, 30, 64),
 }
+OBJECT_TAGS = frozenset(_OBJECTS)
+"""Their number follows from the machine's processes."""
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _ODD = "Ab\x01c"  # drivers have used bytes that no one can print
 # Pages from the start of a pool: where big allocations begin, and what lies between the areas of 32-bit Windows

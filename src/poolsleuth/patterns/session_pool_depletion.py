@@ -15,12 +15,21 @@ from poolsleuth.windows.builds import Era
 ID = "session-pool-depletion"
 
 
+# Only these Windows have a limit that can be set
+_RELIEF = (
+    "raise the limit only as relief (KB840342): HKLM\\SYSTEM\\CurrentControlSet\\Control\\Session Manager\\"
+    "Memory Management, SessionPoolSize (MB), on 32-bit Windows before Vista",
+)
+
+
 def judge(sessions: SessionStates | None, states: PoolStates | None, system: System) -> Iterator[Finding]:
     """One finding per session that is full or failing; suspected when failures fit no system pool."""
     if sessions is None:
         yield _without_sessions(states, system)
         return
-    holding = [finding for session in sessions.sessions if (finding := _session(session, sessions, states)) is not None]
+    holding = [
+        finding for session in sessions.sessions if (finding := _session(session, sessions, states, system)) is not None
+    ]
     if holding:
         yield from holding
         return
@@ -72,7 +81,9 @@ def _without_sessions(states: PoolStates | None, system: System) -> Finding:
     return not_assessed(ID, "no session table in the evidence", "run `!vm 4`")
 
 
-def _session(session: SessionUsage, sessions: SessionStates, states: PoolStates | None) -> Finding | None:
+def _session(
+    session: SessionUsage, sessions: SessionStates, states: PoolStates | None, system: System
+) -> Finding | None:
     limit = sessions.limit
     share = session.used.value / limit.value if session.used is not None and limit is not None and limit.value else None
     failed = session.failures is not None and session.failures.value > 0
@@ -130,8 +141,7 @@ def _session(session: SessionUsage, sessions: SessionStates, states: PoolStates 
             f"find what fills it: `!session -s {session.id}`, then `!poolused 8` (tags of win32k, GDI and display"
             " drivers: Gh??, Us??, Gla?)",
             "find the process of that session with most GDI and USER objects (Task Manager, columns GDI/USER objects)",
-            "raise the limit only as relief (KB840342): HKLM\\SYSTEM\\CurrentControlSet\\Control\\Session Manager\\"
-            "Memory Management, SessionPoolSize (MB), on 32-bit Windows before Vista",
+            *_RELIEF[: 1 if system.bits != 64 and (system.era is None or system.era <= Era.XP_2003) else 0],
         ),
     )
 

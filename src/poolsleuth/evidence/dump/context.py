@@ -20,12 +20,18 @@ class FactBase(TypedDict):
 
 @dataclass(slots=True)
 class DumpContext:
-    """One dump while it is read. ``problems`` is the list of the whole run, to which sentences about it are added."""
+    """One dump while it is read. ``problems`` is the list of the whole run, to which sentences about it are added.
+
+    ``symbols`` is False when the kernel's symbols are not known: what cannot be found for want of them is told at the
+    end, in one sentence.
+    """
 
     index: int
     bits: int
     captured_at: datetime | None
     problems: list[Problem]
+    symbols: bool = True
+    _wanting: list[str] = field(default_factory=list)
     _told: set[str] = field(default_factory=set)
 
     def base(self, address: int | None = None, offset: int | None = None) -> FactBase:
@@ -44,7 +50,20 @@ class DumpContext:
         """Add one sentence, once, and no more than ``MAX_PROBLEMS`` of them."""
         if says in self._told or len(self._told) > MAX_PROBLEMS:
             return
+        if not self.symbols and says.endswith(" is not known"):
+            self._wanting.append(says)
+            return
         self._told.add(says)
         if len(self._told) > MAX_PROBLEMS:
             says, address, offset = "there is more in this dump that could not be read", None, None
         self.problems.append(Problem(says, self.where(address, offset)))
+
+    def end(self) -> None:
+        """Tell what was not read for want of symbols."""
+        if self._wanting:
+            self.symbols = True
+            self.problem(
+                "without the symbols of its kernel this was not read: "
+                + "; ".join(dict.fromkeys(self._wanting))
+                + " (`poolsleuth symbols fetch` gets them where there is a network, docs/symbols.md says how without)"
+            )

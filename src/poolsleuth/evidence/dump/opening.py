@@ -35,7 +35,8 @@ class OpenedDump:
     """A dump or an image with the kernel in it. ``kernel`` is None when none was found: ``says`` tells why.
 
     Of ``dump`` and ``image`` one is None. ``physical_pages`` is how much memory the machine has, as far as the file
-    says it; None when it does not.
+    says it; None when it does not. ``symbols_tried`` are sentences on the symbols that the user named and that could
+    not be used; empty when the user named none.
     """
 
     dump: CrashDump | None
@@ -44,6 +45,7 @@ class OpenedDump:
     physical_pages: int | None
     flaws: tuple[Flaw, ...]
     says: str | None
+    symbols_tried: tuple[str, ...] = ()
 
 
 def open_kernel(content: DumpContent, options: DumpOptions, progress: Progress | None = None) -> OpenedDump:
@@ -63,6 +65,14 @@ def open_kernel(content: DumpContent, options: DumpOptions, progress: Progress |
             known[pdb] = found.table, found.tried
         return known[pdb]
 
+    opened = _open(content, options, tables, progress)
+    if not options.symbols:
+        return opened
+    tried = [*sources.path.problems, *(sentence for _, said in known.values() for sentence in said)]
+    return replace(opened, symbols_tried=tuple(dict.fromkeys(tried)))
+
+
+def _open(content: DumpContent, options: DumpOptions, tables: Tables, progress: Progress | None) -> OpenedDump:
     if content.take(0, 4) == b"PAGE":
         return _of_dump(open_dump(content), options, tables)
     image = open_image(content)
@@ -100,7 +110,7 @@ def _of_dump(dump: CrashDump, options: DumpOptions, tables: Tables) -> OpenedDum
     if dump.memory is None:
         return OpenedDump(dump, None, None, pages, dump.flaws, None)
     base = options.directory_table_base or header.directory_table_base
-    if base is None:
+    if not base:
         return OpenedDump(dump, None, None, pages, dump.flaws, _NO_TABLES)
     try:
         every = _modes(header)
@@ -127,8 +137,8 @@ def _modes(header: DumpHeader) -> list[PagingParameters]:
 
 
 _NO_KERNEL = (
-    "the kernel was not found in its memory: the pages that hold it, or the page tables that lead to it, are not in"
-    " this dump"
+    "the kernel was not found in its memory: the pages that hold it are not in this dump, or its header does not lead"
+    " to the page tables (say where they are with --dtb, CR3 of the system process)"
 )
 _NO_TABLES = "its header does not say where the page tables are: say it with --dtb (CR3 of the system process)"
 

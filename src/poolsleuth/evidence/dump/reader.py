@@ -45,8 +45,11 @@ def read_dump(
         bits = opened.dump.header.bits if opened.dump is not None else 64
         captured_at = opened.dump.header.captured_at if opened.dump is not None else None
         context = DumpContext(input_index, bits, captured_at, problems)
+        context.symbols = opened.kernel is None or opened.kernel.table is not None
         for flaw in opened.flaws[:MAX_FLAWS]:
             context.problem(flaw.says, offset=flaw.offset or 0)
+        for sentence in opened.symbols_tried:
+            context.problem(f"symbols: {sentence}")
         facts: list[Fact] = [target(opened, context)]
         if opened.dump is not None:
             facts += bug_check(opened.dump.header, opened.kernel, context)
@@ -58,6 +61,7 @@ def read_dump(
             context.problem(_not_read(opened, opened.dump), offset=opened.dump.header.size)
         elif opened.says is not None:
             context.problem(opened.says)
+        context.end()
     return facts
 
 

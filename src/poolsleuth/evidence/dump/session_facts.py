@@ -6,6 +6,7 @@ from poolsleuth.evidence.dump.context import DumpContext
 from poolsleuth.evidence.dump.tag_tables import tag_table
 from poolsleuth.kernel.address_space import PAGE
 from poolsleuth.kernel.pool.session_tags import read_session_tags
+from poolsleuth.kernel.pool.tracker_sum import MAX_ROWS
 from poolsleuth.kernel.sessions import Session, Sessions, read_sessions
 from poolsleuth.kernel.target import Kernel
 from poolsleuth.model.facts import Fact
@@ -36,12 +37,13 @@ def session_facts(kernel: Kernel, context: DumpContext) -> Iterator[Fact]:
 
 def _tags(kernel: Kernel, known: Sequence[Session], context: DumpContext) -> Iterator[Fact]:
     listed = read = 0
+    claimed = min(kernel.variable("ExpSessionPoolTrackTableSize") or 0, MAX_ROWS)
     for count, session in enumerate(known):
         if listed >= MAX_TAG_ROWS or read >= MAX_ROWS_READ:
             context.problem(f"sessions: the tags of the first {count:,} of {len(known):,} sessions are listed")
             return
         totals = read_session_tags(kernel, session)
-        read += totals.rows or 0
+        read += totals.rows or claimed  # to learn that a table cannot be read costs as much as to read it
         table = tag_table(totals, session.address, context)
         if table is not None:
             listed += len(table.rows)

@@ -145,6 +145,10 @@ def _legacy(content: DumpContent, header: DumpHeader, flaws: list[Flaw]) -> Bitm
             fitting.append((at, found))
     if not fitting:
         return None
+    # The page tables that the header names are in every dump: a place that lacks them is none
+    root = (header.directory_table_base or 0) // PAGE
+    numbers = np.array([root], np.int64)
+    fitting = [one for one in fitting if root < bits and one[1].places(numbers)[0] >= 0] or fitting
     at, chosen = fitting[0]
     if not all(_same_bits(chosen, other) for _, other in fitting[1:]):
         flaws.append(

@@ -163,7 +163,9 @@ def _locate(found: _Found, given: int | None) -> bool:
         if image is not None and is_kernel(image, None, found.architecture):
             _take(found, base, image.size, image)
             break
-        if image is None and unread is None and memory.read(base, 2) is None:
+        if base == given:
+            found.notes.append(f"at {base:#x}, the base that was given, there is no kernel: it was searched for")
+        elif image is None and unread is None and memory.read(base, 2) is None:
             unread = base, size
     else:
         listed = unread is not None and unread[1] is not None  # the list of modules names it too

@@ -195,6 +195,6 @@ NOTES: tuple[TagNote, ...] = (
         role=Role.OTHER,
         holds="The leak made on purpose by Sysinternals Notmyfault (myfault.sys).",
         growth="Somebody is running a test: the memory is freed when the tool ends.",
-        next_step="Close Notmyfault.",
+        next_step="If Notmyfault was run, close it; if not, search the drivers: `findstr /m /l Leak *.sys`.",
     ),
 )
