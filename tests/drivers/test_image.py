@@ -79,11 +79,22 @@ COMMON_NAME, COUNTRY = bytes.fromhex("0603550403"), bytes.fromhex("0603550406")
 
 
 def name_of(text: str) -> bytes:
-    return der(0x30, der(0x31, der(0x30, COUNTRY, der(0x13, b"XX"))), der(0x31, der(0x30, COMMON_NAME, der(0x0C, text.encode()))))
+    return der(
+        0x30,
+        der(0x31, der(0x30, COUNTRY, der(0x13, b"XX"))),
+        der(0x31, der(0x30, COMMON_NAME, der(0x0C, text.encode()))),
+    )
 
 
 def certificate(subject: str, issuer: str, serial: int) -> bytes:
-    fields = (der(0xA0, der(2, b"\2")), der(2, bytes([serial])), der(0x30), name_of(issuer), der(0x30), name_of(subject))
+    fields = (
+        der(0xA0, der(2, b"\2")),
+        der(2, bytes([serial])),
+        der(0x30),
+        name_of(issuer),
+        der(0x30),
+        name_of(subject),
+    )
     return der(0x30, der(0x30, *fields, der(0x30)), der(0x30), der(3, b"\0"))
 
 
@@ -169,9 +180,16 @@ def originals(every_call: Drivers, no_tags: Drivers) -> list[bytes]:
     return [every_call(machine, "O2").read_bytes() for machine in ("x64", "x86", "arm64")]
 
 
-@given(which=st.integers(0, 2), seed=st.integers(0, 2**32), changes=st.integers(0, 60), where=st.sampled_from(["all", "head", "imports"]))
+@given(
+    which=st.integers(0, 2),
+    seed=st.integers(0, 2**32),
+    changes=st.integers(0, 60),
+    where=st.sampled_from(["all", "head", "imports"]),
+)
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_damage_gives_a_result_or_one_sentence(originals: list[bytes], which: int, seed: int, changes: int, where: str) -> None:
+def test_damage_gives_a_result_or_one_sentence(
+    originals: list[bytes], which: int, seed: int, changes: int, where: str
+) -> None:
     source = random.Random(seed)
     data = bytearray(originals[which])
     begin, end = {"all": (0, len(data)), "head": (0x40, 0x400), "imports": (len(data) // 2, len(data))}[where]
@@ -202,12 +220,12 @@ def test_damage_gives_a_result_or_one_sentence(originals: list[bytes], which: in
 
 @pytest.mark.parametrize("machine", ["x64", "x86", "arm64"])
 def test_code_that_calls_everywhere_ends_in_time(every_call: Drivers, machine: str) -> None:
-    """A megabyte of nothing but calls through one slot, or loads of it, or calls of the first byte."""
+    """Much code of nothing but calls through one slot, or loads of it, or calls of the first byte."""
     data = every_call(machine, "O2").read_bytes()
     pe = pefile.PE(data=data)
     section = pe.sections[0]
     slot = open_driver(every_call(machine, "O2")).imports[1].slot
-    size = 1 << 20
+    size = 1 << 18
     for kind in range(3):
         code = bytearray()
         rva = 0x100000
@@ -236,4 +254,4 @@ def test_code_that_calls_everywhere_ends_in_time(every_call: Drivers, machine: s
         struct.pack_into("<I", grown, pe.OPTIONAL_HEADER.get_file_offset() + 56, rva + size)
         started = time.process_time()
         summarise(read_driver(bytes(grown), "everywhere.sys"))
-        assert time.process_time() - started < 6 * LONGEST
+        assert time.process_time() - started < 3 * LONGEST

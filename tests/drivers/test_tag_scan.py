@@ -326,7 +326,9 @@ def test_a_direct_call_in_memory_is_known_by_its_address() -> None:
 def _image_of(code: bytes) -> bytes:
     """An x64 image of one section, the same in a file and in memory."""
     optional = struct.pack("<HBBIII", 0x20B, 14, 0, len(code), 0, 0) + struct.pack("<II", 0x1000, 0x1000)
-    optional += struct.pack("<QIIHHHHHHIIII", 0x140000000, 0x1000, 0x1000, 10, 0, 0, 0, 10, 0, 0, 0x1000 + len(code), 0x1000, 0)
+    optional += struct.pack(
+        "<QIIHHHHHHIIII", 0x140000000, 0x1000, 0x1000, 10, 0, 0, 0, 10, 0, 0, 0x1000 + len(code), 0x1000, 0
+    )
     optional += struct.pack("<HHQQQQII", 1, 0, 0x100000, 0x1000, 0x100000, 0x1000, 0, 16) + bytes(128)
     header = b"MZ".ljust(0x3C, b"\0") + struct.pack("<I", 0x40)
     header += b"PE\0\0" + struct.pack("<HHIIIHH", 0x8664, 1, 0, 0, 0, len(optional), 0x22) + optional

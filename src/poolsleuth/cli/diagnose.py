@@ -10,7 +10,7 @@ from poolsleuth.cli.dump_options import dump_options, gather
 from poolsleuth.cli.machine_options import machine_options
 from poolsleuth.cli.output import UNUSABLE, check_target, progress_on_terminal, say_problems, write_target
 from poolsleuth.model.document import to_json
-from poolsleuth.model.report import Report
+from poolsleuth.model.report import InputKind, Report
 from poolsleuth.pipeline import Assumed
 from poolsleuth.pipeline import diagnose as run_diagnosis
 from poolsleuth.report.html import render_html
@@ -53,7 +53,8 @@ def diagnose(
     (gz, zip, zstd) are opened.
 
     \b
-    Exit status: 0 nothing found or suspected, 1 something found or suspected, 2 no usable input.
+    Exit status: 0 nothing found or suspected, 1 something found or suspected, 2 no usable input (a dump that tells
+    nothing of the pools is none).
     """
     inputs = [*files, *([pooltags] if pooltags is not None else [])]
     targets = {"--json": json_file, "--html": html_file, "--markdown": markdown_file}
@@ -92,4 +93,15 @@ def diagnose(
                 "poolsleuth: nothing to diagnose: no input speaks of a machine (a tag list alone does not)", err=True
             )
         context.exit(UNUSABLE)
+    if not report.anything_holds and _tells_nothing_of_pools(report):
+        click.echo("poolsleuth: nothing could be judged: what was given tells nothing of the pools", err=True)
+        context.exit(UNUSABLE)
     context.exit(1 if report.anything_holds else 0)
+
+
+def _tells_nothing_of_pools(report: Report) -> bool:
+    """Whether only dumps were given, and none of them holds any pool usage: a script must not take that for health."""
+    return all(one.kind is InputKind.CRASH_DUMP for one in report.inputs) and all(
+        machine.pools.nonpaged.used_bytes is None and machine.pools.paged.used_bytes is None and not machine.tags
+        for machine in report.machines
+    )

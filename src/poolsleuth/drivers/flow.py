@@ -106,7 +106,8 @@ class Answer:
     that holds it; ``guesses`` are what variables hold before the driver runs, with their places; ``places`` are the
     places in the image out of which a value was loaded.
 
-    ``unknown``: some way leads to a value that is not known; ``cut``: the walk left the window.
+    ``unknown``: some way leads to a value that is not known; ``cut``: the walk left the window. ``steps`` is
+    how far it went in all.
     """
 
     values: dict[int, int] = field(default_factory=dict)
@@ -115,6 +116,7 @@ class Answer:
     places: set[int] = field(default_factory=set)
     unknown: bool = False
     cut: bool = False
+    steps: int = 0
 
 
 class Flow:
@@ -153,6 +155,7 @@ class Flow:
                     elif (before, step) not in seen:
                         seen.add((before, step))
                         todo.append((before, step))
+        answer.steps = len(seen)
         return answer
 
     def _before(self, at: int, now: Wanted, answer: Answer) -> list[int]:

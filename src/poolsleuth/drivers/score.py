@@ -8,7 +8,7 @@ from poolsleuth.drivers.summary import DriverSummary
 from poolsleuth.drivers.survey import Looked
 from poolsleuth.drivers.tag_functions import CONTIGUOUS, DMA, FRAMEWORK, UNTAGGED, Use
 from poolsleuth.drivers.tag_scan import TagUse
-from poolsleuth.drivers.tags import tag_text, turned
+from poolsleuth.drivers.tags import alike, tag_text, turned
 from poolsleuth.model.finding import Confidence
 from poolsleuth.windows import tag_notes
 
@@ -29,7 +29,6 @@ LEAST = 5  # of a candidate
 
 _KERNEL = frozenset({"ntoskrnl", "ntkrnlmp", "ntkrnlpa", "ntkrpamp"})
 _SHOWN = 4  # places that a sentence names
-_ALIKE_LETTERS = 3  # that a tag and a file's name must share at their beginning
 _ALLOCATES = (Use.ALLOCATION, Use.LOOKASIDE)
 
 WITHOUT_TAG: Mapping[str, tuple[frozenset[str], str]] = {
@@ -107,6 +106,7 @@ class _Weighing:
     named: bool = False
     alike: bool = False
     imports: bool = False
+    in_text: list[TagUse] = field(default_factory=list)
     places: list[TagUse] = field(default_factory=list)
 
     def add(self, weight: int, says: str) -> None:
@@ -161,10 +161,12 @@ def _weigh(tag: int, text: str, looked: Looked, summary: DriverSummary, lines: S
     if note is not None and note.binary and stems & _stems(note.binary) and not one.named:
         one.named = True
         one.add(NAMED, f"it is known as a tag of {note.binary} ({note.component})")
-    like = next((tag_text(form) for form in (tag, turned(tag)) if _alike(tag_text(form), stem)), None)
+    like = alike(tag, stem)
     if like is not None:
         one.alike = True
         one.add(ALIKE, f"its name begins like the tag ({like})")
+    if one.in_text and not at_calls:
+        one.against.append(f"in its data the letters stand only inside longer texts ({_spots(one.in_text)})")
     if summary.packed and not at_calls:
         one.against.append(
             "its code looks compressed or encrypted: what it does at run time cannot be seen in the file"
@@ -172,11 +174,6 @@ def _weigh(tag: int, text: str, looked: Looked, summary: DriverSummary, lines: S
     elif one.named and not at_calls and not one.imports:
         one.against.append("no call with the tag was found in its code")
     return one
-
-
-def _alike(tag: str, stem: str) -> bool:
-    letters = tag.lower().strip()
-    return len(letters) >= _ALIKE_LETTERS and letters.isalnum() and stem.startswith(letters)
 
 
 def _weigh_calls(one: _Weighing, text: str, uses: Sequence[TagUse]) -> None:
@@ -231,8 +228,8 @@ def _weigh_bytes(one: _Weighing, tag: int, text: str) -> None:
     aligned = [place for place in data if place.rva % 4 == 0 and not _within_text(place)]
     if aligned:
         one.add(AS_DATA, f"the four bytes stand in its data ({_spots(aligned)}), as in a table or a variable")
-    elif data and one.score:
-        one.against.append(f"in its data the letters stand only inside longer texts ({_spots(data)})")
+    elif data:
+        one.in_text = data
 
 
 def _within_text(place: TagUse) -> bool:
@@ -281,12 +278,10 @@ def _others(one: _Weighing, certain: Sequence[_Weighing]) -> list[str]:
     others = [other for other in certain if other is not one]
     if not others:
         return []
-    count = f"{len(others)} other {'driver' if len(others) == 1 else 'drivers'}"
-    return [
-        f"{count} of those given allocate with this tag too"
-        if len(others) > 1
-        else f"{count} of those given allocates with this tag too"
-    ]
+    too = " too" if one.allocates else ""
+    if len(others) == 1:
+        return [f"another of those given allocates with this tag{too}"]
+    return [f"{len(others)} others of those given allocate with this tag{too}"]
 
 
 def _shared(text: str) -> bool:

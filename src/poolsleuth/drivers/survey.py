@@ -17,7 +17,7 @@ from poolsleuth.drivers.image_bytes import of_file
 from poolsleuth.drivers.summary import DriverSummary, summarise
 from poolsleuth.drivers.tag_bytes import may_hold, tag_places
 from poolsleuth.drivers.tag_scan import TagUse
-from poolsleuth.drivers.tags import turned
+from poolsleuth.drivers.tags import alike, turned
 from poolsleuth.model.errors import InputError
 
 MAX_FILES = 200_000  # of all folders: a whole driver store has some 5,000 drivers among 50,000 files
@@ -121,7 +121,7 @@ def look(file: tuple[Path, bool], question: Question, cache: Path | None) -> Loo
             return Looked(name, driver=False)
         data = read_file(path)
         arm64 = data[:HEAD].find(b"PE\0\0\x64\xaa") > 0
-        said = path.stem.lower() in question.names
+        said = path.stem.lower() in question.names or alike(question.tag, path.stem) is not None
         wanted = (
             question.thorough
             or said

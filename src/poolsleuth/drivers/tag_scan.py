@@ -22,6 +22,7 @@ MAX_LEVELS = 3  # a wrapper around a thunk around an import; further ones are no
 MAX_RETURN = 4096  # bytes of a called function that are searched for its return (x86)
 NEAR_PUSHES = 24  # instructions before a call of x86 among which a push that looks like a tag is taken for one
 MAX_WIDE = 200  # wide windows of one image: each takes a few milliseconds
+MAX_WORK = 400_000  # steps of all walks through one image: those with a thousand tags need some 30,000
 MAX_KEPT = 2000  # calls through registers of one image that are looked at one by one
 
 
@@ -76,6 +77,7 @@ class _State:
     uses: dict[tuple[int, int], TagUse] = field(default_factory=dict)
     unread: int = 0
     wide: int = 0
+    work: int = 0
 
 
 def scan_image(image: ImageBytes, slots: Mapping[int, str], targets: Mapping[int, str] | None = None) -> Scan:
@@ -214,6 +216,9 @@ class _Scanner:
     # ---- one call ----
 
     def _resolve(self, site: Site, target: _Target, fresh: dict[int, list[_Target]]) -> None:
+        if self._state.work > MAX_WORK:
+            self._state.unread += 1
+            return
         self._lost = False
         window, entry = self._code.window(site.end, WINDOW)
         if not window or not self._is_call(window[-1]):
@@ -250,7 +255,9 @@ class _Scanner:
 
     def _ask(self, window: list[Instruction], entry: bool, site: Site, target: _Target) -> Answer:
         flow = Flow(window, self._semantics, from_entry=entry)
-        return flow.ask(len(window) - 1, Wanted(self._at_site(target.place, site)))
+        answer = flow.ask(len(window) - 1, Wanted(self._at_site(target.place, site)))
+        self._state.work += answer.steps
+        return answer
 
     def _is_call(self, instruction: Instruction) -> bool:
         return instruction.name in ("call", "jmp", "bl", "blr", "b", "br") or (

@@ -5,6 +5,7 @@ from poolsleuth.model.errors import InputError
 PROTECTED = 0x8000_0000
 """The bit that marks memory whose freeing must name the tag; it is no part of the tag."""
 MAX_TAG = 4
+ALIKE_LETTERS = 3  # least letters of a tag with which a file's name must begin, to be called alike
 
 
 def is_tag(value: int) -> bool:
@@ -35,3 +36,12 @@ def turned(tag: int) -> int:
     """The tag with its characters the other way round, blanks at its end kept there: ``Tag1`` and ``1gaT``."""
     raw = tag.to_bytes(4, "little").rstrip(b" ")
     return int.from_bytes(raw[::-1].ljust(4), "little")
+
+
+def alike(tag: int, stem: str) -> str | None:
+    """The tag, or its letters the other way round, when a file's name (without ending) begins with them."""
+    for form in (tag, turned(tag)):
+        letters = tag_text(form).strip()
+        if len(letters) >= ALIKE_LETTERS and letters.isalnum() and stem.lower().startswith(letters.lower()):
+            return letters
+    return None

@@ -1,11 +1,11 @@
 """The report as a JSON document, written and read back. Reading checks every value: the document is only a file."""
 
 import json
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
+from poolsleuth.model.document_node import Node
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.finding import Confidence, Severity, Subject, Trend, Verdict
 from poolsleuth.model.report import (
@@ -16,6 +16,8 @@ from poolsleuth.model.report import (
     PoolUse,
     Report,
     ReportBugCheck,
+    ReportDriver,
+    ReportDrivers,
     ReportFinding,
     ReportInput,
     ReportMachine,
@@ -24,13 +26,9 @@ from poolsleuth.model.report import (
     ReportSeries,
     ReportSystem,
     ReportTag,
+    ReportUnloadedDriver,
     SessionPoolUse,
 )
-
-T = TypeVar("T")
-
-MAX_LIST = 1_000_000  # entries read of any one list: more is no report of ours
-
 
 def to_json(report: Report) -> str:
     """The document as strict JSON text (no NaN, no Infinity), ending in a line feed."""
@@ -78,8 +76,14 @@ def _machine(machine: ReportMachine) -> dict[str, Any]:
             "nonpaged": _fields(machine.pools.nonpaged),
             "paged": _fields(machine.pools.paged),
             "sessions": [_fields(session) for session in machine.pools.sessions],
+            "failures": machine.pools.failures,
         },
         "tags": [_fields(tag) for tag in machine.tags],
+        "drivers": {
+            "loaded": [_fields(driver) for driver in machine.drivers.loaded],
+            "complete": machine.drivers.complete,
+            "unloaded": [_fields(driver) for driver in machine.drivers.unloaded],
+        },
         "conclusion": _fields(machine.conclusion) if machine.conclusion else None,
         "findings": [_finding(finding) for finding in machine.findings],
         "series": [_series(series) for series in machine.series],
@@ -152,87 +156,22 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
-class _Node:
-    """A checked view of a part of the document, which knows its place for the error message."""
-
-    def __init__(self, value: object, place: str) -> None:
-        self.value = value
-        self.place = place
-
-    def fail(self, wanted: str) -> InputError:
-        return InputError(f"the report is damaged at {self.place}: {wanted} expected, not {self.value!r:.60}")
-
-    def __getitem__(self, key: str) -> "_Node":
-        if not isinstance(self.value, Mapping):
-            raise self.fail("an object")
-        return _Node(self.value.get(key), f"{self.place}.{key}")
-
-    def list(self, read: Callable[["_Node"], T]) -> tuple[T, ...]:
-        if self.value is None:
-            return ()
-        if not isinstance(self.value, list) or len(self.value) > MAX_LIST:
-            raise self.fail(f"a list of at most {MAX_LIST} entries")
-        return tuple(read(_Node(item, f"{self.place}[{i}]")) for i, item in enumerate(self.value))
-
-    def optional(self, read: Callable[["_Node"], T]) -> T | None:
-        return None if self.value is None else read(self)
-
-    def text(self) -> str:
-        if not isinstance(self.value, str):
-            raise self.fail("text")
-        return self.value
-
-    def integer(self) -> int:
-        if not isinstance(self.value, int) or isinstance(self.value, bool):
-            raise self.fail("a whole number")
-        return self.value
-
-    def number(self) -> float:
-        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
-            raise self.fail("a number")
-        try:
-            finite = math.isfinite(self.value)
-        except OverflowError:  # a whole number that no float can hold
-            finite = False
-        if not finite:
-            raise self.fail("a finite number")
-        return self.value
-
-    def boolean(self) -> bool:
-        if not isinstance(self.value, bool):
-            raise self.fail("true or false")
-        return self.value
-
-    def time(self) -> datetime:
-        try:
-            value = datetime.fromisoformat(self.text())
-            return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-        except (ValueError, OverflowError) as error:  # at both ends of time a zone leads beyond it
-            raise self.fail("an ISO 8601 time") from error
-
-    def one_of(self, kind: Callable[[str], T]) -> T:
-        try:
-            return kind(self.text())
-        except ValueError as error:
-            raise self.fail("a known word") from error
-
-
 def from_document(document: Mapping[str, Any]) -> Report:
     """Read a document that is already parsed. Raises InputError for a wrong type or an unknown word."""
-    root = _Node(document, "report")
+    root = Node(document, "report")
     report = Report(
         tool_version=root["tool"]["version"].text(),
         inputs=root["inputs"].list(
             lambda n: ReportInput(
                 name=n["name"].text(),
                 kind=n["kind"].optional(lambda k: k.one_of(InputKind)),
-                bytes=n["bytes"].optional(_Node.integer),
-                sha256=n["sha256"].optional(_Node.text),
+                bytes=n["bytes"].optional(Node.integer),
+                sha256=n["sha256"].optional(Node.text),
             )
         ),
         machines=root["machines"].list(_read_machine),
         problems=root["problems"].list(
-            lambda n: ReportProblem(n["says"].text(), n["input"].optional(_Node.integer), n["at"].optional(_Node.text))
+            lambda n: ReportProblem(n["says"].text(), n["input"].optional(Node.integer), n["at"].optional(Node.text))
         ),
     )
     _check_inputs(report)
@@ -250,27 +189,27 @@ def _check_inputs(report: Report) -> None:
         raise InputError(f"the report is damaged: it speaks of input {wrong} but lists {len(report.inputs)} inputs")
 
 
-def _read_machine(node: _Node) -> ReportMachine:
+def _read_machine(node: Node) -> ReportMachine:
     system = node["system"]
     pools = node["pools"]
     return ReportMachine(
-        name=node["name"].optional(_Node.text),
-        inputs=node["inputs"].list(_Node.integer),
+        name=node["name"].optional(Node.text),
+        inputs=node["inputs"].list(Node.integer),
         system=ReportSystem(
-            os=system["os"].optional(_Node.text),
-            build=system["build"].optional(_Node.integer),
-            architecture=system["architecture"].optional(_Node.text),
-            pae=system["pae"].optional(_Node.boolean),
-            three_gb=system["three_gb"].optional(_Node.boolean),
-            physical_bytes=system["physical_bytes"].optional(_Node.integer),
-            captured_at=system["captured_at"].optional(_Node.time),
-            uptime_seconds=system["uptime_seconds"].optional(_Node.number),
+            os=system["os"].optional(Node.text),
+            build=system["build"].optional(Node.integer),
+            architecture=system["architecture"].optional(Node.text),
+            pae=system["pae"].optional(Node.boolean),
+            three_gb=system["three_gb"].optional(Node.boolean),
+            physical_bytes=system["physical_bytes"].optional(Node.integer),
+            captured_at=system["captured_at"].optional(Node.time),
+            uptime_seconds=system["uptime_seconds"].optional(Node.number),
             bugcheck=system["bugcheck"].optional(
                 lambda n: ReportBugCheck(
-                    n["code"].text(), n["name"].optional(_Node.text), n["parameters"].list(_Node.text)
+                    n["code"].text(), n["name"].optional(Node.text), n["parameters"].list(Node.text)
                 )
             ),
-            basis=system["basis"].list(_Node.text),
+            basis=system["basis"].list(Node.text),
         ),
         pools=Pools(
             nonpaged=_read_pool(pools["nonpaged"]),
@@ -278,11 +217,12 @@ def _read_machine(node: _Node) -> ReportMachine:
             sessions=pools["sessions"].list(
                 lambda n: SessionPoolUse(
                     id=n["id"].integer(),
-                    used_bytes=n["used_bytes"].optional(_Node.integer),
-                    limit_bytes=n["limit_bytes"].optional(_Node.integer),
-                    failures=n["failures"].optional(_Node.integer),
+                    used_bytes=n["used_bytes"].optional(Node.integer),
+                    limit_bytes=n["limit_bytes"].optional(Node.integer),
+                    failures=n["failures"].optional(Node.integer),
                 )
             ),
+            failures=pools["failures"].optional(Node.integer),
         ),
         tags=node["tags"].list(_read_tag),
         conclusion=node["conclusion"].optional(
@@ -290,26 +230,49 @@ def _read_machine(node: _Node) -> ReportMachine:
         ),
         findings=node["findings"].list(_read_finding),
         series=node["series"].list(_read_series),
+        drivers=node["drivers"].optional(_read_drivers) or ReportDrivers(),
     )
 
 
-def _read_series(node: _Node) -> ReportSeries:
+def _read_drivers(node: Node) -> ReportDrivers:
+    return ReportDrivers(
+        loaded=node["loaded"].list(
+            lambda n: ReportDriver(
+                name=n["name"].text(),
+                path=n["path"].optional(Node.text),
+                base=n["base"].optional(Node.address),
+                size=n["size"].optional(Node.integer),
+                company=n["company"].optional(Node.text),
+                version=n["version"].optional(Node.text),
+                timestamp=n["timestamp"].optional(Node.text),
+            )
+        ),
+        complete=node["complete"].optional(Node.boolean),
+        unloaded=node["unloaded"].list(
+            lambda n: ReportUnloadedDriver(
+                name=n["name"].text(), times=n["times"].integer(), last_at=n["last_at"].optional(Node.time)
+            )
+        ),
+    )
+
+
+def _read_series(node: Node) -> ReportSeries:
     series = ReportSeries(
         name=node["name"].text(),
         kind=node["kind"].text(),
         unit=node["unit"].text(),
         start=node["start"].time(),
-        seconds=node["seconds"].list(_Node.number),
-        values=node["values"].list(lambda n: n.optional(_Node.number)),
+        seconds=node["seconds"].list(Node.number),
+        values=node["values"].list(lambda n: n.optional(Node.number)),
         samples=node["samples"].integer(),
-        path=node["path"].optional(_Node.text),
-        pool=node["pool"].optional(_Node.text),
-        tag=node["tag"].optional(_Node.text),
-        session=node["session"].optional(_Node.integer),
-        process=node["process"].optional(_Node.text),
-        course=node["course"].optional(_Node.text),
-        says=node["says"].optional(_Node.text),
-        limit=node["limit"].optional(_Node.number),
+        path=node["path"].optional(Node.text),
+        pool=node["pool"].optional(Node.text),
+        tag=node["tag"].optional(Node.text),
+        session=node["session"].optional(Node.integer),
+        process=node["process"].optional(Node.text),
+        course=node["course"].optional(Node.text),
+        says=node["says"].optional(Node.text),
+        limit=node["limit"].optional(Node.number),
         trend=node["trend"].optional(_read_trend),
         line=node["line"].list(_read_end),
         utc=node["utc"].boolean(),
@@ -319,50 +282,50 @@ def _read_series(node: _Node) -> ReportSeries:
     return series
 
 
-def _read_end(node: _Node) -> tuple[float, float]:
-    ends = node.list(_Node.number)
+def _read_end(node: Node) -> tuple[float, float]:
+    ends = node.list(Node.number)
     if len(ends) != 2:
         raise node.fail("a pair of numbers")
     return ends[0], ends[1]
 
 
-def _read_trend(node: _Node) -> Trend:
+def _read_trend(node: Node) -> Trend:
     return Trend(
         bytes_per_hour=node["bytes_per_hour"].number(),
         low=node["low"].number(),
         high=node["high"].number(),
-        allocs_per_hour=node["allocs_per_hour"].optional(_Node.number),
-        limit_reached_at=node["limit_reached_at"].optional(_Node.time),
+        allocs_per_hour=node["allocs_per_hour"].optional(Node.number),
+        limit_reached_at=node["limit_reached_at"].optional(Node.time),
     )
 
 
-def _read_pool(node: _Node) -> PoolUse:
+def _read_pool(node: Node) -> PoolUse:
     return PoolUse(
-        used_bytes=node["used_bytes"].optional(_Node.integer),
-        limit_bytes=node["limit_bytes"].optional(_Node.integer),
-        limit_source=node["limit_source"].optional(_Node.text),
-        printed_max_bytes=node["printed_max_bytes"].optional(_Node.integer),
-        tagged_bytes=node["tagged_bytes"].optional(_Node.integer),
-        failures=node["failures"].optional(_Node.integer),
-        tags_complete=node["tags_complete"].optional(_Node.boolean),
+        used_bytes=node["used_bytes"].optional(Node.integer),
+        limit_bytes=node["limit_bytes"].optional(Node.integer),
+        limit_source=node["limit_source"].optional(Node.text),
+        printed_max_bytes=node["printed_max_bytes"].optional(Node.integer),
+        tagged_bytes=node["tagged_bytes"].optional(Node.integer),
+        failures=node["failures"].optional(Node.integer),
+        tags_complete=node["tags_complete"].optional(Node.boolean),
     )
 
 
-def _read_tag(node: _Node) -> ReportTag:
+def _read_tag(node: Node) -> ReportTag:
     return ReportTag(
         tag=node["tag"].text(),
         pool=node["pool"].text(),
-        allocs=node["allocs"].optional(_Node.integer),
-        frees=node["frees"].optional(_Node.integer),
-        outstanding=node["outstanding"].optional(_Node.integer),
-        bytes=node["bytes"].optional(_Node.integer),
-        description=node["description"].optional(_Node.text),
-        driver=node["driver"].optional(_Node.text),
-        session=node["session"].optional(_Node.integer),
+        allocs=node["allocs"].optional(Node.integer),
+        frees=node["frees"].optional(Node.integer),
+        outstanding=node["outstanding"].optional(Node.integer),
+        bytes=node["bytes"].optional(Node.integer),
+        description=node["description"].optional(Node.text),
+        driver=node["driver"].optional(Node.text),
+        session=node["session"].optional(Node.integer),
     )
 
 
-def _read_finding(node: _Node) -> ReportFinding:
+def _read_finding(node: Node) -> ReportFinding:
     subject = node["subject"]
     return ReportFinding(
         pattern=node["pattern"].text(),
@@ -371,20 +334,20 @@ def _read_finding(node: _Node) -> ReportFinding:
         confidence=node["confidence"].one_of(Confidence),
         headline=node["headline"].text(),
         subject=Subject(
-            pool=subject["pool"].optional(_Node.text),
-            tag=subject["tag"].optional(_Node.text),
-            driver=subject["driver"].optional(_Node.text),
-            session=subject["session"].optional(_Node.integer),
-            resource=subject["resource"].optional(_Node.text),
-            process=subject["process"].optional(_Node.text),
+            pool=subject["pool"].optional(Node.text),
+            tag=subject["tag"].optional(Node.text),
+            driver=subject["driver"].optional(Node.text),
+            session=subject["session"].optional(Node.integer),
+            resource=subject["resource"].optional(Node.text),
+            process=subject["process"].optional(Node.text),
         ),
         because=node["because"].list(_read_reason),
         against=node["against"].list(_read_reason),
-        explains=node["explains"].list(_Node.text),
-        next_steps=node["next_steps"].list(_Node.text),
+        explains=node["explains"].list(Node.text),
+        next_steps=node["next_steps"].list(Node.text),
         trend=node["trend"].optional(_read_trend),
     )
 
 
-def _read_reason(node: _Node) -> ReportReason:
-    return ReportReason(node["says"].text(), node["input"].optional(_Node.integer), node["at"].optional(_Node.text))
+def _read_reason(node: Node) -> ReportReason:
+    return ReportReason(node["says"].text(), node["input"].optional(Node.integer), node["at"].optional(Node.text))

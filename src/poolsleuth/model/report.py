@@ -118,11 +118,13 @@ class SessionPoolUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pools:
-    """The pools of one machine."""
+    """The pools of one machine. ``failures`` counts all pool allocations that failed since the start, whatever pool
+    they were of; None when none are told."""
 
     nonpaged: PoolUse = PoolUse()
     paged: PoolUse = PoolUse()
     sessions: tuple[SessionPoolUse, ...] = ()
+    failures: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,40 @@ class ReportTag:
     description: str | None = None
     driver: str | None = None
     session: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportDriver:
+    """A loaded module. ``base`` is its address as a ``0x`` string, ``size`` bytes; what is not known is None.
+
+    ``timestamp`` is the build's time stamp as the evidence words it: later Windows keep a hash there.
+    """
+
+    name: str
+    path: str | None = None
+    base: str | None = None
+    size: int | None = None
+    company: str | None = None
+    version: str | None = None
+    timestamp: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportUnloadedDriver:
+    """A driver that was unloaded ``times`` times, at last at ``last_at`` (UTC, None when that is not known)."""
+
+    name: str
+    times: int
+    last_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportDrivers:
+    """The drivers of one machine. ``complete`` is True when every loaded one is listed, None without any list."""
+
+    loaded: tuple[ReportDriver, ...] = ()
+    complete: bool | None = None
+    unloaded: tuple[ReportUnloadedDriver, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +229,7 @@ class ReportMachine:
     conclusion: Conclusion | None
     findings: tuple[ReportFinding, ...]
     series: tuple[ReportSeries, ...] = ()
+    drivers: ReportDrivers = ReportDrivers()
 
 
 @dataclass(frozen=True, slots=True)

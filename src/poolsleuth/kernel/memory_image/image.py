@@ -71,6 +71,6 @@ def open_image(content: DumpContent) -> MemoryImage:
         raise InputError("it is no image of a machine's memory")
     found = memory_of(content, ranges, flaws)
     if found is None:
-        raise InputError(f"it is a {kind.value} that holds no whole page of memory")
+        raise InputError(f"no whole page of memory is in it, though it begins as the header of a {kind.value} does")
     memory, runs = found
     return MemoryImage(kind, memory, architecture, cr3, tuple(flaws), runs)
