@@ -1,20 +1,25 @@
 """A diagnosed machine as the report carries it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
 from datetime import UTC
 
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Finding
 from poolsleuth.model.machine import Machine, System
+from poolsleuth.model.modules import Module, ModuleList, UnloadedModule, UnloadedModules
 from poolsleuth.model.report import (
     Pools,
     PoolUse,
     ReportBugCheck,
+    ReportDriver,
+    ReportDrivers,
     ReportFinding,
     ReportMachine,
     ReportReason,
     ReportSystem,
     ReportTag,
+    ReportUnloadedDriver,
     SessionPoolUse,
 )
 from poolsleuth.model.tags import Completeness, PoolKind, TagRow
@@ -49,6 +54,7 @@ def compose_machine(
         conclusion=conclude(findings),
         findings=tuple(_finding(finding) for finding in findings),
         series=report_series(courses, evidence.one(PoolStates), asked, asked_tag) if courses is not None else (),
+        drivers=_drivers(machine),
     )
 
 
@@ -89,6 +95,7 @@ def _pools(states: PoolStates | None, sessions: SessionStates | None, tags: TagV
             )
             for session in (sessions.sessions if sessions is not None else ())
         ),
+        failures=states.failures.value if states is not None and states.failures is not None else None,
     )
 
 
@@ -100,8 +107,89 @@ def _pool(kind: PoolKind, state: PoolState | None, tags: TagView | None) -> Pool
         limit_source=state.limit_source if state is not None else None,
         printed_max_bytes=state.printed_max.value if state is not None and state.printed_max is not None else None,
         tagged_bytes=tagged[0] if tagged is not None else None,
-        failures=state.failures.value if state is not None and state.failures is not None else None,
+        failures=_failures(state),
         tags_complete=_COMPLETE.get(tags.completeness.get(kind)) if tags is not None else None,
+    )
+
+
+def _failures(state: PoolState | None) -> int | None:
+    """The failed allocations that are this pool's for certain, also those from a time when it was short."""
+    if state is None:
+        return None
+    if state.failures is not None:
+        return state.failures.value
+    return sum(reason.count.value for reason in state.failed_for) or None
+
+
+def _drivers(machine: Machine) -> ReportDrivers:
+    lists = list(machine.all(ModuleList))
+    whole = next((found for found in reversed(lists) if found.complete), None)
+    return ReportDrivers(
+        loaded=tuple(map(_driver, _loaded(lists, whole))),
+        complete=whole is not None if lists else None,
+        unloaded=_unloaded(list(machine.all(UnloadedModules))),
+    )
+
+
+def _loaded(lists: Sequence[ModuleList], whole: ModuleList | None) -> Iterable[Module]:
+    """The rows of the last complete list; without one, of all lists together, the last row of each file.
+
+    Details that were looked up of single modules (``lmv m``, ``!lmi``) beside a complete list are filled in.
+    """
+    if whole is None:
+        return {_file(module).casefold(): module for found in lists for module in found.modules}.values()
+    rows = {(_file(module).casefold(), module.start): module for module in whole.modules}
+    for found in lists:
+        if found is whole or found.where.input != whole.where.input:
+            continue
+        for module in found.modules:
+            # What the list itself prints as "nt" is known by its file's name only to the look-up
+            keys = ((_file(module).casefold(), module.start), (module.name.casefold(), module.start))
+            key = next((key for key in keys if key in rows), None)
+            if key is not None:
+                rows[key] = _filled(rows[key], module)
+    return rows.values()
+
+
+def _filled(module: Module, other: Module) -> Module:
+    """The module with what only the other row of it knows."""
+    unknown = [f.name for f in fields(module) if getattr(module, f.name) is None]
+    return replace(module, **{name: getattr(other, name) for name in unknown})
+
+
+def _file(module: Module) -> str:
+    return module.image or module.name
+
+
+def _driver(module: Module) -> ReportDriver:
+    known = module.start is not None and module.end is not None and module.end >= module.start
+    return ReportDriver(
+        name=_file(module),
+        path=module.path,
+        base=f"0x{module.start:x}" if module.start is not None else None,
+        size=(module.end or 0) - (module.start or 0) if known else None,
+        company=module.company,
+        version=module.version,
+        timestamp=module.timestamp,
+    )
+
+
+def _unloaded(lists: Sequence[UnloadedModules]) -> tuple[ReportUnloadedDriver, ...]:
+    """The drivers of the last input's list; of several there the longest, as a filtered ``lm`` shows a part of it."""
+    if not lists:
+        return ()
+    last = lists[-1].where.input
+    longest = max((found for found in reversed(lists) if found.where.input == last), key=lambda f: len(f.modules))
+    drivers: dict[str, list[UnloadedModule]] = {}
+    for module in longest.modules:
+        drivers.setdefault(module.name, []).append(module)
+    return tuple(
+        ReportUnloadedDriver(
+            name=name,
+            times=len(rows),
+            last_at=max((row.unloaded_at for row in rows if row.unloaded_at is not None), default=None),
+        )
+        for name, rows in drivers.items()
     )
 
 

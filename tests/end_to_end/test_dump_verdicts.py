@@ -129,3 +129,11 @@ def test_truncated_anywhere_it_still_reports(tmp_path: Path) -> None:
         assert any("truncated" in problem.says for problem in report.problems)
         assert not any("internal error" in problem.says for problem in report.problems)
         assert only(report).system.build == 3790
+
+
+def test_two_machines_of_one_kind_are_two(tmp_path: Path) -> None:
+    """Same Windows, same memory, same kernel address (32-bit Windows does not move it): started at other times."""
+    paths = [
+        dump(make_machine(windows_named("3790-x86"), "leak", seed=seed), tmp_path / f"{seed}.dmp") for seed in (1, 2)
+    ]
+    assert [machine.inputs for machine in diagnose(paths).machines] == [(0,), (1,)]

@@ -6,7 +6,7 @@ from functools import lru_cache
 from poolsleuth.model.facts import Fact
 from poolsleuth.model.memory import MemoryCounters, SessionMemory, VmFamily
 from poolsleuth.model.series import CounterSeries
-from poolsleuth.model.system import EventText, TargetInfo
+from poolsleuth.model.system import BANNER, EventText, TargetInfo
 from poolsleuth.model.tags import PoolmonMemory, TagTable
 from poolsleuth.windows.builds import Era, version_of_build
 from poolsleuth.windows.tag_notes import find
@@ -26,6 +26,7 @@ _FAMILY_ERAS = {
     # Newer debuggers print some of the newer rows on Windows 7 too: only the maxima below are certain
     VmFamily.W8_LATER: (Era.VISTA_7, Era.W81_AND_LATER),
 }
+_BOOT_TOLERANCE = 120.0  # seconds: a clock is set while the machine runs, uptime does not follow
 _16_TB = 1 << 44  # nonpaged maximum since 8.1: the size of the address space
 _384_GB = 384 << 30  # paged maximum of Windows 8 and Server 2012 alone
 
@@ -45,6 +46,7 @@ class Clues:
     paged_max: int | None = None
     session_max: int | None = None
     live: bool | None = None
+    booted: float | None = None  # seconds since 1970 UTC, of a dump: two boots cannot be told from two machines
 
     def conflicts(self, other: "Clues") -> bool:
         """Whether both cannot describe one computer."""
@@ -56,7 +58,7 @@ class Clues:
                 continue
             if field.name == "computer":
                 mine, theirs = _host(mine), _host(theirs)
-            if mine != theirs:
+            if mine != theirs and not (field.name == "booted" and self.same_boot(other)):
                 return True
         if self.build is not None or other.build is not None:
             return False  # a banner says which Windows it is; a layout is only a guess, and no match for it
@@ -69,9 +71,15 @@ class Clues:
         """Whether both carry one computer's name: its memory and limits may then have changed over time."""
         return bool(self.computer and other.computer and _host(self.computer) == _host(other.computer))
 
+    def same_boot(self, other: "Clues") -> bool:
+        """Whether both say when the machine was started, and mean the same time."""
+        if self.booted is None or other.booted is None:
+            return False
+        return abs(self.booted - other.booted) <= _BOOT_TOLERANCE
+
     def confirms(self, other: "Clues") -> bool:
         """Whether something that differs from computer to computer is known in both, and equal."""
-        if self.same_computer(other):
+        if self.same_computer(other) or self.same_boot(other):
             return True
         if self.physical is not None and self.physical == other.physical:
             return True
@@ -157,7 +165,15 @@ def _of_target(target: TargetInfo) -> Clues:
         bits=bits,
         earliest=era,
         latest=era,
+        booted=_boot(target),
     )
+
+
+def _boot(target: TargetInfo) -> float | None:
+    """When a dump's machine was started. Logs print uptimes too, but of one server over many crashes."""
+    if target.told_by == BANNER or target.captured_at is None or target.uptime_seconds is None:
+        return None
+    return target.captured_at.timestamp() - target.uptime_seconds
 
 
 def _of_tags(table: TagTable) -> Clues:

@@ -7,7 +7,8 @@ from math import nan
 
 from poolsleuth.model.facts import Fact, Figure, Where
 from poolsleuth.model.memory import MemoryCounters, SessionMemory, SessionUsage
-from poolsleuth.model.report import Report, ReportMachine, ReportSeries, ReportTag
+from poolsleuth.model.modules import Module, ModuleList, UnloadedModule, UnloadedModules
+from poolsleuth.model.report import Pools, Report, ReportDriver, ReportDrivers, ReportMachine, ReportSeries, ReportTag
 from poolsleuth.model.series import CounterPath, CounterSeries, TagColumn, TagHistory, TagKey
 from poolsleuth.model.system import TargetInfo
 from poolsleuth.model.tags import Completeness, PoolKind, TagRow, TagTable
@@ -15,6 +16,8 @@ from poolsleuth.model.tags import Completeness, PoolKind, TagRow, TagTable
 _COMPLETENESS = {True: Completeness.COMPLETE, False: Completeness.CUT, None: Completeness.UNKNOWN}
 _POOLS = {str(kind): kind for kind in PoolKind}
 _FROM_REPORT = "an earlier report"
+MAX_DRIVERS = 10_000  # taken from a report: as many as are read of a log; each is compared with every tag
+MAX_UNLOADS = 50  # of one driver: the kernel remembers so many unloadings of all drivers together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,8 @@ def _facts(machine: ReportMachine, where: Where) -> Iterator[Fact]:
         "nonpaged_max": pools.nonpaged.printed_max_bytes,
         "paged_used": pools.paged.used_bytes,
         "paged_max": pools.paged.printed_max_bytes,
-        "pool_failures": pools.nonpaged.failures if pools.nonpaged.failures is not None else pools.paged.failures,
+        # As in other evidence, a count of failures is None where there are none
+        "pool_failures": _pool_failures(pools) or None,
     }
     known = {name: Figure(value, where) for name, value in figures.items() if value is not None}
     if known.keys() - {"physical"}:
@@ -78,8 +82,47 @@ def _facts(machine: ReportMachine, where: Where) -> Iterator[Fact]:
                 completeness=_COMPLETENESS[use.tags_complete],
                 source=_FROM_REPORT,
             )
+    yield from _drivers(machine.drivers, where)
     for series in machine.series:
         yield from _series(series, where)
+
+
+def _pool_failures(pools: Pools) -> int | None:
+    """The failed allocations: those of the one pool that is known to have them, else all."""
+    told = [use.failures for use in (pools.nonpaged, pools.paged) if use.failures]
+    return told[0] if len(told) == 1 or (told and pools.failures is None) else pools.failures
+
+
+def _drivers(drivers: ReportDrivers, where: Where) -> Iterator[Fact]:
+    if drivers.loaded:
+        yield ModuleList(
+            where=where,
+            modules=tuple(_module(driver, where) for driver in drivers.loaded[:MAX_DRIVERS]),
+            complete=bool(drivers.complete) and len(drivers.loaded) <= MAX_DRIVERS,
+        )
+    unloaded = [
+        UnloadedModule(driver.name, None, None, where, driver.last_at)
+        for driver in drivers.unloaded[:MAX_DRIVERS]
+        for _ in range(min(driver.times, MAX_UNLOADS))
+    ]
+    if unloaded:
+        yield UnloadedModules(where=where, modules=tuple(unloaded[:MAX_DRIVERS]))
+
+
+def _module(driver: ReportDriver, where: Where) -> Module:
+    start = int(driver.base, 16) if driver.base is not None else None
+    stem, dot, _ = driver.name.rpartition(".")
+    return Module(
+        name=stem or driver.name,
+        start=start,
+        end=start + driver.size if start is not None and driver.size is not None and driver.size >= 0 else None,
+        where=where,
+        image=driver.name if dot else None,  # without an ending it is the name by which a debugger calls the module
+        path=driver.path,
+        company=driver.company,
+        version=driver.version,
+        timestamp=driver.timestamp,
+    )
 
 
 def _is_server(os: str | None) -> bool | None:

@@ -30,6 +30,7 @@ from poolsleuth.model.report import (
     SessionPoolUse,
 )
 
+
 def to_json(report: Report) -> str:
     """The document as strict JSON text (no NaN, no Infinity), ending in a line feed."""
     return json.dumps(to_document(report), indent=1, allow_nan=False, ensure_ascii=False) + "\n"

@@ -6,6 +6,9 @@ from datetime import datetime
 from poolsleuth.model.facts import Fact, Figure, Where
 
 
+BANNER = "the debugger's banner"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetInfo(Fact):
     """A debugger banner or ``vertarget``. None is what it does not say; times are UTC."""
@@ -24,7 +27,7 @@ class TargetInfo(Fact):
     uptime_seconds: float | None = None
     dump_file: str | None = None
     live_target: bool | None = None  # True: "Connected to"/local kernel debugging
-    told_by: str = "the debugger's banner"
+    told_by: str = BANNER
     notes: tuple[str, ...] = ()  # what was used to read it, and what could not be known
 
 

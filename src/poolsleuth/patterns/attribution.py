@@ -75,13 +75,10 @@ class Attribution:
                 self.loaded.setdefault((module.image or module.name).casefold(), module)
         self.unloaded: Counter[str] = Counter()
         self._unloaded_where: dict[str, Where] = {}
-        seen = set()
         for gone in machine.all(UnloadedModules):
-            if gone.modules in seen:
-                continue  # the same list printed twice is one history
-            seen.add(gone.modules)
+            # A list is the whole history of its boot: two of them, or one and a report on it, tell the same twice
+            self.unloaded |= Counter(driver.name for driver in gone.modules)
             for driver in gone.modules:
-                self.unloaded[driver.name] += 1
                 self._unloaded_where.setdefault(driver.name, driver.where)
         self._stems = {name: _stem(name) for name in (*self.unloaded, *self.loaded)}
         self._symbols = {fact.symbol.casefold(): fact for fact in machine.all(SymbolAddress)}
