@@ -187,7 +187,9 @@ def _unloaded(lists: Sequence[UnloadedModules]) -> tuple[ReportUnloadedDriver, .
         ReportUnloadedDriver(
             name=name,
             times=len(rows),
-            last_at=max((row.unloaded_at for row in rows if row.unloaded_at is not None), default=None),
+            last_at=max(
+                (at.replace(microsecond=0) for row in rows if (at := row.unloaded_at) is not None), default=None
+            ),
         )
         for name, rows in drivers.items()
     )

@@ -1,4 +1,4 @@
-"""Drivers for the tests, built by a real toolchain: every kind of call, three processors, four levels of optimisation."""
+"""Drivers for the tests, built by a real toolchain: every kind of call, three processors, four levels."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ MACHINES = {"x64": "i386:x86-64", "x86": "i386", "arm64": "arm64"}
 LEVELS = ("O0", "O1", "O2", "Os")
 
 # Name and bytes that the callee takes off the stack of x86; None: the caller does
-KERNEL = {
+KERNEL: dict[str, int | None] = {
     "ExAllocatePool": 8,
     "ExAllocatePoolWithTag": 12,
     "ExAllocatePoolWithQuotaTag": 12,
@@ -33,10 +33,19 @@ KERNEL = {
     "ObscureThree": 12,
     "DbgPrint": None,
 }
-NDIS = {"NdisAllocateMemoryWithTag": 12, "NdisAllocateMemoryWithTagPriority": 16, "NdisFreeMemoryWithTagPriority": 12}
-FILTER = {"FltAllocatePoolAlignedWithTag": 16, "FltFreePoolAlignedWithTag": 12}
-STORAGE = {"StorPortExtendedFunction": None}
-LIBRARIES = {"ntoskrnl.exe": KERNEL, "ndis.sys": NDIS, "fltmgr.sys": FILTER, "storport.sys": STORAGE}
+NDIS: dict[str, int | None] = {
+    "NdisAllocateMemoryWithTag": 12,
+    "NdisAllocateMemoryWithTagPriority": 16,
+    "NdisFreeMemoryWithTagPriority": 12,
+}
+FILTER: dict[str, int | None] = {"FltAllocatePoolAlignedWithTag": 16, "FltFreePoolAlignedWithTag": 12}
+STORAGE: dict[str, int | None] = {"StorPortExtendedFunction": None}
+LIBRARIES: dict[str, dict[str, int | None]] = {
+    "ntoskrnl.exe": KERNEL,
+    "ndis.sys": NDIS,
+    "fltmgr.sys": FILTER,
+    "storport.sys": STORAGE,
+}
 
 HEADER = r"""
 typedef unsigned int ULONG; typedef unsigned short USHORT; typedef unsigned long long ULONG64;
@@ -81,7 +90,8 @@ NOINLINE void* wrapper(SIZE_T size, ULONG tag) {
 NOINLINE void* tail(ULONG tag, SIZE_T size) { return ExAllocatePoolWithTag(0, size, tag); }
 NOINLINE void give_back(void* p, ULONG tag) { if (choice) ExFreePoolWithTag(p, tag); choice = 3; }
 NOINLINE int local(int a, int b) { choice += a * b; return choice; }
-NOINLINE void loop(int n) { for (int i = 0; i < n; i++) { keep = ExAllocatePoolWithTag(1, i * 8, 'pooL'); local(i, n); } }
+NOINLINE void loop(int n) {
+  for (int i = 0; i < n; i++) { keep = ExAllocatePoolWithTag(1, i * 8, 'pooL'); local(i, n); } }
 NOINLINE void pick(int n) {
   ULONG tag; switch (n) { case 1: tag = '1ciP'; break; case 7: tag = 'bciQ'; break; default: tag = 'zciR'; }
   keep = ExAllocatePoolWithTag(choice, local(n, 4), tag); }

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from poolsleuth.drivers import call_sites, tag_scan
 from poolsleuth.drivers.code import Code
 from poolsleuth.drivers.image import open_driver, read_driver
 from poolsleuth.drivers.image_bytes import MAX_IMAGE
@@ -214,13 +215,30 @@ def test_damage_gives_a_result_or_one_sentence(
         summarise(driver)
         tag_places(driver.image, Code(driver.image), tag_key("File"))
     except InputError as error:
-        assert str(error).startswith("damaged.sys ")
+        said = str(error)
+    else:
+        said = "damaged.sys is read"
+    assert said.startswith("damaged.sys ")
     assert time.process_time() - started < LONGEST
 
 
 @pytest.mark.parametrize("machine", ["x64", "x86", "arm64"])
-def test_code_that_calls_everywhere_ends_in_time(every_call: Drivers, machine: str) -> None:
-    """Much code of nothing but calls through one slot, or loads of it, or calls of the first byte."""
+def test_code_that_calls_everywhere_ends_in_time(
+    every_call: Drivers, machine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bounds hold, here with a tenth of their numbers.
+
+    Much code of nothing but calls through one slot, or loads of it, or calls of the first byte.
+    """
+    for module, name, value in (
+        (tag_scan, "MAX_SITES", 2000),
+        (tag_scan, "MAX_WORK", 40_000),
+        (tag_scan, "MAX_WIDE", 50),
+        (tag_scan, "MAX_WIDER", 400),
+        (tag_scan, "MAX_KEPT", 200),
+        (call_sites, "MAX_LOADS", 500),
+    ):
+        monkeypatch.setattr(module, name, value)
     data = every_call(machine, "O2").read_bytes()
     pe = pefile.PE(data=data)
     section = pe.sections[0]
@@ -254,4 +272,4 @@ def test_code_that_calls_everywhere_ends_in_time(every_call: Drivers, machine: s
         struct.pack_into("<I", grown, pe.OPTIONAL_HEADER.get_file_offset() + 56, rva + size)
         started = time.process_time()
         summarise(read_driver(bytes(grown), "everywhere.sys"))
-        assert time.process_time() - started < 3 * LONGEST
+        assert time.process_time() - started < LONGEST

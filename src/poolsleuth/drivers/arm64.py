@@ -187,7 +187,7 @@ class Arm64:
             and register(second) not in (None, "xzr")
         ):
             return (self._source(second, wanted), self._source(second, more))
-        if name in ("ldr", "ldur", "ldp", "ldrsw"):
+        if name in ("ldr", "ldur", "ldp", "ldrsw", "ldar", "ldapr"):
             return (self._loaded(parts, wanted, hit),)
         return (None,)
 

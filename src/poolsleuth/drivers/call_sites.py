@@ -108,6 +108,13 @@ def _arm64(code: Code, section: Section, slots: Mapping[int, str], loads: set[in
         if name is not None and len(loads) < MAX_LOADS:
             loads.add(section.rva + at * 4)
             yield from _through_arm_register(code, section.rva + at * 4 + 4, f"x{into}", name)
+    # With its address worked out first, as for a load that must be seen in order (ldar)
+    index = np.flatnonzero((words & 0xFFC00000) == 0x91000000)  # add x, x, #distance
+    low = ((words[index] >> 10) & 0xFFF).astype(np.int64)
+    for at in index[np.isin(low, np.array(sorted(wanted_low), np.int64))][: 4 * MAX_LOADS].tolist():
+        word = int(words[at])
+        if len(loads) < MAX_LOADS and _page_before(section, words, at, word >> 5 & 31, word >> 10 & 0xFFF, slots):
+            loads.add(section.rva + at * 4)
 
 
 _LOOK_BACK = 256  # instructions between the page of a slot and its load

@@ -13,8 +13,9 @@ from poolsleuth.drivers.flow import Instruction
 from poolsleuth.drivers.image_bytes import EXCEPTIONS, ImageBytes, Section
 from poolsleuth.drivers.imports import read_export_places
 
-WINDOW = 1024  # bytes before a call that are looked at first: a tag is nearly always set some 30 bytes before
-WIDE_WINDOW = 16 << 10  # when the value comes from further away, within the same function
+WINDOW = 256  # bytes before a call that are looked at first: a tag is nearly always set some 30 bytes before
+WIDER_WINDOW, WIDE_WINDOW = 2 << 10, 16 << 10  # when the value comes from further away, within the same function
+STEP = 24  # bytes after which reading x86 code from anywhere has fallen into step with its instructions
 MAX_FUNCTIONS = 400_000  # of an exception table: ntoskrnl has 40,000
 MAX_CALLS = 4_000_000  # of one section: a driver of 60 MB has some 500,000
 MAX_SHIFT = 15  # bytes: no x86 instruction is longer
@@ -95,15 +96,19 @@ class Code:
 
         Empty when no instruction ends there, wherever one begins to read.
         """
-        begin, entry = self.function_at(end - 1)
+        first, entry = self.function_at(end - 1)
+        begin = first
         if end - begin > span:
-            begin, entry = end - span, False
-            if self.machine == "arm64":
-                begin &= ~3
+            begin, entry = (end - span) & ~3, False
+        if self.machine != "arm64" and not entry:
+            begin = max(first, begin - STEP)
         for shift in range(MAX_SHIFT + 1):
             found = list(self.disassemble(begin + shift, end))
             if found and found[-1].at + found[-1].size == end and not found[-1].name.startswith("."):
-                return found, entry and shift == 0
+                sure = entry and shift == 0
+                if not sure and self.machine != "arm64":
+                    found = [line for line in found if line.at >= min(begin + STEP, end - STEP)]
+                return found, sure
             if self.machine == "arm64":
                 break
         return [], False

@@ -106,8 +106,8 @@ class Answer:
     that holds it; ``guesses`` are what variables hold before the driver runs, with their places; ``places`` are the
     places in the image out of which a value was loaded.
 
-    ``unknown``: some way leads to a value that is not known; ``cut``: the walk left the window. ``steps`` is
-    how far it went in all.
+    ``unknown``: some way leads to a value that is not known; ``cut``: the walk left the window. ``lost``: a call was
+    met of which nobody knows what it takes off the stack. ``steps`` is how far it went in all.
     """
 
     values: dict[int, int] = field(default_factory=dict)
@@ -116,6 +116,7 @@ class Answer:
     places: set[int] = field(default_factory=set)
     unknown: bool = False
     cut: bool = False
+    lost: bool = False
     steps: int = 0
 
 

@@ -10,7 +10,7 @@ from itertools import islice
 
 from poolsleuth.drivers.arm64 import Arm64
 from poolsleuth.drivers.call_sites import MAX_SITES, Site, import_sites
-from poolsleuth.drivers.code import WIDE_WINDOW, WINDOW, Code, calls_to
+from poolsleuth.drivers.code import WIDE_WINDOW, WIDER_WINDOW, WINDOW, Code, calls_to
 from poolsleuth.drivers.flow import Answer, Flow, Instruction, Place, Wanted
 from poolsleuth.drivers.image_bytes import ImageBytes, of_memory
 from poolsleuth.drivers.imports import read_imports, slots_by_address
@@ -21,7 +21,7 @@ from poolsleuth.drivers.x86 import X86, number
 MAX_LEVELS = 3  # a wrapper around a thunk around an import; further ones are not followed
 MAX_RETURN = 4096  # bytes of a called function that are searched for its return (x86)
 NEAR_PUSHES = 24  # instructions before a call of x86 among which a push that looks like a tag is taken for one
-MAX_WIDE = 200  # wide windows of one image: each takes a few milliseconds
+MAX_WIDER, MAX_WIDE = 4000, 500  # wider windows of one image: each takes one millisecond, or a few
 MAX_WORK = 400_000  # steps of all walks through one image: those with a thousand tags need some 30,000
 MAX_KEPT = 2000  # calls through registers of one image that are looked at one by one
 
@@ -219,27 +219,19 @@ class _Scanner:
         if self._state.work > MAX_WORK:
             self._state.unread += 1
             return
-        self._lost = False
-        window, entry = self._code.window(site.end, WINDOW)
+        answer, window = self._ask(site, target.place)
         if not window or not self._is_call(window[-1]):
             return
-        answer = self._ask(window, entry, site, target)
-        if answer.cut and self._state.wide < MAX_WIDE:
-            self._state.wide += 1
-            longer, from_entry = self._code.window(site.end, WIDE_WINDOW)
-            if longer:
-                window, entry = longer, from_entry
-                answer = self._ask(window, entry, site, target)
+        by_number = True
         if target.only_code is not None:
-            code = Flow(window, self._semantics, from_entry=entry).ask(
-                len(window) - 1, Wanted(self._at_site(self._semantics.argument(0), site))
-            )
+            code = self._ask(site, self._semantics.argument(0))[0]
             if code.values and target.only_code not in code.values:
                 return
+            by_number = bool(code.values)
         call = window[-1]
-        found = [(value, at, True) for value, at in answer.values.items() if is_tag(value)]
+        found = [(value, at, by_number) for value, at in answer.values.items() if is_tag(value)]
         found += [(value, at, False) for value, at in answer.guesses.items() if is_tag(value)]
-        if not found and not answer.parameters and self._lost:
+        if not found and not answer.parameters and answer.lost:
             found = self._near_push(window)
         for value, at, certain in found:
             self._add(value, at, call, target, certain=certain)
@@ -253,11 +245,23 @@ class _Scanner:
     def _at_site(self, place: Place, site: Site) -> Place:
         return self._semantics.tail(place) if site.tail else place
 
-    def _ask(self, window: list[Instruction], entry: bool, site: Site, target: _Target) -> Answer:
-        flow = Flow(window, self._semantics, from_entry=entry)
-        answer = flow.ask(len(window) - 1, Wanted(self._at_site(target.place, site)))
-        self._state.work += answer.steps
-        return answer
+    def _ask(self, site: Site, place: Place) -> tuple[Answer, list[Instruction]]:
+        """Where what is in a place at a call comes from, and the instructions up to the call, if it is one."""
+        wanted = Wanted(self._at_site(place, site))
+        answer, window = Answer(), list[Instruction]()
+        for span, most in ((WINDOW, MAX_SITES), (WIDER_WINDOW, MAX_WIDER), (WIDE_WINDOW, MAX_WIDE)):
+            if window and (not answer.cut or self._state.wide >= most):
+                break
+            self._state.wide += bool(window)
+            longer, entry = self._code.window(site.end, span)
+            if not longer:
+                break
+            window = longer
+            self._lost = False
+            answer = Flow(window, self._semantics, from_entry=entry).ask(len(window) - 1, wanted)
+            answer.lost = self._lost
+            self._state.work += answer.steps
+        return answer, window
 
     def _is_call(self, instruction: Instruction) -> bool:
         return instruction.name in ("call", "jmp", "bl", "blr", "b", "br") or (

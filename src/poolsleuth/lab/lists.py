@@ -75,7 +75,7 @@ def _write_driver(scene: Scene, module: LoadedModule) -> None:
         Section(".data", PAGE + text, max(PAGE, last - text - PAGE), DATA),
         Section(".rsrc", last, PAGE, READ_ONLY),
     )
-    routines = {name: scene.image.address(name) or scene.image.base + 0x1000 for name in module.imports}
+    routines = _routines(scene)
     pieces = build_image(
         wide=scene.pointer == 8,
         base=module.base,
@@ -85,7 +85,7 @@ def _write_driver(scene: Scene, module: LoadedModule) -> None:
         sections=sections,
         version=(windows.major, windows.minor, windows.build),
         pdb=module.pdb,
-        imports=routines,
+        imports={name: routines[name] for name in module.imports},
         imports_at=PAGE + 0x200,
         strings=module.version,
         strings_at=last,
@@ -94,8 +94,15 @@ def _write_driver(scene: Scene, module: LoadedModule) -> None:
         scene.system.write(module.base + relative, data)
 
 
+def _routines(scene: Scene) -> dict[str, int]:
+    """The kernel's routines that drivers import, with their addresses: invented ones where no symbols are known."""
+    names = sorted({"ExAllocatePool", *(name for module in scene.machine.modules for name in module.imports)})
+    start = scene.image.base + 0x1010
+    return {name: scene.image.address(name) or start + 0xB0 * number for number, name in enumerate(names)}
+
+
 def kernel_pieces(scene: Scene) -> list[tuple[int, bytes]]:
-    """The headers of the kernel's own image."""
+    """The headers of the kernel's own image, and its exports."""
     module, size = scene.machine.modules[0], scene.image.size
     windows = scene.layout.windows
     middle = size // 2 // PAGE * PAGE
@@ -115,6 +122,8 @@ def kernel_pieces(scene: Scene) -> list[tuple[int, bytes]]:
         sections=sections,
         version=(windows.major, windows.minor, windows.build),
         pdb=module.pdb,
+        exports=_routines(scene),
+        exports_at=size - 0x5000,
         strings=module.version,
         strings_at=size - 0x2000,
     )

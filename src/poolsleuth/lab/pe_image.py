@@ -45,13 +45,15 @@ def build_image(
     pdb: PdbId | None = None,
     imports: Mapping[str, int] | None = None,
     imports_at: int = 0,
+    exports: Mapping[str, int] | None = None,
+    exports_at: int = 0,
     strings: Mapping[str, str] | None = None,
     strings_at: int = 0,
 ) -> list[Piece]:
     """The pieces of an image. ``version`` is major, minor and build of the Windows it was made for.
 
     ``imports`` are routines of ntoskrnl.exe with the addresses that the loader put into the import address table; they
-    lie at ``imports_at``. ``strings`` are those of the version resource at ``strings_at``.
+    lie at ``imports_at``. ``exports`` are routines of this image with their addresses. ``strings`` are those of the version resource at ``strings_at``.
     """
     pieces: list[Piece] = []
     directories = [(0, 0)] * 16
@@ -64,6 +66,10 @@ def build_image(
         data, table, addresses = _imports(imports, imports_at, wide)
         pieces.append((imports_at, data))
         directories[_IMPORT], directories[_IAT] = table, addresses
+    if exports:
+        data = _exports(exports, exports_at, base, timestamp)
+        pieces.append((exports_at, data))
+        directories[_EXPORT] = (exports_at, len(data))
     if strings:
         data = _resource(strings, strings_at, version)
         pieces.append((strings_at, data))
@@ -127,6 +133,24 @@ def _imports(imports: Mapping[str, int], at: int, wide: bool) -> tuple[bytes, tu
     data += b"".join((value & (1 << 8 * width) - 1).to_bytes(width, "little") for value in imports.values())
     data += bytes(width) + bytes(text)
     return data, (at, 40), (at + addresses, slots)
+
+
+def _exports(exports: Mapping[str, int], at: int, base: int, timestamp: int) -> bytes:
+    """The directory, the tables of addresses, names and ordinals, and the names: those are sorted, as loaders want."""
+    names = sorted(exports)
+    count = len(names)
+    addresses, places, ordinals = 40, 40 + 4 * count, 40 + 8 * count
+    text = bytearray(b"ntoskrnl.exe\0")
+    own = at + ordinals + 2 * count
+    where = []
+    for name in names:
+        where.append(own + len(text))
+        text += name.encode() + b"\0"
+    tables = (at + addresses, at + places, at + ordinals)
+    data = struct.pack("<IIHHIIIIIII", 0, timestamp, 0, 0, own, 1, count, count, *tables)
+    data += b"".join(struct.pack("<I", exports[name] - base) for name in names)
+    data += b"".join(struct.pack("<I", place) for place in where)
+    return data + b"".join(struct.pack("<H", number) for number in range(count)) + bytes(text)
 
 
 def _resource(strings: Mapping[str, str], at: int, version: tuple[int, int, int]) -> bytes:

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from poolsleuth.model.facts import Fact, Figure, Where
 
-
 BANNER = "the debugger's banner"
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from poolsleuth.model.facts import Reason
+from poolsleuth.model.facts import Figure, Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.machine import System
 from poolsleuth.model.tags import Completeness, PoolKind, TagRow, TagTable
@@ -15,13 +15,14 @@ from poolsleuth.patterns.thresholds import (
     NEVER_FREED,
     NEVER_FREED_BYTES,
     TAG_DOMINATES,
+    TAG_IS_MOST,
     UNKNOWN_TAG_BYTES,
     UNKNOWN_TAG_LARGE_BYTES,
     UNKNOWN_TAG_LEADS,
     UNKNOWN_TAG_SHARE,
 )
-from poolsleuth.patterns.views import PoolStates, TagView
-from poolsleuth.patterns.wording import exact, percent, size
+from poolsleuth.patterns.views import PoolStates, SessionStates, TagView
+from poolsleuth.patterns.wording import exact, percent, plural, size
 from poolsleuth.windows.tag_notes import Role
 
 PATTERN = "pool-leak"
@@ -44,10 +45,12 @@ def suspicions(
     system: System,
     owners: Attribution,
     growth: Growth,
+    sessions: SessionStates | None = None,
 ) -> list[Finding]:
-    """One suspicion per tag of a pool that fills it while it is tight, that grew from capture to capture, or that is
-    large, known to nobody, and leads by far or was never freed."""
-    return list(_of_pool(kind, tags, states, system, owners, growth))
+    """One suspicion per tag of a pool that fills it while it is tight, that grew from capture to capture, that is most
+    of it and was never freed while allocations failed, or that is large, known to nobody, and leads by far or was
+    never freed. ``sessions`` may explain the failures."""
+    return list(_of_pool(kind, tags, states, system, owners, growth, _failed(kind, states, sessions)))
 
 
 def cut_tables(tables: Sequence[TagTable]) -> tuple[Reason, ...]:
@@ -96,6 +99,7 @@ def _of_pool(
     system: System,
     owners: Attribution,
     growth: Growth,
+    failed: "_Failed | None",
 ) -> Iterator[Finding]:
     state = states.of(kind) if states is not None else None
     tight = state is not None and (state.tight or state.failures is not None)
@@ -109,17 +113,50 @@ def _of_pool(
             continue
         fills = tight and share is not None and share >= TAG_DOMINATES.value
         lead = leader[1] if leader is not None and leader[0] is row else None
-        if fills or lead is not None or grew is not None or _large_and_unknown(row, share, owners):
-            yield _suspect(row, share, system, owners, _Signs(tight=fills, lead=lead, growth=grew))
+        most = failed is not None and share is not None and share > TAG_IS_MOST.value and _never_freed(row)
+        if fills or lead is not None or grew is not None or most or _large_and_unknown(row, share, owners):
+            signs = _Signs(tight=fills, lead=lead, growth=grew, failed=failed if most else None)
+            yield _suspect(row, share, system, owners, signs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """Pool allocations that failed. ``certain``: they were this pool's; ``room``: it is known to have room now."""
+
+    count: Figure
+    certain: bool
+    room: bool
+
+
+def _failed(kind: PoolKind, states: PoolStates | None, sessions: SessionStates | None) -> _Failed | None:
+    """The failed allocations that are this pool's, or may be; None when there are none."""
+    if states is None:
+        return None
+    state = states.of(kind)
+    own = state.failures or state.failures_seen
+    if own is None and state.failed_for:
+        own = Figure(sum(reason.count.value for reason in state.failed_for), state.failed_for[0].count.where)
+    if own is not None:
+        return _Failed(own, certain=True, room=state.has_room)
+    of_another = (
+        states.counted
+        or any(s.failures is not None for s in (states.nonpaged, states.paged))
+        or any(session.failures is not None for session in (sessions.sessions if sessions is not None else ()))
+    )
+    if states.failures is None or of_another:
+        return None
+    return _Failed(states.failures, certain=False, room=state.has_room)
 
 
 @dataclass(frozen=True, slots=True)
 class _Signs:
-    """Why a tag is suspected: it fills a tight pool, leads its table, or grew (first and last row)."""
+    """Why a tag is suspected: it fills a tight pool, leads its table, grew (first and last row), or is most of a pool
+    while allocations failed."""
 
     tight: bool
     lead: float | None
     growth: tuple[TagRow, TagRow] | None
+    failed: _Failed | None
 
 
 def _leader(rows: list[TagRow], tags: TagView, kind: PoolKind, owners: Attribution) -> tuple[TagRow, float] | None:
@@ -138,8 +175,13 @@ def _large_and_unknown(row: TagRow, share: float | None, owners: Attribution) ->
         return False
     if share is not None and share >= UNKNOWN_TAG_SHARE.value and row.bytes >= UNKNOWN_TAG_LARGE_BYTES.value:
         return True
-    never_freed = bool(row.allocs) and row.frees is not None and row.frees <= NEVER_FREED.value * (row.allocs or 0)
-    return never_freed and row.bytes >= NEVER_FREED_BYTES.value
+    return _never_freed(row)
+
+
+def _never_freed(row: TagRow) -> bool:
+    """Whether the tag's blocks are many bytes and were hardly ever freed."""
+    never = bool(row.allocs) and row.frees is not None and row.frees <= NEVER_FREED.value * (row.allocs or 0)
+    return never and row.bytes is not None and row.bytes >= NEVER_FREED_BYTES.value
 
 
 def _suspect(row: TagRow, share: float | None, system: System, owners: Attribution, signs: _Signs) -> Finding:
@@ -164,13 +206,21 @@ def _suspect(row: TagRow, share: float | None, system: System, owners: Attributi
                 row.where,
             )
         )
+    if signs.failed is not None:
+        count = signs.failed.count
+        says = f"{plural(count.value, 'pool allocation')} failed since boot; which pool is not known"
+        if signs.failed.certain:
+            says = f"{plural(count.value, 'allocation')} of this pool failed"
+        because.append(Reason(says, count.where))
     owner = owners.owner(row)
     if owner is not None:
         because.append(
             Reason(f"the tag is {owner.binary or 'described'}: {owner.description or 'no text'} ({owner.how})")
         )
     never_freed = row.allocs is not None and row.frees is not None and row.frees < row.allocs * 0.6
-    certain = signs.growth is not None or (signs.tight and (never_freed or share is not None))
+    certain = (
+        signs.growth is not None or signs.failed is not None or (signs.tight and (never_freed or share is not None))
+    )
     seen = "it grew from capture to capture" if signs.growth is not None else "growth was not seen"
     return Finding(
         pattern=PATTERN,
@@ -204,6 +254,13 @@ def _against(signs: _Signs, row: TagRow) -> tuple[Reason, ...]:
         reasons.append("growth was not seen: whether it still grows, or comes down with the load, is not known")
     else:
         reasons.append("a few captures cannot show that it never comes down: load grows like this too")
+    if signs.failed is not None and signs.failed.room:
+        another = "" if signs.failed.certain else "of another pool, "
+        reasons.append(
+            f"this pool has room now: what failed was {another}of a fuller time, or larger than any free run"
+        )
+    elif signs.failed is not None and not signs.failed.certain:
+        reasons.append("the allocations that failed may have been another pool's")
     hint = family_hint(row)
     if hint is not None:
         reasons.append(f"tags like {hint.pattern} are also used by {hint.component}: no more than a hint")

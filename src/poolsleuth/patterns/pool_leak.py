@@ -15,7 +15,7 @@ from poolsleuth.patterns.leak_suspicion import TWICE, caught_by_the_kernel, cut_
 from poolsleuth.patterns.over_time import course_reasons, doubts
 from poolsleuth.patterns.over_time import seen as seen_text
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
-from poolsleuth.patterns.views import PoolState, PoolStates, TagView
+from poolsleuth.patterns.views import PoolState, PoolStates, SessionStates, TagView
 from poolsleuth.patterns.wording import amount
 
 ID = "pool-leak"
@@ -29,6 +29,7 @@ def judge(
     owners: Attribution,
     tables: tuple[TagTable, ...],
     courses: Courses | None,
+    sessions: SessionStates | None = None,
 ) -> Iterator[Finding]:
     """Found where time shows it or the kernel itself caught a session's leak; suspected from single captures, or from
     a time too short; ruled out for pools that were watched long enough and came down."""
@@ -50,7 +51,7 @@ def judge(
             continue
         holding += [
             f
-            for f in suspicions(kind, tags, states, system, owners, growth)
+            for f in suspicions(kind, tags, states, system, owners, growth, sessions)
             if (f.subject.tag, f.subject.pool) not in named and not _judged(f, courses)
         ]
     yield from holding

@@ -45,6 +45,7 @@ FRAGMENTATION_MIN_BYTES: Final = Threshold(16 << 20, "below 16 MB the gap is a f
 FRAGMENTATION_POOL_SHARE: Final = Threshold(0.50, "in a pool that is half empty the gap harms nobody yet")
 PINNED_PAGE_SHARE: Final = Threshold(0.10, "a page is pinned when its live blocks take less than a tenth of it")
 TAG_DOMINATES: Final = Threshold(0.25, "a tag with a quarter of a full pool decides whether the pool is full")
+TAG_IS_MOST: Final = Threshold(0.50, "a tag with more than half of a pool outweighs all others in it together")
 TAG_UNTAGGED_SHARE: Final = Threshold(0.15, "untagged memory is normally a few KB; a sixth of the pool is a component")
 TAG_UNTAGGED_BYTES: Final = Threshold(32 << 20, "32 MB without a tag is conspicuous on any machine")
 UNKNOWN_TAG_LEADS: Final = Threshold(

@@ -184,6 +184,16 @@ def failures_text(failures: int | None) -> str:
     return plural(failures, "failed allocation") if failures else ""
 
 
+def unassigned_failures(machine: ReportMachine) -> str:
+    """``818 pool allocations failed since boot; which pool is not known``: empty when none failed, and when a pool or
+    a session is known to have failed."""
+    pools = machine.pools
+    known = any(use.failures for use in (pools.nonpaged, pools.paged, *pools.sessions))
+    if known or pools.failures is None or pools.failures <= 0:
+        return ""
+    return f"{plural(pools.failures, 'pool allocation')} failed since boot; which pool is not known"
+
+
 def largest_tags(tags: Sequence[ReportTag], limit: int) -> list[ReportTag]:
     """The largest rows by bytes, then by outstanding allocations; what is not known comes last."""
     return heapq.nsmallest(limit, tags, key=_tag_order)

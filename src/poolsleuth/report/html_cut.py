@@ -7,10 +7,12 @@ from dataclasses import dataclass, fields
 class Cut:
     """How much of the report the page takes.
 
-    ``rows`` are the tag rows, ``lines`` and ``points`` those of the charts, of all machines together.
+    ``rows`` are the tag rows, ``drivers`` those of the drivers, ``lines`` and ``points`` those of the charts, of all
+    machines together.
     """
 
     rows: int
+    drivers: int
     machines: int
     index: int
     findings: int
@@ -44,6 +46,7 @@ def _values(cut: Cut) -> list[int]:
 _LIVE_POINTS = 8_000  # their figures then weigh about as much as the script
 BASE_CUT = Cut(
     rows=4000,
+    drivers=1500,
     machines=60,
     index=1000,
     findings=60,
@@ -56,5 +59,16 @@ BASE_CUT = Cut(
     points=40_000,
 )
 _LEAST = Cut(
-    rows=0, machines=2, index=20, findings=3, reasons=2, text=120, inputs=5, problems=5, sessions=3, lines=0, points=0
+    rows=0,
+    drivers=0,
+    machines=2,
+    index=20,
+    findings=3,
+    reasons=2,
+    text=120,
+    inputs=5,
+    problems=5,
+    sessions=3,
+    lines=0,
+    points=0,
 )

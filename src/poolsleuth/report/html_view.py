@@ -16,10 +16,12 @@ from poolsleuth.report.arrange import (
     pool_rows,
     system_words,
     tag_text,
+    unassigned_failures,
     verdict_of,
 )
 from poolsleuth.report.charts import ChartStore, MachineCharts
 from poolsleuth.report.html_cut import Cut
+from poolsleuth.report.html_drivers import DriversView, drivers_view
 from poolsleuth.report.wording import (
     UNKNOWN,
     StepPart,
@@ -137,6 +139,7 @@ class MachineView:
     basis: tuple[str, ...]
     pools: tuple[PoolView, ...]
     sessions_left: int
+    failed: str  # allocations of no known pool
     bearing: int | None  # which of the findings bears the verdict, from 1
     holding: tuple[FindingView, ...]
     holding_left: int
@@ -148,6 +151,7 @@ class MachineView:
     tag_count: str
     tags_left: str
     has_sessions: bool
+    drivers: DriversView | None
     charts: MachineCharts | None
 
 
@@ -190,7 +194,6 @@ def page_view(report: Report, cut: Cut, store: ChartStore, *, live: bool) -> Pag
     worst = sorted(range(1, len(verdicts) + 1), key=lambda number: severity_rank(verdicts[number - 1].severity))
     indexed = sorted(worst[: cut.index])
     detailed = set(worst[: cut.machines])
-    rows = cut.rows // max(1, len(detailed))
     index = tuple(
         _index(report.machines[number - 1], verdicts[number - 1], number, cut, full=number in detailed)
         for number in indexed
@@ -203,7 +206,7 @@ def page_view(report: Report, cut: Cut, store: ChartStore, *, live: bool) -> Pag
         version=short(report.tool_version, 60),
         title=f"Kernel pool diagnosis: {short(name, 80)}",
         index=index,
-        machines=(_machine(report, number, cut, rows, charts.get(number)) for number in sorted(detailed)),
+        machines=(_machine(report, number, cut, len(detailed), charts.get(number)) for number in sorted(detailed)),
         machine_count=total,
         tally=f"{count_text(sick)} of {plural(total, 'machine')} {'has' if sick == 1 else 'have'} findings that hold.",
         machines_left=_left(total - len(index), "machine"),
@@ -238,14 +241,15 @@ def _index(machine: ReportMachine, verdict: MachineVerdict, number: int, cut: Cu
     )
 
 
-def _machine(report: Report, number: int, cut: Cut, rows: int, charts: MachineCharts | None) -> MachineView:
+def _machine(report: Report, number: int, cut: Cut, detailed: int, charts: MachineCharts | None) -> MachineView:
+    """One of the ``detailed`` machines, which share the rows of the page."""
     machine = report.machines[number - 1]
     verdict = verdict_of(machine)
     findings = findings_in_order(machine)
     by_verdict = {v: [f for f in findings if f.verdict is v] for v in Verdict}
     holding = [finding for finding in findings if finding.holds]
     pools = pool_rows(machine)
-    shown = largest_tags(machine.tags, rows)
+    shown = largest_tags(machine.tags, cut.rows // detailed)
     left = len(machine.tags) - len(shown)
 
     def views(chosen: Sequence[ReportFinding]) -> tuple[FindingView, ...]:
@@ -265,6 +269,7 @@ def _machine(report: Report, number: int, cut: Cut, rows: int, charts: MachineCh
         basis=tuple(short(text, cut.text) for text in machine.system.basis[: cut.reasons]),
         pools=tuple(_pool(row, cut) for row in pools[: 2 + cut.sessions]),
         sessions_left=max(0, len(pools) - 2 - cut.sessions),
+        failed=unassigned_failures(machine),
         bearing=next((i for i, f in enumerate(holding[: cut.findings], 1) if f.pattern == verdict.pattern), None),
         holding=views(holding),
         holding_left=max(0, len(holding) - cut.findings),
@@ -276,6 +281,7 @@ def _machine(report: Report, number: int, cut: Cut, rows: int, charts: MachineCh
         tag_count=count_text(len(machine.tags)),
         tags_left=count_text(left) if left else "",
         has_sessions=any(tag.session is not None for tag in shown),
+        drivers=drivers_view(machine.drivers, cut.drivers // detailed, cut.text),
         charts=charts,
     )
 

@@ -16,8 +16,10 @@ from poolsleuth.report.arrange import (
     system_words,
     tag_notes,
     tag_text,
+    unassigned_failures,
     verdict_of,
 )
+from poolsleuth.report.drivers import drivers_line
 from poolsleuth.report.wording import (
     bytes_short,
     bytes_text,
@@ -118,6 +120,9 @@ def _machine(report: Report, machine: ReportMachine, number: int) -> list[str]:
     if check:
         lines += [f"Bug check: {text_of(check)}.", ""]
     lines += _pools(machine)
+    drivers = drivers_line(machine.drivers)
+    if drivers:
+        lines += [f"Drivers: {text_of(drivers)}.", ""]
     findings = findings_in_order(machine)
     holding = [finding for finding in findings if finding.holds]
     if holding:
@@ -142,6 +147,9 @@ def _pools(machine: ReportMachine) -> list[str]:
     left = len(rows) - 2 - SESSIONS
     if left > 0:
         lines += ["", f"*{plural(left, 'session')} less full: the JSON report holds them.*"]
+    failed = unassigned_failures(machine)
+    if failed:
+        lines += ["", f"**{text_of(failed)}.**"]
     notes = [f"- {row.name}: {text_of('; '.join(row.notes))}" for row in rows if row.notes]
     return [*lines, "", *notes, *([""] if notes else [])]
 

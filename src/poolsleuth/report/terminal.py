@@ -24,10 +24,13 @@ from poolsleuth.report.arrange import (
     system_words,
     tag_notes,
     tag_text,
+    unassigned_failures,
     verdict_of,
 )
+from poolsleuth.report.drivers import UNLOADED_ROWS, drivers_in_order, drivers_line, unloaded_texts, version_text
 from poolsleuth.report.page import Column, Page
 from poolsleuth.report.wording import (
+    bytes_short,
     count_text,
     place_text,
     plural,
@@ -39,6 +42,7 @@ from poolsleuth.report.wording import (
 )
 
 TAG_ROWS = 40
+DRIVER_ROWS = 300  # a server has 150 to 250; what is cut are Windows' own
 SESSIONS = 8  # bars at the usual verbosity; a terminal server has hundreds of sessions
 PROBLEMS = 50
 
@@ -120,6 +124,9 @@ class _Page(Page):
             self.line(f"Bug check {check}", indent=2)
         self.verdict(verdict_of(machine))
         self.pools(machine)
+        drivers = drivers_line(machine.drivers)
+        if drivers:
+            self.line(drivers, indent=2)
         findings = findings_in_order(machine)
         holding = [finding for finding in findings if finding.holds]
         for place, finding in enumerate(holding, start=1):
@@ -128,6 +135,7 @@ class _Page(Page):
         self.the_rest([finding for finding in findings if not finding.holds])
         if self.verbosity >= 2:
             self.tags(machine)
+            self.drivers(machine)
             self.basis(machine)
 
     def verdict(self, verdict: MachineVerdict) -> None:
@@ -160,6 +168,9 @@ class _Page(Page):
                 self.line(note, style="dim", indent=name_room + 4)
         if len(rows) > len(shown):
             self.line(f"and {plural(len(rows) - len(shown), 'session')} less full (-vv lists them)", indent=2)
+        failed = unassigned_failures(machine)
+        if failed:
+            self.line(failed, style="red", indent=2)
 
     def pool(self, row: PoolRow, name_room: int, bar_room: int) -> None:
         colour = _COLOURS[row.severity] if row.severity else "blue"
@@ -272,6 +283,36 @@ class _Page(Page):
         left = len(machine.tags) - len(shown)
         if left:
             self.line(f"and {plural(left, 'more row')}: `poolsleuth tags` lists them all", indent=2)
+
+    def drivers(self, machine: ReportMachine) -> None:
+        """The loaded drivers, third-party ones first, and the unloaded ones."""
+        shown = drivers_in_order(machine.drivers.loaded, DRIVER_ROWS)
+        if shown:
+            self.blank()
+            self.line("Loaded drivers, those of third parties first:", style="bold")
+            columns = [
+                Column("Driver", [self.said(driver.name, 28) for driver in shown]),
+                Column("Base", [self.said(driver.base or "?", 18) for driver in shown]),
+            ]
+            if self.console.width >= 100:  # a narrow screen has no room for company and version otherwise
+                sizes = ["?" if driver.size is None else bytes_short(driver.size) for driver in shown]
+                columns.append(Column("Size", sizes, right=True))
+            room = max(19, self.console.width - 2 - sum(column.width + 2 for column in columns))
+            words = [" - ".join(filter(None, (d.company, version_text(d, room, remarks=False)))) for d in shown]
+            columns.append(Column("Company, version", [self.said(text, room) for text in words]))
+            self.table(columns, [""] * len(shown))
+        left = len(machine.drivers.loaded) - len(shown)
+        if left:
+            self.line(f"and {plural(left, 'more driver')}: the JSON report holds them", indent=2)
+        gone = unloaded_texts(machine.drivers.unloaded, UNLOADED_ROWS)
+        if gone:
+            self.blank()
+            self.line("Unloaded drivers:", style="bold")
+        for text in gone:
+            self.line(text, indent=2, lead="- ")
+        left = len(machine.drivers.unloaded) - len(gone)
+        if left:
+            self.line(f"and {plural(left, 'more driver')}: the JSON report holds them", indent=2)
 
     def basis(self, machine: ReportMachine) -> None:
         if not machine.system.basis:

@@ -8,6 +8,7 @@ from poolsleuth.evidence.dump.block_facts import block_facts
 from poolsleuth.evidence.dump.context import DumpContext
 from poolsleuth.evidence.dump.driver_facts import kernel_drivers, triage_drivers
 from poolsleuth.evidence.dump.identity import bug_check, target
+from poolsleuth.evidence.dump.import_facts import import_facts
 from poolsleuth.evidence.dump.lock_facts import lock_facts
 from poolsleuth.evidence.dump.memory_facts import memory_facts
 from poolsleuth.evidence.dump.opening import OpenedDump, Progress, open_kernel
@@ -86,6 +87,7 @@ def _add_kernel(
         ("modules", lambda: kernel_drivers(kernel, context)),
         ("locks", lambda: lock_facts(kernel, context)),
         ("processes", lambda: process_facts(kernel, context)),
+        ("imports", lambda: import_facts(kernel, facts, context)),
         ("pool blocks", lambda: block_facts(kernel, facts, context, looked_at)),
     )
     for what, read in parts:

@@ -1,0 +1,162 @@
+"""``!poolused``: what every pool tag holds, from the kernel's tag tables.
+
+Flags: 1 more columns, 2 sorted by nonpaged bytes, 4 by paged bytes, else by tag; ``/tN`` the first N rows; a tag with
+``*`` and ``?``. Up to Windows 7 the debugger prints one half only for flags 3 and 5. ``Allocs`` without ``Frees``
+beside it counts what is still allocated.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poolsleuth.debugger.command import Command, Lines
+from poolsleuth.debugger.target import Target
+from poolsleuth.debugger.text import missing, printable
+from poolsleuth.kernel.pool.tag_totals import Counters, TagTotals
+from poolsleuth.kernel.pool.tags import tag_text
+from poolsleuth.kernel.pool.tracker_tables import read_tag_totals
+from poolsleuth.model.errors import InputError
+from poolsleuth.windows.tag_notes import find
+
+_VERBOSE, _NONPAGED, _PAGED = 1, 2, 4
+_WINDOWS_8 = 9200
+MAX_TAG = 4
+MAX_TOP = 1 << 20  # rows of /tN: no table has more
+
+_TOP = re.compile(r"/t\s*(\d{1,9})(?!\S)", re.IGNORECASE)
+_USAGE = "!poolused [/tN] [flags] [tag with * and ?]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    flags: int
+    top: int | None
+    tag: re.Pattern[str] | None
+
+
+def _run(target: Target, _match: re.Match[str], rest: str) -> Lines:
+    return _lines(target, _asked(rest))
+
+
+def _asked(rest: str) -> _Asked:
+    top = _TOP.search(rest)
+    words = _TOP.sub(" ", rest).split(None, 1)
+    flags = 0
+    if words:
+        try:
+            flags = int(words.pop(0), 16)
+        except ValueError:
+            raise InputError(f"!poolused does not know '{printable(rest, 40)}': {_USAGE}") from None
+    if flags & ~(_VERBOSE | _NONPAGED | _PAGED):
+        raise InputError("the flags of !poolused are 1 (more columns), 2 (by nonpaged bytes) and 4 (by paged bytes)")
+    tag = words[0].strip('"') if words else None
+    return _Asked(flags, min(int(top[1]), MAX_TOP) if top else None, _pattern(tag) if tag else None)
+
+
+def _pattern(tag: str) -> re.Pattern[str]:
+    if len(tag.replace("*", "")) > MAX_TAG:
+        raise InputError(f"a pool tag has at most {MAX_TAG} characters: '{printable(tag, 40)}' cannot be one")
+    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in re.sub(r"\*+", "*", tag))
+    return re.compile("".join(parts) + " *")
+
+
+def _lines(target: Target, asked: _Asked) -> Lines:
+    totals = read_tag_totals(target.kernel)
+    old = target.kernel.build < _WINDOWS_8
+    flags = asked.flags
+    key = "NonPaged Pool Consumed" if flags & _NONPAGED else "Paged Pool Consumed" if flags & _PAGED else "Tag"
+    halves: tuple[str, ...] = ("NonPaged", "Paged")
+    if old and flags & _VERBOSE and flags & (_NONPAGED | _PAGED):
+        halves = ("NonPaged",) if flags & _NONPAGED else ("Paged",)
+    yield f"{'   Sorting by  ' if old else ' Sorting by '}{key}"
+    yield ""
+    if old:
+        yield "  Pool Used:"
+    yield from _header(halves, verbose=bool(flags & _VERBOSE))
+    order, left_out = _chosen(totals, asked, halves)
+    shown = order if asked.top is None else order[: asked.top]
+    parts = [getattr(totals, half.lower()) for half in halves]
+    for place in shown.tolist():
+        tag = tag_text(int(totals.keys[place]))
+        numbers = "".join(_numbers(part, place, verbose=bool(flags & _VERBOSE)) for part in parts)
+        yield f" {tag:<4}{numbers}  {_description(tag)}"
+    if left_out or not totals.complete:
+        says = list(totals.says)
+        if left_out:
+            says.append(f"{left_out:,} tags are left out: a part of what belongs to their sums is not in this dump")
+        yield from missing("; ".join(says) or "tags may be missing")
+    elif asked.tag is None and len(order):
+        yield f" TOTAL{_totals(parts, order, verbose=bool(flags & _VERBOSE))[1:]}"
+
+
+def _header(halves: Sequence[str], *, verbose: bool) -> Lines:
+    width = 50 if verbose else 23
+    yield " " * 12 + "".join(f"{half:<{width}}" for half in halves).rstrip()
+    names = f"{'Allocs':>12}{'Frees':>12}{'Diff':>12}{'Used':>14}" if verbose else f"{'Allocs':>9}{'Used':>14}"
+    yield " Tag " + names[1:] + names * (len(halves) - 1)
+
+
+def _chosen(totals: TagTotals, asked: _Asked, halves: Sequence[str]) -> tuple[NDArray[np.intp], int]:
+    """The rows in the order they are printed, and how many could not be printed."""
+    parts: list[Counters] = [getattr(totals, half.lower()) for half in halves]
+    seen = np.zeros(len(totals.keys), np.bool_)
+    bad = ~totals.certain
+    for part in parts:
+        seen |= (part.outstanding != 0) | (part.bytes != 0)
+        if asked.flags & _VERBOSE:
+            seen |= (part.allocs != 0) | (part.frees != 0)
+        # A complete table's counters may have moved while the dump was written: they are printed as 0
+        if not totals.complete:
+            bad |= (part.outstanding < 0) | (part.bytes < 0)
+    if asked.tag is not None:
+        matched = [asked.tag.fullmatch(tag_text(key)) is not None for key in totals.keys.tolist()]
+        seen &= np.array(matched, np.bool_)
+    left_out = int((seen & bad).sum())
+    places = np.flatnonzero(seen & ~bad)
+    if asked.flags & _NONPAGED:
+        order = np.argsort(-totals.nonpaged.bytes[places], kind="stable")
+    elif asked.flags & _PAGED:
+        order = np.argsort(-totals.paged.bytes[places], kind="stable")
+    else:
+        order = np.argsort(totals.keys[places].byteswap(), kind="stable")  # by the letters, as they stand in memory
+    return places[order], left_out
+
+
+def _numbers(part: Counters, place: int, *, verbose: bool) -> str:
+    diff, used = max(int(part.outstanding[place]), 0), max(int(part.bytes[place]), 0)
+    if verbose:
+        return f" {int(part.allocs[place]):>11} {int(part.frees[place]):>11} {diff:>11} {used:>13}"
+    return f" {diff:>8} {used:>13}"
+
+
+def _totals(parts: Sequence[Counters], order: NDArray[np.intp], *, verbose: bool) -> str:
+    text = ""
+    for part in parts:
+        diff = int(np.maximum(part.outstanding[order], 0).sum())
+        used = int(np.maximum(part.bytes[order], 0).sum())
+        if verbose:
+            text += f" {int(part.allocs[order].sum()):>11} {int(part.frees[order].sum()):>11} {diff:>11} {used:>13}"
+        else:
+            text += f" {diff:>8} {used:>13}"
+    return text
+
+
+def _description(tag: str) -> str:
+    note = find(tag)
+    if note is None:
+        return f"UNKNOWN pooltag '{tag:<4}', please update pooltag.txt"
+    return note.component + (f" , Binary: {note.binary}" if note.binary else "")
+
+
+COMMANDS = (
+    Command(
+        re.compile(r"!poolused\b"),
+        ("!poolused",),
+        _USAGE,
+        "what every pool tag holds; flags 1 more columns, 2 by nonpaged bytes, 4 by paged bytes",
+        _run,
+    ),
+)
