@@ -3,8 +3,7 @@
     python benchmarks/driver_scan.py [--drivers 2000] [--folder /tmp]
 
 A few drivers of 20 KB to 1 MB are built by clang and lld-link (functions that compute, call, allocate and free, each
-with a tag of its own) and copied under other names with another time stamp and a tag of their own, so that no two are the
-same file. The folder is removed afterwards. Each measurement runs in a child process; its time is that of the wall
+with a tag of its own) and copied under other names with another time stamp and a tag of their own: no two are the same. The folder is removed afterwards. Each measurement runs in a child process; its time is that of the wall
 clock, its processor time that of all its processes, its memory that of the largest. ``cold`` has an empty cache of
 summaries, ``warm`` that of the run before; the files themselves are in the memory of the operating system in both.
 """
@@ -108,14 +107,14 @@ def write(folder: Path, count: int) -> int:
     return total
 
 
-def measure(arguments: list[str], cache: Path) -> tuple[float, float, int]:
-    """Wall time and processor time in seconds, and the largest process in MB, of one child process."""
+def measure(arguments: list[str], cache: Path) -> tuple[float, float, int, int]:
+    """Wall time and processor time in seconds, the largest process in MB, and the status of one child process."""
     started = time.perf_counter()
     environment = {**os.environ, "POOLSLEUTH_DRIVER_CACHE": str(cache)}
     child = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL, env=environment)
-    usage = os.wait4(child.pid, 0)[2]
-    child.returncode = 0
-    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024, child.returncode
 
 
 def main() -> None:
@@ -144,8 +143,8 @@ def main() -> None:
         ):
             if fresh:
                 shutil.rmtree(cache, ignore_errors=True)
-            wall, processor, memory = measure(arguments, cache)
-            print(f"{name:36} {wall:7.2f} s, processor {processor:7.2f} s, {memory:5d} MB")
+            wall, processor, memory, status = measure(arguments, cache)
+            print(f"{name:36} {wall:7.2f} s, processor {processor:7.2f} s, {memory:5d} MB, status {status}", flush=True)
 
 
 if __name__ == "__main__":

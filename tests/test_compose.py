@@ -89,7 +89,7 @@ def check_finding(finding: Node, inputs: int) -> None:
 
 
 def check_machine(machine: Node, inputs: int) -> None:
-    keys(machine, "name inputs system pools tags conclusion findings series")
+    keys(machine, "name inputs system pools tags drivers conclusion findings series")
     text_or_null(machine["name"])
     assert machine["inputs"]
     assert all(0 <= index < inputs for index in machine["inputs"])
@@ -107,7 +107,19 @@ def check_machine(machine: Node, inputs: int) -> None:
         keys(system["bugcheck"], "code name parameters")
         assert re.fullmatch(r"0x[0-9A-F]{8}", system["bugcheck"]["code"])
         assert all(re.fullmatch(r"0x[0-9a-f]+", parameter) for parameter in system["bugcheck"]["parameters"])
-    keys(machine["pools"], "nonpaged paged sessions")
+    keys(machine["pools"], "nonpaged paged sessions failures")
+    size_or_null(machine["pools"]["failures"])
+    keys(machine["drivers"], "loaded complete unloaded")
+    assert machine["drivers"]["complete"] in ({True, False} if machine["drivers"]["loaded"] else {None})
+    for driver in machine["drivers"]["loaded"]:
+        keys(driver, "name path base size company version timestamp")
+        text(driver["name"])
+        assert driver["base"] is None or re.fullmatch(r"0x[0-9a-f]{1,16}", driver["base"])
+        size_or_null(driver["size"])
+    for driver in machine["drivers"]["unloaded"]:
+        keys(driver, "name times last_at")
+        assert driver["times"] >= 1
+        assert driver["last_at"] is None or TIME.fullmatch(driver["last_at"])
     for pool in (machine["pools"]["nonpaged"], machine["pools"]["paged"]):
         keys(pool, "used_bytes limit_bytes limit_source tagged_bytes failures", extra="printed_max_bytes tags_complete")
         for name in set(pool) - {"limit_source", "tags_complete"}:

@@ -249,6 +249,61 @@ thunk:
 """
 
 
+ARM64_IDIOMS = r"""
+.text
+.globl DriverEntry
+.p2align 2
+DriverEntry:
+  stp x29, x30, [sp, #-48]!
+  stp x19, x20, [sp, #16]
+  mov x29, sp
+  adrp x20, __imp_ExAllocatePoolWithTag   // the page is kept over calls
+  movz w2, #0x6e49                         // Ins1: the address worked out first, loaded in order
+  movk w2, #0x3173, lsl #16
+  add x8, x20, :lo12:__imp_ExAllocatePoolWithTag
+  ldar x9, [x8]
+  blr x9
+  movz w19, #0x6e49                        // Ins2: kept in a register; also freed
+  movk w19, #0x3273, lsl #16
+  mov w2, w19
+  ldr x8, [x20, :lo12:__imp_ExAllocatePoolWithTag]
+  blr x8
+  mov w1, w19
+  adrp x8, __imp_ExFreePoolWithTag
+  ldr x8, [x8, :lo12:__imp_ExFreePoolWithTag]
+  blr x8
+  ldr w2, literal                          // Ins3: out of the code itself
+  ldr x8, [x20, :lo12:__imp_ExAllocatePoolWithTag]
+  blr x8
+  movz w9, #0x6e49                         // Ins4 and Ins5: chosen without a jump
+  movk w9, #0x3473, lsl #16
+  add w10, w9, #0x1, lsl #12
+  movz w10, #0x6e49
+  movk w10, #0x3573, lsl #16
+  cmp w0, #0
+  csel w2, w9, w10, eq
+  ldr x8, [x20, :lo12:__imp_ExAllocatePoolWithTag]
+  blr x8
+  movz w1, #0x6e49                         // Ins6: through a function of its own, that jumps
+  movk w1, #0x3673, lsl #16
+  bl inner
+  stp w0, w19, [sp, #32]                   // Ins2 again: by way of the stack
+  ldp w3, w2, [sp, #32]
+  ldr x8, [x20, :lo12:__imp_ExAllocatePoolWithTag]
+  blr x8
+  ldp x19, x20, [sp, #16]
+  ldp x29, x30, [sp], #48
+  ret
+.p2align 2
+inner:
+  mov w2, w1
+  adrp x16, __imp_ExAllocatePoolWithTag
+  ldr x16, [x16, :lo12:__imp_ExAllocatePoolWithTag]
+  br x16
+literal: .long 0x33736e49
+"""
+
+
 def test_idioms_of_x86(toolchain: Any) -> None:
     path = toolchain.build("idioms", X86_IDIOMS, "x86", "O0", ["/safeseh:no"])
     scan = scan_file_image(open_driver(path).image)
@@ -273,6 +328,29 @@ def test_idioms_of_x64(toolchain: Any) -> None:
         ("Ins3", Use.FREE),
     }
     assert scan.unread == 1
+
+
+def test_idioms_of_arm64(toolchain: Any) -> None:
+    path = toolchain.build("idioms", ARM64_IDIOMS, "arm64", "O0")
+    scan = scan_file_image(open_driver(path).image)
+
+    found = [(tag_text(use.tag), use.use) for use in scan.uses]
+    assert sorted(found) == sorted(
+        [*((f"Ins{n}", Use.ALLOCATION) for n in (1, 2, 2, 3, 4, 5, 6)), ("Ins2", Use.FREE)],
+    )
+    assert scan.unread == 0
+
+
+def test_the_kernel_calls_its_own_exports(toolchain: Any) -> None:
+    source = """
+    typedef unsigned U; void* volatile keep; volatile U seen;
+    __declspec(dllexport) __attribute__((noinline)) void* ExAllocatePoolWithTag(int t, unsigned long long s, U tag) {
+      seen = tag; return keep; }
+    int DriverEntry(void* d, void* p) { keep = ExAllocatePoolWithTag(1, 2, 'lnrK'); return 0; }
+    """
+    scan = scan_file_image(open_driver(toolchain.build("kernel", source, "x64")).image)
+
+    assert found_in(scan) == {("Krnl", Use.ALLOCATION, "ExAllocatePoolWithTag")}
 
 
 # ---- in memory ----

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from poolsleuth.fusion.reported import ReportedMachine, facts_of_report
+from poolsleuth.fusion.reported import MAX_DRIVERS, MAX_UNLOADS, ReportedMachine, facts_of_report
 from poolsleuth.model.document import from_json, to_json
 from poolsleuth.model.facts import Fact
 from poolsleuth.model.finding import Verdict
 from poolsleuth.model.memory import MemoryCounters, SessionMemory
+from poolsleuth.model.modules import ModuleList, UnloadedModules
 from poolsleuth.model.report import Report, ReportFinding, ReportMachine
 from poolsleuth.model.series import CounterPath, CounterSeries, TagHistory, TagKey
 from poolsleuth.model.system import TargetInfo
@@ -410,3 +411,109 @@ def test_a_report_tells_server_from_client(days: tuple[Path, Path], os: str | No
     targets = [f for f in facts_of_report(again, 0)[0] if isinstance(f, TargetInfo)]
 
     assert [target.server for target in targets] == [server]
+
+
+# ---- drivers and failed allocations ------------------------------------------------------------------------------
+
+LM = """
+0: kd> lm
+start             end                 module name
+fffff803`51200000 fffff803`51c00000   nt         (pdb symbols)
+fffff803`61200000 fffff803`61300000   acme       (deferred)
+
+Unloaded modules:
+fffff803`70000000 fffff803`70010000   usbstor.sys
+fffff803`71000000 fffff803`71010000   usbstor.sys
+fffff803`72000000 fffff803`72010000   dam.sys
+"""
+
+
+@pytest.fixture
+def with_modules(tmp_path: Path) -> Path:
+    log = log_of(tmp_path / "lm.log", 0, tag_bytes=1_000_000)
+    log.write_text(log.read_text(encoding="utf-8") + LM, encoding="utf-8")
+    return log
+
+
+def test_a_report_beside_others_keeps_its_drivers(with_modules: Path, tmp_path: Path) -> None:
+    written = one(diagnose(with_modules)).drivers
+    assert ([d.name for d in written.loaded], written.complete) == (["nt", "acme"], True)
+    assert [(d.name, d.times) for d in written.unloaded] == [("usbstor.sys", 2), ("dam.sys", 1)]
+    report = report_of(with_modules, tmp_path / "r.json")
+    later = log_of(tmp_path / "later.log", 3, tag_bytes=1_000_000)
+
+    assert one(diagnose([later, report])).drivers == written
+    assert one(diagnose([with_modules, report])).drivers == written
+
+
+def test_a_log_beside_its_own_report_counts_no_unloading_twice(with_modules: Path, tmp_path: Path) -> None:
+    tags = "\n Usbs     500     40000000          0            0\tUsb storage , Binary: usbstor.sys\n"
+    text = with_modules.read_text(encoding="utf-8").replace("\n MmCm", f"{tags.rstrip()}\n MmCm")
+    with_modules.write_text(text, encoding="utf-8")
+    alone = of(one(diagnose(with_modules)), "unloaded-driver-leak")
+    assert "unloaded 2 times" in alone[0].headline
+
+    both = of(one(diagnose([with_modules, report_of(with_modules, tmp_path / "r.json")])), "unloaded-driver-leak")
+
+    assert [f.headline for f in both] == [f.headline for f in alone]
+
+
+def test_drivers_as_facts() -> None:
+    drivers = {
+        "loaded": [
+            {"name": "acme.sys", "base": "0xf000", "size": 4096, "company": "Acme", "timestamp": "5A066D55"},
+            {"name": "nt", "base": "0xff00", "size": -1},
+            {"name": "c.sys", "size": 5},
+        ],
+        "complete": True,
+        "unloaded": [{"name": "dam.sys", "times": 2, "last_at": "2021-01-05T11:38:26Z"}, {"name": "x", "times": -1}],
+    }
+    facts = facts_of(changed(lambda machine: machine.update(drivers=drivers)))
+    (listed,) = [f for f in facts if isinstance(f, ModuleList)]
+    assert [(m.name, m.image, m.start, m.end, m.company) for m in listed.modules] == [
+        ("acme", "acme.sys", 0xF000, 0x10000, "Acme"),
+        ("nt", None, 0xFF00, None, None),
+        ("c", "c.sys", None, None, None),
+    ]
+    assert listed.complete
+    (gone,) = [f for f in facts if isinstance(f, UnloadedModules)]
+    assert [(m.name, m.unloaded_at) for m in gone.modules] == [
+        ("dam.sys", datetime(2021, 1, 5, 11, 38, 26, tzinfo=UTC))
+    ] * 2
+
+
+def test_drivers_of_a_hostile_report_are_bounded() -> None:
+    drivers = {
+        "loaded": [{"name": f"{i}.sys"} for i in range(MAX_DRIVERS + 1)],
+        "complete": True,
+        "unloaded": [{"name": f"{i}.sys", "times": 10**30} for i in range(MAX_DRIVERS + 1)],
+    }
+    facts = facts_of(changed(lambda machine: machine.update(drivers=drivers)))
+    (listed,) = [f for f in facts if isinstance(f, ModuleList)]
+    assert (len(listed.modules), listed.complete) == (MAX_DRIVERS, False)
+    (gone,) = [f for f in facts if isinstance(f, UnloadedModules)]
+    assert len(gone.modules) == MAX_DRIVERS
+    assert [m.name for m in gone.modules].count("0.sys") == MAX_UNLOADS
+
+
+@pytest.mark.parametrize(
+    ("total", "nonpaged", "paged", "expected"),
+    [
+        (818, None, None, 818),
+        (None, None, None, None),
+        (0, 0, None, None),
+        (None, 3, None, 3),  # as before there was a total
+        (818, 818, None, 818),
+        (818, None, 5, 5),
+        (818, 3, 5, 818),
+        (None, 3, 5, 3),
+    ],
+)
+def test_failed_allocations(total: int | None, nonpaged: int | None, paged: int | None, expected: int | None) -> None:
+    def change(machine: dict[str, Any]) -> None:
+        machine["pools"]["failures"] = total
+        machine["pools"]["nonpaged"]["failures"] = nonpaged
+        machine["pools"]["paged"]["failures"] = paged
+
+    (memory,) = [f for f in facts_of(changed(change)) if isinstance(f, MemoryCounters)]
+    assert (memory.pool_failures.value if memory.pool_failures else None) == expected

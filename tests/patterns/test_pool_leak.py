@@ -2,13 +2,20 @@ from collections.abc import Callable
 
 import pytest
 
-from poolsleuth.model.facts import Where
+from poolsleuth.model.facts import Figure, Where
 from poolsleuth.model.finding import Confidence, Finding, Severity, Verdict
-from poolsleuth.model.memory import MemoryCounters
+from poolsleuth.model.memory import FailureReason, MemoryCounters, SessionMemory
 from poolsleuth.model.system import BugCheck
 from poolsleuth.model.tags import TagDescription, TagRow, TagTable
-from poolsleuth.patterns.thresholds import POOL_WARNING, TAG_DOMINATES, UNKNOWN_TAG_BYTES, UNKNOWN_TAG_LEADS
+from poolsleuth.patterns.thresholds import (
+    POOL_WARNING,
+    TAG_DOMINATES,
+    TAG_IS_MOST,
+    UNKNOWN_TAG_BYTES,
+    UNKNOWN_TAG_LEADS,
+)
 from poolsleuth.windows.builds import Era
+from poolsleuth.windows.pool_failures import REASONS, failure_note
 
 Findings = Callable[..., tuple[Finding, ...]]
 Judge = Callable[..., Finding]
@@ -186,3 +193,155 @@ def test_a_large_unknown_tag_that_was_never_freed(
     tags = table(row("Abcd", allocs=allocs, frees=frees, outstanding=allocs - frees, bytes=208 * MB))
 
     assert finding(ID, tags).verdict is verdict
+
+
+# ---- a tag that is most of a pool, on a machine where pool allocations failed ----
+
+USED = 200 * MB
+ALLOCS = 100_000
+
+
+@pytest.fixture
+def roomy(vm: Vm) -> Callable[..., MemoryCounters]:
+    """Both pools have room; more figures as given."""
+
+    def build(**more: object) -> MemoryCounters:
+        usual = {"nonpaged_used": 10 * MB, "nonpaged_max": 250 * MB, "paged_used": USED, "paged_max": 400 * MB}
+        return vm(**usual | more)
+
+    return build
+
+
+@pytest.fixture
+def hog(row: Row, table: Table) -> Callable[..., TagTable]:
+    """A table of one tag of paged pool with a share of it, of whose blocks so many were freed."""
+
+    def build(share: float = 0.8, frees: int = 0, tag: str = "HogP") -> TagTable:
+        return table(
+            row(tag, pool="paged", allocs=ALLOCS, frees=frees, outstanding=ALLOCS - frees, bytes=int(share * USED))
+        )
+
+    return build
+
+
+Hog = Callable[..., TagTable]
+
+
+def test_failures_weigh_for_a_tag_that_is_most_of_a_pool(finding: Judge, roomy: Vm, hog: Hog) -> None:
+    judged = finding(ID, roomy(pool_failures=818), hog(), **SERVER_2003)
+
+    assert (judged.verdict, judged.severity, judged.confidence) == (
+        Verdict.SUSPECTED,
+        Severity.WARNING,
+        Confidence.MEDIUM,
+    )
+    said = [reason for reason in judged.because if "818" in reason.says]
+    assert [reason.says for reason in said] == ["818 pool allocations failed since boot; which pool is not known"]
+    assert said[0].where == Where(0, 2)
+    assert any("has room now: what failed was of another pool" in reason.says for reason in judged.against)
+
+
+def test_without_failures_the_same_tag_is_a_low_suspicion(finding: Judge, roomy: Vm, hog: Hog) -> None:
+    judged = finding(ID, roomy(), hog(), **SERVER_2003)
+
+    assert (judged.verdict, judged.severity, judged.confidence) == (
+        Verdict.SUSPECTED,
+        Severity.WARNING,
+        Confidence.LOW,
+    )
+    assert not any("failed" in reason.says for reason in (*judged.because, *judged.against))
+
+
+@pytest.mark.parametrize(("failures", "verdict"), [(818, Verdict.SUSPECTED), (None, Verdict.NOT_ASSESSED)])
+def test_failures_make_a_documented_tag_a_suspect(
+    finding: Judge, roomy: Vm, hog: Hog, failures: int | None, verdict: Verdict
+) -> None:
+    assert finding(ID, roomy(pool_failures=failures), hog(tag="Irp"), **SERVER_2003).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("share", "frees", "suspected"),
+    [
+        (TAG_IS_MOST.value + 0.001, 0, True),
+        (TAG_IS_MOST.value, 0, False),
+        (0.8, ALLOCS // 10, True),
+        (0.8, ALLOCS // 10 + 1, False),
+    ],
+)
+def test_edges_of_a_tag_that_is_most_of_a_pool(
+    finding: Judge, roomy: Vm, hog: Hog, share: float, frees: int, suspected: bool
+) -> None:
+    judged = finding(ID, roomy(pool_failures=1), hog(share, frees, "Irp"), **SERVER_2003)
+
+    assert judged.verdict is (Verdict.SUSPECTED if suspected else Verdict.NOT_ASSESSED)
+
+
+def test_memory_that_follows_load_is_not_suspected_for_failures(finding: Judge, roomy: Vm, hog: Hog) -> None:
+    assert finding(ID, roomy(pool_failures=818), hog(tag="MmSt"), **SERVER_2003).verdict is Verdict.NOT_ASSESSED
+
+
+def test_a_small_pool_is_no_matter(finding: Judge, vm: Vm, row: Row, table: Table) -> None:
+    counters = vm(nonpaged_used=10 * MB, nonpaged_max=250 * MB, paged_used=20 * MB, paged_max=250 * MB, pool_failures=9)
+    tags = table(row("Irp", pool="paged", allocs=ALLOCS, frees=0, outstanding=ALLOCS, bytes=19 * MB))
+
+    assert finding(ID, counters, tags, **SERVER_2003).verdict is Verdict.NOT_ASSESSED
+
+
+def test_in_a_tight_pool_it_is_critical_and_the_failures_are_said(finding: Judge, roomy: Vm, hog: Hog) -> None:
+    judged = finding(ID, roomy(paged_max=USED + MB, pool_failures=818), hog(), **SERVER_2003)
+
+    assert (judged.verdict, judged.severity, judged.confidence) == (
+        Verdict.SUSPECTED,
+        Severity.CRITICAL,
+        Confidence.MEDIUM,
+    )
+    assert "818 allocations of this pool failed" in [reason.says for reason in judged.because]
+    assert not any("has room now" in reason.says for reason in judged.against)
+
+
+def test_with_both_pools_tight_nobody_knows_whose_failures_they_are(finding: Judge, roomy: Vm, hog: Hog) -> None:
+    counters = roomy(paged_max=USED + MB, nonpaged_max=11 * MB, pool_failures=818)
+
+    judged = finding(ID, counters, hog(), **SERVER_2003)
+
+    assert judged.severity is Severity.CRITICAL
+    assert any("which pool is not known" in reason.says for reason in judged.because)
+    assert any("may have been another pool's" in reason.says for reason in judged.against)
+
+
+def test_failures_of_the_other_pool_do_not_weigh(finding: Judge, roomy: Vm, hog: Hog) -> None:
+    judged = finding(ID, roomy(nonpaged_max=11 * MB, pool_failures=818), hog(tag="Irp"), **SERVER_2003)
+
+    assert judged.verdict is Verdict.NOT_ASSESSED
+
+
+def test_failures_of_a_session_do_not_weigh(
+    finding: Judge, roomy: Vm, hog: Hog, sessions: Callable[..., SessionMemory]
+) -> None:
+    table_of_sessions = sessions(32 * MB, (3, 32 * MB, 818))
+
+    judged = finding(ID, roomy(pool_failures=818), hog(tag="Irp"), table_of_sessions, **SERVER_2003)
+
+    assert judged.verdict is Verdict.NOT_ASSESSED
+
+
+@pytest.mark.parametrize(("pool", "verdict"), [("paged", Verdict.SUSPECTED), ("nonpaged", Verdict.NOT_ASSESSED)])
+def test_failures_that_the_kernel_counts_by_pool(
+    finding: Judge, roomy: Vm, hog: Hog, pool: str, verdict: Verdict
+) -> None:
+    name = next(n for n in REASONS if (note := failure_note(n)) is not None and note.pool == pool)
+    counters = roomy(pool_failures=818, failure_reasons=(FailureReason(name, Figure(7, Where(0, 9))),))
+
+    judged = finding(ID, counters, hog(tag="Irp"), **SERVER_2003)
+
+    assert judged.verdict is verdict
+    if verdict is Verdict.SUSPECTED:
+        assert "7 allocations of this pool failed" in [reason.says for reason in judged.because]
+        assert any("what failed was of a fuller time" in reason.says for reason in judged.against)
+
+
+def test_failures_that_a_counter_saw(finding: Judge, roomy: Vm, hog: Hog) -> None:
+    judged = finding(ID, roomy(paged_failures_seen=5), hog(tag="Irp"), **SERVER_2003)
+
+    assert judged.verdict is Verdict.SUSPECTED
+    assert "5 allocations of this pool failed" in [reason.says for reason in judged.because]

@@ -5,6 +5,7 @@ import pytest
 from poolsleuth.model.facts import Where
 from poolsleuth.model.finding import Confidence, Finding, Severity, Verdict
 from poolsleuth.model.memory import MemoryCounters
+from poolsleuth.model.module_search import ModuleSearch
 from poolsleuth.model.modules import MemoryHit, ModuleList, PointerRow, PointerTable, SymbolAddress
 from poolsleuth.model.tags import TagRow, TagTable
 from poolsleuth.patterns.thresholds import TAG_UNTAGGED_BYTES, TAG_UNTAGGED_SHARE
@@ -132,6 +133,107 @@ def test_a_search_for_something_else_is_no_import(
     found = finding(ID, full, leak, SYMBOL, other, modules(("one.sys", 0xF5000000, 0xF5010000)), **SERVER_2003)
 
     assert found.subject.driver is None
+
+
+def search(
+    *unseen: str | None, address: int | None = ADDRESS, whole_list: bool = True, unread: tuple[int, int] = (0, 0)
+) -> ModuleSearch:
+    return ModuleSearch(
+        where=Where(0, address=0x8089D000),
+        symbol="nt!ExAllocatePool",
+        address=address,
+        modules=60,
+        unseen=unseen,
+        unread_bytes=unread[0],
+        unread_modules=unread[1],
+        whole_list=whole_list,
+    )
+
+
+def doubts(finding: Finding) -> str:
+    return " | ".join(reason.says for reason in finding.against)
+
+
+def test_a_dump_that_shows_all_import_tables(
+    finding: Judge, full: MemoryCounters, leak: TagTable, modules: Modules
+) -> None:
+    listed = modules(("acme.sys", 0xF50B3000, 0xF50BA000))
+
+    found = finding(ID, full, leak, SYMBOL, search(), import_table(0xF50B8058), listed, **SERVER_2003)
+
+    assert (found.subject.driver, found.confidence) == ("acme.sys", Confidence.HIGH)
+    assert "the import tables of all 60 loaded modules were searched" in says(found)
+    assert "not in this dump" not in doubts(found)
+
+
+@pytest.mark.parametrize(
+    ("seen", "doubt"),
+    [
+        (
+            search("a.sys", None),
+            "the import tables of 2 modules are not in this dump (a.sys, one without a name): they",
+        ),
+        (search(*"abcdefgh"), "8 modules are not in this dump (a, b, c, d, e, f and 2 more)"),
+        (search(address=None), "where nt!ExAllocatePool lies is not known: only names"),
+        (search(whole_list=False), "the list of loaded modules is not whole in this dump"),
+    ],
+)
+def test_what_of_a_dump_was_not_searched_speaks_against(
+    finding: Judge, full: MemoryCounters, leak: TagTable, modules: Modules, seen: ModuleSearch, doubt: str
+) -> None:
+    listed = modules(("acme.sys", 0xF50B3000, 0xF50BA000))
+
+    found = finding(ID, full, leak, SYMBOL, seen, import_table(0xF50B8058), listed, **SERVER_2003)
+
+    assert (found.subject.driver, found.confidence) == ("acme.sys", Confidence.MEDIUM)
+    assert doubt in doubts(found)
+
+
+def test_memory_that_is_not_in_a_dump_may_hold_a_pointer(
+    finding: Judge, full: MemoryCounters, leak: TagTable, modules: Modules
+) -> None:
+    listed = modules(("acme.sys", 0xF50B3000, 0xF50BA000))
+    seen = search(unread=(3 * MB, 7))
+
+    found = finding(ID, full, leak, SYMBOL, seen, import_table(0xF50B8058), listed, **SERVER_2003)
+
+    assert found.confidence is Confidence.HIGH
+    assert "3.0 MB of 7 modules are not in this dump" in doubts(found)
+
+
+def test_a_dump_without_an_importer(finding: Judge, full: MemoryCounters, leak: TagTable) -> None:
+    found = finding(ID, full, leak, SYMBOL, search("a.sys"), **SERVER_2003)
+
+    assert found.subject.driver is None
+    assert "no importer of nt!ExAllocatePool was found: the import tables of 59 of 60" in says(found)
+    assert "(a.sys)" in doubts(found)
+    assert ["for_each_module" in step for step in found.next_steps] == [False]  # that is done
+
+
+def test_where_the_address_is_not_known_a_debugger_may_know_it(
+    finding: Judge, full: MemoryCounters, leak: TagTable
+) -> None:
+    found = finding(ID, full, leak, search(address=None), **SERVER_2003)
+
+    assert any("for_each_module" in step for step in found.next_steps)
+
+
+def test_memory_with_quota_has_no_tag_either(
+    finding: Judge, full: MemoryCounters, leak: TagTable, modules: Modules
+) -> None:
+    row = PointerRow(0xF6001000, 0x80000000, "nt!ExAllocatePoolWithQuota", Where(0, 62))
+    quota = PointerTable(where=Where(0, 62), rows=(row,), is_import_table=True)
+    listed = modules(("acme.sys", 0xF50B3000, 0xF50BA000), ("two.sys", 0xF6000000, 0xF6010000))
+
+    found = finding(ID, full, leak, SYMBOL, search(), import_table(0xF50B8058), quota, listed, **SERVER_2003)
+
+    assert found.subject.driver is None
+    assert "the import table of two.sys (base 0xf6000000) holds nt!ExAllocatePoolWithQuota" in says(found)
+    assert "2 modules import" in doubts(found)
+    # One module that imports both is one module
+    listed = modules(("acme.sys", 0xF50B3000, 0xF6010000))
+    found = finding(ID, full, leak, SYMBOL, search(), import_table(0xF50B8058), quota, listed, **SERVER_2003)
+    assert found.subject.driver == "acme.sys"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from poolsleuth.model.report import (
     PoolUse,
     Report,
     ReportBugCheck,
+    ReportDriver,
+    ReportDrivers,
     ReportFinding,
     ReportInput,
     ReportMachine,
@@ -24,6 +26,7 @@ from poolsleuth.model.report import (
     ReportSeries,
     ReportSystem,
     ReportTag,
+    ReportUnloadedDriver,
     SessionPoolUse,
 )
 
@@ -166,6 +169,35 @@ def make_tags(count: int) -> tuple[ReportTag, ...]:
     return (*first, *made)
 
 
+DRIVERS = ReportDrivers(
+    loaded=(
+        ReportDriver(
+            name="ntkrnlpa.exe",
+            path="\\WINDOWS\\system32\\ntkrnlpa.exe",
+            base="0x80800000",
+            size=2_535_424,
+            company="Microsoft Corporation",
+            version="5.2.3790.3959",
+            timestamp="45D69710",
+        ),
+        ReportDriver(name="srv.sys", base="0xf50a1000", size=372_736, timestamp="45D6A0B1 (a hash of the build)"),
+        ReportDriver(
+            name="guid.sys",
+            base="0xf50b8000",
+            size=53_248,
+            company="Example Ltd.",
+            version="1.0.4",
+            path="C:\\x\\guid.sys",
+        ),
+        ReportDriver(name="dxg.sys"),
+    ),
+    complete=True,
+    unloaded=(
+        ReportUnloadedDriver(name="usbstor.sys", times=3, last_at=datetime(2008, 3, 25, 8, 1, 2, tzinfo=UTC)),
+        ReportUnloadedDriver(name="kmixer.sys", times=1),
+    ),
+)
+
 MACHINE = ReportMachine(
     name="FILESRV-02",
     inputs=(0, 1),
@@ -206,6 +238,7 @@ MACHINE = ReportMachine(
         "The nonpaged pool is full because guid.sys allocates memory without a tag and never frees it.",
     ),
     findings=(NOT_ASSESSED, RULED_OUT, LOCKS, GROWTH, LEAK, SESSION, DEPLETION),
+    drivers=DRIVERS,
 )
 
 INPUTS = (
@@ -292,10 +325,23 @@ def _evil_machine() -> ReportMachine:
             nonpaged=PoolUse(used_bytes=10**40, limit_bytes=1, limit_source=EVIL, failures=10**40),
             paged=PoolUse(used_bytes=-5, limit_bytes=0),
             sessions=(SessionPoolUse(id=10**40, used_bytes=10**30, limit_bytes=10**30, failures=-3),),
+            failures=10**40,
         ),
         tags=(tag, replace(tag, tag="", bytes=None)),
         conclusion=Conclusion(EVIL, Verdict.SUSPECTED, EVIL),
         findings=tuple(replace(finding, verdict=verdict) for verdict in Verdict),
+        drivers=ReportDrivers(
+            loaded=(
+                ReportDriver(
+                    name=EVIL, path=EVIL, base=EVIL, size=-(10**40), company=EVIL, version=EVIL, timestamp=EVIL
+                ),
+                ReportDriver(name="", timestamp=EVIL),
+            ),
+            unloaded=(
+                ReportUnloadedDriver(name=EVIL, times=10**40, last_at=datetime.max.replace(tzinfo=UTC)),
+                ReportUnloadedDriver(name=EVIL, times=-5),
+            ),
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from poolsleuth.cli.diagnose import diagnose
 from poolsleuth.cli.diff import diff
 from poolsleuth.cli.lab import lab
 from poolsleuth.cli.limits import limits
+from poolsleuth.cli.shell import shell
 from poolsleuth.cli.symbols import symbols
 from poolsleuth.cli.tags import tags
 from poolsleuth.cli.trend import trend
@@ -36,6 +37,7 @@ cli.add_command(tags)
 cli.add_command(limits)
 cli.add_command(symbols)
 cli.add_command(whois)
+cli.add_command(shell)
 cli.add_command(lab)
 
 

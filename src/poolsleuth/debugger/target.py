@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
+from poolsleuth.debugger.names import Names, names_of
 from poolsleuth.kernel.crash_dump.header import DumpHeader
 from poolsleuth.kernel.shared_data import read_machine_time
 from poolsleuth.kernel.target import Kernel
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Target:
     """A kernel in a dump or in an image of memory.
 
@@ -31,6 +33,11 @@ class Target:
         if self.header is not None:
             return self.header.uptime_seconds
         return read_machine_time(self.kernel).uptime_seconds
+
+    @cached_property
+    def names(self) -> Names:
+        """Modules and symbols."""
+        return names_of(self.kernel)
 
     def address(self, number: int) -> str:
         """An address as the debugger prints it: 8 digits, or 16 with a grave accent in the middle."""

@@ -71,7 +71,7 @@ def _through_register(code: Code, begin: int, index: int, name: str) -> Iterator
     holder = _ORDER[index]
     function, _ = code.function_at(begin - 1)
     before = ""
-    for instruction in code.disassemble(begin, begin + REACH):
+    for instruction in code.stream(begin, begin + REACH):
         if instruction.at != begin and instruction.at > function and code.function_at(instruction.at)[0] != function:
             return
         parts = operands(instruction.operands)
@@ -140,7 +140,7 @@ def _page_before(
 
 def _through_arm_register(code: Code, begin: int, holder: str, name: str) -> Iterator[Site]:
     function, _ = code.function_at(begin - 1)
-    for instruction in code.disassemble(begin, begin + REACH):
+    for instruction in code.stream(begin, begin + REACH):
         if code.function_at(instruction.at)[0] != function:
             return
         parts = arm_operands(instruction.operands)

@@ -19,6 +19,7 @@ STEP = 24  # bytes after which reading x86 code from anywhere has fallen into st
 MAX_FUNCTIONS = 400_000  # of an exception table: ntoskrnl has 40,000
 MAX_CALLS = 4_000_000  # of one section: a driver of 60 MB has some 500,000
 MAX_SHIFT = 15  # bytes: no x86 instruction is longer
+LITTLE = 128  # bytes of code that are read in one go where a reader may stop at any instruction
 CHUNK = 4 << 20  # bytes of code that numpy looks at in one go
 
 _MODES = {
@@ -90,6 +91,18 @@ class Code:
         data = section.data[begin - section.rva : max(0, min(end, section.end) - section.rva)]
         for at, size, name, text in self._engine.disasm_lite(data, begin):
             yield Instruction(at, size, sys.intern(name), text)
+
+    def stream(self, begin: int, end: int) -> Iterator[Instruction]:
+        """The same, a little at a time: for who nearly always stops early."""
+        while begin < end:
+            stop = min(begin + LITTLE, end)
+            for line in self.disassemble(begin, min(stop + MAX_SHIFT, end)):
+                if line.at >= stop:
+                    break
+                yield line
+                begin = line.at + line.size
+            if begin < stop:
+                return
 
     def window(self, end: int, span: int) -> tuple[list[Instruction], bool]:
         """The instructions up to ``end``, and whether the first is the first of its function.

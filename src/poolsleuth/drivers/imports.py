@@ -1,9 +1,10 @@
 """Imports and delay imports: which function stands in which slot of the import address table."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from poolsleuth.drivers.image_bytes import DELAY_IMPORTS, EXPORTS, IMPORTS, ImageBytes
+from poolsleuth.drivers.tag_functions import bare_name
 
 MAX_LIBRARIES = 512  # a driver imports from 1 to 30
 MAX_IMPORTS = 20_000  # in all; a driver has up to 1,000
@@ -96,3 +97,25 @@ def read_export_places(image: ImageBytes) -> tuple[int, ...]:
         return ()
     places = (image.number(table + 4 * n, 4) for n in range(min(count, MAX_EXPORTS)))
     return tuple(rva for rva in places if rva)
+
+
+def read_named_exports(image: ImageBytes, names: Collection[str]) -> dict[int, str]:
+    """Which of some functions the image itself exports, by their places: the kernel calls its own without a slot."""
+    place = image.directory(EXPORTS)
+    if place is None:
+        return {}
+    functions, count = image.number(place[0] + 20, 4), image.number(place[0] + 24, 4)
+    table, texts, ordinals = (image.number(place[0] + at, 4) for at in (28, 32, 36))
+    if not functions or not count or not table or not texts or not ordinals:
+        return {}
+    found: dict[int, str] = {}
+    for n in range(min(count, MAX_EXPORTS)):
+        at = image.number(texts + 4 * n, 4)
+        name = None if at is None else image.text(at, MAX_NAME)
+        if name is None or bare_name(name) not in names:
+            continue
+        ordinal = image.number(ordinals + 2 * n, 2)
+        rva = image.number(table + 4 * ordinal, 4) if ordinal is not None and ordinal < functions else None
+        if rva and not place[0] <= rva < place[0] + place[1]:  # there it would lead to another image
+            found[rva] = bare_name(name)
+    return found

@@ -1,7 +1,7 @@
 """What a driver says, in few numbers and texts, that can be kept."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from poolsleuth.drivers.image import DriverFile
 from poolsleuth.drivers.tag_functions import CONTIGUOUS, DMA, FRAMEWORK, TAG_FUNCTIONS, UNTAGGED, Use, bare_name
@@ -57,7 +57,7 @@ def summarise(driver: DriverFile, scan: Scan | None = None) -> DriverSummary:
 
 def summary_document(summary: DriverSummary) -> dict[str, object]:
     """The summary as strict JSON has it."""
-    document = asdict(summary)
+    document = asdict(replace(summary, uses=()))
     document["uses"] = [use_values(use) for use in summary.uses]
     return {"format": FORMAT, **document}
 

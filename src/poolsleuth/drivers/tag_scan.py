@@ -13,7 +13,7 @@ from poolsleuth.drivers.call_sites import MAX_SITES, Site, import_sites
 from poolsleuth.drivers.code import WIDE_WINDOW, WIDER_WINDOW, WINDOW, Code, calls_to
 from poolsleuth.drivers.flow import Answer, Flow, Instruction, Place, Wanted
 from poolsleuth.drivers.image_bytes import ImageBytes, of_memory
-from poolsleuth.drivers.imports import read_imports, slots_by_address
+from poolsleuth.drivers.imports import read_imports, read_named_exports, slots_by_address
 from poolsleuth.drivers.tag_functions import CONTIGUOUS, DMA, TAG_FUNCTIONS, UNTAGGED, X86_POPS, Use, bare_name
 from poolsleuth.drivers.tags import is_tag, plain_key
 from poolsleuth.drivers.x86 import X86, number
@@ -84,14 +84,15 @@ def scan_image(image: ImageBytes, slots: Mapping[int, str], targets: Mapping[int
     """The tags at the calls of an image.
 
     ``slots`` are places of the import address table, from the image's base on, and the names in them. ``targets`` are
-    virtual addresses of functions outside of the image, for one in memory whose calls lead there directly.
+    virtual addresses of functions that are called directly: the image's own exports, and in memory those of others.
     """
     return _Scanner(image, slots, targets or {}).scan()
 
 
 def scan_file_image(image: ImageBytes) -> Scan:
-    """The same, with the slots that its own import tables name."""
-    return scan_image(image, {found.slot: found.name for found in read_imports(image)})
+    """The same, with the slots that its own import tables name, and the functions that it exports itself."""
+    own = {image.base + rva: name for rva, name in read_named_exports(image, _INTERESTING).items()}
+    return scan_image(image, {found.slot: found.name for found in read_imports(image)}, own)
 
 
 def scan_memory_image(
@@ -110,7 +111,8 @@ def scan_memory_image(
     image = of_memory(read, base, size, name)
     wanted = {address: text for address, text in functions.items() if bare_name(text) in _INTERESTING}
     slots = {found.slot: found.name for found in read_imports(image)} | slots_by_address(image, wanted)
-    return scan_image(image, slots, wanted)
+    own = {image.base + rva: text for rva, text in read_named_exports(image, _INTERESTING).items()}
+    return scan_image(image, slots, wanted | own)
 
 
 _INTERESTING = frozenset(TAG_FUNCTIONS) | UNTAGGED | CONTIGUOUS | DMA
@@ -326,7 +328,7 @@ class _Scanner:
         return place.distance if place is not None and place.base == "image" else None
 
     def _returned(self, begin: int) -> int | None:
-        for instruction in self._code.disassemble(begin, begin + MAX_RETURN):
+        for instruction in self._code.stream(begin, begin + MAX_RETURN):
             if instruction.name == "ret":
                 return number(instruction.operands) if instruction.operands else 0
             if instruction.name == "jmp":

@@ -53,7 +53,8 @@ def build_image(
     """The pieces of an image. ``version`` is major, minor and build of the Windows it was made for.
 
     ``imports`` are routines of ntoskrnl.exe with the addresses that the loader put into the import address table; they
-    lie at ``imports_at``. ``exports`` are routines of this image with their addresses. ``strings`` are those of the version resource at ``strings_at``.
+    lie at ``imports_at``. ``exports`` are routines of this image with their addresses. ``strings`` are those of the
+    version resource at ``strings_at``.
     """
     pieces: list[Piece] = []
     directories = [(0, 0)] * 16

@@ -241,11 +241,14 @@ def writes_descriptors(layout: Layout) -> bool:
     return "_POOL_DESCRIPTOR" in layout.structures and "PoolVector" in layout.symbols
 
 
-def write_descriptors(scene: Scene) -> None:
-    """The pool descriptors and the vectors that lead to them; nothing where Windows has none any more."""
+def write_descriptors(scene: Scene) -> dict[tuple[bool, int], int]:
+    """The pool descriptors and the vectors that lead to them; nothing where Windows has none any more.
+
+    Gives the address of each by whether it is paged and by its index.
+    """
     layout, image = scene.layout, scene.image
     if not writes_descriptors(layout):
-        return
+        return {}
     nonpaged = [d for d in scene.machine.descriptors if not d.paged]
     paged = [d for d in scene.machine.descriptors if d.paged]
     # Since Windows 8 the second of two descriptors is that of NonPagedNx; there is one node of memory
@@ -255,6 +258,9 @@ def write_descriptors(scene: Scene) -> None:
     image.put("ExpPagedPoolDescriptor", b"".join(scene.word(place) for place in places))
     image.put("ExpNumberOfPagedPools", len(places) - 1, 4)
     image.put("ExpNumberOfNonPagedPools", 1, 4)
+    first, size = image.address("NonPagedPoolDescriptor") or 0, layout.size("_POOL_DESCRIPTOR")
+    found = {(False, d.index): first + number * size for number, d in enumerate(nonpaged)}
+    return found | {(True, d.index): place for d, place in zip(paged, places, strict=True)}
 
 
 def _place(area: Area, layout: Layout, descriptor: PoolDescriptor) -> int:

@@ -1,6 +1,6 @@
 """Builds the memory of a machine whose truth is known, so that a dump of it can be written."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -11,9 +11,10 @@ from poolsleuth.lab.containers.kinds import DumpKind, write_dump
 from poolsleuth.lab.counters import invalid_pte_mask, write_counters
 from poolsleuth.lab.identity import header_fields, write_identity
 from poolsleuth.lab.lists import kernel_pieces, write_modules, write_resources, write_unloaded
-from poolsleuth.lab.machine import PAGE, Hidden, Machine
+from poolsleuth.lab.machine import PAGE, Hidden, Machine, PoolPages
 from poolsleuth.lab.page_tables import AddressSpaceWriter
 from poolsleuth.lab.physical import PhysicalImage
+from poolsleuth.lab.pool_pages import place_pool_pages, write_pool_pages
 from poolsleuth.lab.pool_tables import settle_big_pages, write_big_pages, write_descriptors, write_tags
 from poolsleuth.lab.processes import make_spaces, write_processes
 from poolsleuth.lab.scene import Area, KernelImage, Scene
@@ -105,11 +106,19 @@ def simulate(machine: Machine, *, seed: int | None = None) -> SimulatedMachine:
         system=system,
         random=random,
     )
-    truth = _fill(scene, spaces)
+    descriptors: dict[tuple[bool, int], int] = {}
+    truth = _fill(scene, spaces, descriptors)
+    pool_pages = place_pool_pages(scene, truth.processes, descriptors)
     _write_kernel(scene)
-    absent, left_out = _write_areas(scene, machine.hidden)
+    absent, left_out = _write_areas(scene, machine.hidden, pool_pages)
     return SimulatedMachine(
-        truth=replace(truth, places=dict(sorted(scene.image.known.items())), absent_pages=absent, layout=layout.source),
+        truth=replace(
+            truth,
+            pool_pages=pool_pages,
+            places=dict(sorted(scene.image.known.items())),
+            absent_pages=absent,
+            layout=layout.source,
+        ),
         physical=physical,
         header=header_fields(scene),
         spaces=spaces,
@@ -117,11 +126,11 @@ def simulate(machine: Machine, *, seed: int | None = None) -> SimulatedMachine:
     )
 
 
-def _fill(scene: Scene, spaces: dict[int, AddressSpaceWriter]) -> Machine:
-    """Place everything; gives the truth with the addresses that came out of it."""
+def _fill(scene: Scene, spaces: dict[int, AddressSpaceWriter], descriptors: dict[tuple[bool, int], int]) -> Machine:
+    """Place everything; gives the truth with the addresses that came out of it, and fills in those of descriptors."""
     write_tags(scene)
     write_big_pages(scene)
-    write_descriptors(scene)
+    descriptors.update(write_descriptors(scene))
     processes = write_processes(scene, spaces, session_addresses(scene))
     return replace(
         scene.machine,
@@ -153,18 +162,29 @@ def _maps_large(scene: Scene, least: int) -> bool:
     return windows.build >= 10240 and windows.architecture == "x64" and scene.machine.physical_bytes >= least
 
 
-def _write_areas(scene: Scene, hidden: Hidden) -> tuple[tuple[int, ...], frozenset[int]]:
+def _write_areas(
+    scene: Scene, hidden: Hidden, pool_pages: tuple[PoolPages, ...]
+) -> tuple[tuple[int, ...], frozenset[int]]:
     """Write both pools; gives the virtual pages that no reader can see, and the physical pages left out of the dump."""
-    scene.nonpaged.write(scene.system, scene.random, large=_maps_large(scene, _LARGE_POOL_FROM))
-    pages = range(scene.paged.start, scene.paged.start + scene.paged.pages * PAGE, PAGE)
-    states = _states(pages, hidden, scene.random)
-    scene.paged.write(scene.system, scene.random, states.__getitem__)
+    space, random = scene.system, scene.random
+    scene.nonpaged.write(space, random, large=_maps_large(scene, _LARGE_POOL_FROM))
+    pages: list[int] = list(range(scene.paged.start, scene.paged.start + scene.paged.pages * PAGE, PAGE))
+    states = _states(pages, hidden, random)
+    scene.paged.write(space, random, states.__getitem__)
+    for part in pool_pages:
+        if part.pool == "nonpaged":
+            write_pool_pages(part, space, random)
+            continue
+        mine = part.addresses.tolist()
+        states |= _states(mine, hidden, random)
+        pages += mine
+        write_pool_pages(part, space, random, states.__getitem__)
     left = _left_out(scene, pages, hidden)
     absent = [page for page in pages if states[page] == "paged-out"]
     return tuple(sorted(absent + list(left))), frozenset(left.values())
 
 
-def _states(pages: range, hidden: Hidden, random: Random) -> dict[int, str]:
+def _states(pages: Sequence[int], hidden: Hidden, random: Random) -> dict[int, str]:
     found: dict[int, str] = {}
     for page in pages:
         drawn = random.random()
@@ -177,7 +197,7 @@ def _states(pages: range, hidden: Hidden, random: Random) -> dict[int, str]:
     return found
 
 
-def _left_out(scene: Scene, pages: range, hidden: Hidden) -> dict[int, int]:
+def _left_out(scene: Scene, pages: Sequence[int], hidden: Hidden) -> dict[int, int]:
     """Virtual page to the physical page that the dump does not hold."""
     translate: Callable[[int], int | None] = scene.system.translate
     found: dict[int, int] = {}

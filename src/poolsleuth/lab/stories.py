@@ -7,11 +7,15 @@ from random import Random
 
 import numpy as np
 
-from poolsleuth.lab.machine import IN_USE, PAGE, BigPages, BugCheck, Hidden, Machine, SimulatedWindows, TagUse
+from poolsleuth.lab.allocator.classic import ClassicPool
+from poolsleuth.lab.allocator.figures import pages_of
+from poolsleuth.lab.machine import IN_USE, PAGE, BigPages, BugCheck, Hidden, Machine, PoolUse, SimulatedWindows, TagUse
 from poolsleuth.lab.pool_tables import table_slots
+from poolsleuth.lab.usual_blocks import fragment, usual_pools
 from poolsleuth.lab.usual_figures import (
     GB,
     MB,
+    CutPages,
     Failures,
     Pool,
     bytes_of,
@@ -37,6 +41,8 @@ _MOST_TABLE_BYTES = GB  # all tag tables are made in memory
 USUALLY_HIDDEN = Hidden(transition=0.2)
 _FIRST_WITH_EXPANSION, _FIRST_SCRAMBLED = 6000, 9200
 _SESSIONS = (0, 1)
+# A machine whose pool fragments: as much as the article's in nonpaged pool, and so many pages at its worst
+_ARTICLE_BYTES, _MOST_FRAGMENTED = 24 * MB, 8000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +68,8 @@ class Draft:
     full_sessions: dict[int, float] = field(default_factory=dict)
     failures: Failures = Failures()
     commit_full: bool = False
+    pools: dict[Pool, ClassicPool] = field(default_factory=dict)
+    random: Random = field(default_factory=Random)
     bug_check: BugCheck = BugCheck(0xE2, (0, 0, 0, 0))  # MANUALLY_INITIATED_CRASH
 
     def add(self, tag: str, pool: Pool, *, blocks: int, size: int) -> None:
@@ -78,7 +86,20 @@ class Draft:
         """About the bytes that a leak can take before the pool is nearly full."""
         limit = pool_limits(self.windows, self.size.ram_bytes)[pool]
         most = int(min(limit * 0.95, self.size.ram_bytes * 0.55))
-        return max(MB, room_for(most) - bytes_of(list(self.tags.values()), pool))
+        return max(MB, room_for(most) - bytes_of(list(self.tags.values()), pool) - self.pool_pages(pool) * PAGE)
+
+    def pool_pages(self, pool: Pool) -> int:
+        """Pages that are cut into blocks so far."""
+        return len(self.pools[pool].rows) if pool in self.pools else 0
+
+    def count_blocks(self) -> None:
+        """What was allocated and freed in pages that are really there belongs to the tags, too."""
+        for name, pool in self.pools.items():
+            for tag, use in pool.uses().items():
+                old = self.tags.get(tag, TagUse(tag))
+                sums = use_of(old, name)
+                more = PoolUse(sums.allocs + use.allocs, sums.frees + use.frees, sums.bytes + use.bytes)
+                self.tags[tag] = replace(old, paged=more) if name == "paged" else replace(old, nonpaged=more)
 
 
 def _healthy(_draft: Draft) -> None:
@@ -160,6 +181,16 @@ def _failures(draft: Draft) -> None:
     draft.commit_full = True
 
 
+def _fragmentation(draft: Draft) -> None:
+    """As on the article's machine, pages in use are about one and a half times what the tags hold."""
+    draft.drivers["churner.sys"] = ("ExAllocatePoolWithTag", "ExFreePoolWithTag", "MmAllocateContiguousMemory")
+    pool = draft.pools.get("nonpaged")
+    if pool is None:
+        return
+    held = bytes_of(list(draft.tags.values()), "nonpaged") // PAGE
+    fragment(pool, min(held, _MOST_FRAGMENTED, draft.room("nonpaged") // PAGE), draft.random)
+
+
 STORIES: dict[str, tuple[str, Callable[[Draft], None]]] = {
     "healthy": ("nothing is wrong", _healthy),
     "leak": ("leaky.sys leaks nonpaged pool with the tag Leak, until allocations fail", _leak),
@@ -169,6 +200,10 @@ STORIES: dict[str, tuple[str, Callable[[Draft], None]]] = {
     "handle-leak": ("handlehog.exe leaks handles, mostly of events", _handle_leak),
     "lock-contention": ("the registry lock has hundreds of waiters", _lock),
     "pool-failures": ("allocations fail because the commit limit was reached", _failures),
+    "fragmentation": (
+        "churner.sys takes and gives back blocks of 0xF18 bytes: small blocks pin the pages (before Windows 10 1809)",
+        _fragmentation,
+    ),
     "huge": ("64 GB, 64 processors, 20,000 tags, a million big allocations; nothing is wrong", _healthy),
 }
 """Name to what happened, in words, and the function that makes it happen."""
@@ -210,15 +245,19 @@ def make_machine(
     random = Random(f"{windows.name}/{story}/{seed}")
     arrays = np.random.default_rng(random.getrandbits(63))
     names = tag_names(chosen.tags, random)
-    nonpaged, paged = _usual_bytes(windows, chosen)
+    most = _ARTICLE_BYTES if story == "fragmentation" else chosen.ram_bytes
+    nonpaged, paged = _usual_bytes(windows, chosen, most)
     draft = Draft(windows, chosen, usual_tags(names, nonpaged, paged, random, chosen.processes))
-    groups = _big_groups(windows, names, chosen, random)
+    draft.random = Random(f"blocks of {windows.name}/{story}/{seed}")  # its own: other figures stay what they were
+    draft.pools = usual_pools(windows, names, draft.random)
+    groups = _big_groups(windows, names, chosen, random, most)
     try:
         big = big_pages(windows, groups, arrays)
     except ValueError as error:
         raise InputError(str(error)) from error
     _count_big(draft, groups, big)
     STORIES[story][1](draft)
+    draft.count_blocks()
     return _finish(draft, names, random, story, seed, big, kdbg_encoded, hidden)
 
 
@@ -244,15 +283,15 @@ def _check(windows: SimulatedWindows, size: Size, hidden: Hidden, *, kdbg_encode
         raise InputError("the debugger data block is scrambled on 64-bit Windows 8 and later only")
 
 
-def _usual_bytes(windows: SimulatedWindows, size: Size) -> tuple[int, int]:
+def _usual_bytes(windows: SimulatedWindows, size: Size, most: int) -> tuple[int, int]:
     limits = pool_limits(windows, size.ram_bytes)
     nonpaged, paged = (min(limits[pool], size.ram_bytes) for pool in ("nonpaged", "paged"))
-    return min(nonpaged // 12, 400 * MB), min(paged // 10, 600 * MB)
+    return min(nonpaged // 12, 400 * MB, most), min(paged // 10, 600 * MB)
 
 
-def _big_groups(windows: SimulatedWindows, names: list[str], size: Size, random: Random) -> list[BigGroup]:
+def _big_groups(windows: SimulatedWindows, names: list[str], size: Size, random: Random, held: int) -> list[BigGroup]:
     """Big allocations of every tenth tag, about a tenth of the memory or of the smaller pool in all."""
-    most = min(size.ram_bytes, *pool_limits(windows, size.ram_bytes).values()) // 10
+    most = min(size.ram_bytes, held * 10, *pool_limits(windows, size.ram_bytes).values()) // 10
     chosen = names[::10]
     each = max(1, size.big_allocations // len(chosen))
     spread = each // 4
@@ -295,6 +334,7 @@ def _finish(
     booted = datetime(2021, 1, 4, 6, 30, tzinfo=UTC) + timedelta(microseconds=random.randrange(10**12))
     crashed = booted + timedelta(microseconds=random.randrange(10**10, 3 * 10**12))
     tags = _late(list(draft.tags.values()), names, windows)
+    cut = {name: CutPages.of(pool) for name, pool in draft.pools.items()}
     machine = Machine(
         windows=windows,
         story=story,
@@ -307,8 +347,9 @@ def _finish(
         tags=tuple(tags),
         table_size=table_slots(len(tags)),
         big_pages=big,
-        descriptors=usual_descriptors(windows, tags),
-        memory=usual_memory(windows, random, size.ram_bytes, tags, draft.failures, commit_full=draft.commit_full),
+        pool_pages=tuple(pages_of(pool) for pool in draft.pools.values()),
+        descriptors=usual_descriptors(windows, tags, cut),
+        memory=usual_memory(windows, random, size.ram_bytes, tags, draft.failures, cut, commit_full=draft.commit_full),
         modules=usual_modules(windows, random, draft.drivers),
         unloaded=usual_unloaded(random, booted),
         resources=usual_resources(random),

@@ -8,10 +8,15 @@ import json
 from dataclasses import asdict
 from datetime import datetime
 
+from poolsleuth.lab.allocator.figures import figures_of as pool_figures
+from poolsleuth.lab.allocator.figures import totals_of
+from poolsleuth.lab.allocator.headers import tag_text
 from poolsleuth.lab.counters import figures_of
-from poolsleuth.lab.machine import FREED, IN_USE, Machine, PoolUse, TagUse
+from poolsleuth.lab.machine import FREED, IN_USE, Machine, PoolPages, PoolUse, TagUse
 
 SCHEMA = "poolsleuth.lab-truth/1"
+STATES = ("allocated", "free", "lookaside")
+"""Names of the states of a block: ALLOCATED, FREE, IN_LOOKASIDE."""
 _FIRST_WITH_POOL_TYPE = 6000  # before Vista the big-page table does not say to which pool an allocation belongs
 _NARROW_COUNTERS = 15063  # up to this build a counter of allocations has 32 bits, whatever the pointers have
 
@@ -44,6 +49,7 @@ def truth_document(machine: Machine) -> dict[str, object]:
         "tag_table_slots": machine.table_size,
         "tags": [_tag(use) for use in machine.tags],
         "big_pages": _big_pages(machine),
+        "pool_pages": [_pool_pages(pages) for pages in machine.pool_pages],
         "descriptors": [asdict(descriptor) for descriptor in machine.descriptors],
         "memory": _plain(figures_of(machine.memory)),
         "page_files": [asdict(file) for file in machine.memory.page_files],
@@ -120,6 +126,24 @@ def _big_pages(machine: Machine) -> dict[str, object]:
         "bytes": used["bytes"].tolist(),
         "pool_type": used["pool_type"].tolist() if typed else None,
         "freed_slot": (used["state"] == FREED).tolist(),
+    }
+
+
+def _pool_pages(pages: PoolPages) -> dict[str, object]:
+    """Pages that are there, and their blocks in columns; ``tags`` are blocks and bytes that are allocated in them."""
+    blocks = pages.blocks
+    return {
+        "pool": pages.pool,
+        "index": pages.index,
+        "pages": [f"{value:#x}" for value in pages.addresses.tolist()],
+        "figures": asdict(pool_figures(pages)),
+        "tags": {tag_text(tag): {"blocks": count, "bytes": size} for tag, (count, size) in totals_of(pages).items()},
+        "address": [f"{value:#x}" for value in blocks["address"].tolist()],
+        "size": blocks["size"].tolist(),
+        "tag": [tag_text(value) for value in blocks["tag"].tolist()],
+        "state": [STATES[value] for value in blocks["state"].tolist()],
+        "protected": blocks["protected"].tolist(),
+        "process": [f"{value:#x}" if value else None for value in blocks["process"].tolist()],
     }
 
 

@@ -15,6 +15,7 @@ PAGED_INDEX = 1  # paged pool 0 is the one for whole pages
 _LOOKASIDE_DEPTH = 6
 _TAGS = 24
 _KEPT_OF_TEN = 6  # of ten blocks that are allocated so many stay
+_FREED_AT_LAST = 8  # one of so many: the peak of the load is over
 _LARGEST = 1400  # bytes of a usual block
 
 # The article's driver: a block that leaves 0xE8 bytes of its page to others
@@ -22,7 +23,8 @@ _CHURN, _CHURN_BYTES = "MmCm", 0xF10
 _STAYING = ("ReEv", "MFE0", "Io  ", "Irp ")
 _STAYING_BYTES = 0x10
 _PASSING = (("Irp ", 0x100, 0x780), ("MFE0", 0x80, 0x9A0), ("Io  ", 0x40, 0x860), ("NtFs", 0x60, 0x5C0))
-_WAVES = 6
+_WAVES = 2
+_STAY = 0.25  # of the small blocks of a wave
 
 
 def usual_pools(windows: SimulatedWindows, names: list[str], random: Random) -> dict[Pool, ClassicPool]:
@@ -64,41 +66,41 @@ def _fill(pool: ClassicPool, tags: list[tuple[str, int]], random: Random) -> Non
             at = random.randrange(len(living))
             living[at], living[-1] = living[-1], living[at]
             pool.free(living.pop())
+    random.shuffle(living)
+    for address in living[: len(living) // _FREED_AT_LAST]:
+        pool.free(address)
 
 
-def fragment(pool: ClassicPool, pages: int, random: Random) -> None:
-    """Article 000: until the pool has that many pages, a driver takes and gives back blocks of 0xF18 bytes.
+def fragment(pool: ClassicPool, peak: int, random: Random) -> None:
+    """Article 000: a driver takes and gives back blocks of 0xF18 bytes, until the pool has grown to ``peak`` pages.
 
     While it holds one, others take small blocks from the rest of its page, and more from the top once it is free again.
     The load comes in waves: when one ends nearly everything is freed, but a few blocks of 24 bytes stay, each in the
-    middle of its page. There the driver's next block does not fit: it gets a new page.
+    middle of its page. There the driver's next block does not fit: it gets a new page. About half of the pages stay.
     """
     began = len(pool.rows)
     for wave in range(1, _WAVES + 1):
-        _wave(pool, began + (pages - began) * wave // _WAVES, random)
-    held = [pool.allocate(_CHURN_BYTES, _CHURN) for _ in range(max(1, pages // 20))]
+        _wave(pool, began + (peak - began) * wave // _WAVES, random)
+    held = [pool.allocate(_CHURN_BYTES, _CHURN) for _ in range(max(1, peak // 20))]
     for address in held[::4]:
         pool.free(address)
 
 
-def _wave(pool: ClassicPool, pages: int, random: Random) -> None:
+def _wave(pool: ClassicPool, peak: int, random: Random) -> None:
+    """Load until the pool has ``peak`` pages (what is free in old pages is used up first); then most of it is freed."""
+    passing: list[int] = []
     staying: list[int] = []
-    # What is free in old pages is used up first: the peak goes beyond what will stay
-    while len(pool.rows) < pages or not staying:
-        passing: list[int] = []
-        while len(pool.rows) < pages + (pages >> 4) + 8:
-            churned = pool.allocate(_CHURN_BYTES, _CHURN)
-            _load(pool, passing, staying, random)
-            pool.free(churned)
-            _load(pool, passing, staying, random)
-        random.shuffle(passing)
-        for address in passing:
-            pool.free(address)
-        random.shuffle(staying)
-        kept = len(staying) // 3
-        for address in staying[kept:]:
-            pool.free(address)
-        del staying[kept:]
+    while len(pool.rows) < peak:
+        churned = pool.allocate(_CHURN_BYTES, _CHURN)
+        _load(pool, passing, staying, random)
+        pool.free(churned)
+        _load(pool, passing, staying, random)
+    random.shuffle(passing)
+    for address in passing:
+        pool.free(address)
+    random.shuffle(staying)
+    for address in staying[int(len(staying) * _STAY) :]:
+        pool.free(address)
 
 
 def _load(pool: ClassicPool, passing: list[int], staying: list[int], random: Random) -> None:

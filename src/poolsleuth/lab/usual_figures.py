@@ -1,9 +1,11 @@
 """The figures of memory, pools and sessions that fit what the tags hold. Drawn by chance, the same for a seed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
+from poolsleuth.lab.allocator.classic import ClassicPool
 from poolsleuth.lab.machine import PAGE, Memory, PoolDescriptor, PoolUse, Session, SimulatedWindows, TagUse
 from poolsleuth.lab.usual_lists import usual_page_files
 
@@ -23,6 +25,28 @@ class Failures:
     count: int = 0
     by_pool: tuple[tuple[int, int, int], ...] = ((0, 0, 0),) * 3
     reasons: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutPages:
+    """Pages of one pool that are really there: ``held`` bytes of tags lie in them, ``cut`` bytes are not free.
+
+    The difference waits in lookaside lists. ``index`` is the pool's among those of its kind.
+    """
+
+    index: int = 0
+    pages: int = 0
+    held: int = 0
+    cut: int = 0
+
+    @classmethod
+    def of(cls, pool: ClassicPool) -> "CutPages":
+        """Those of a pool."""
+        held = sum(use.bytes for use in pool.uses().values())
+        return cls(index=pool.index, pages=len(pool.rows), held=held, cut=pool.bytes_cut)
+
+
+_NONE = CutPages()
 
 
 def use_of(use: TagUse, pool: Pool) -> PoolUse:
@@ -49,9 +73,9 @@ def pool_limits(windows: SimulatedWindows, ram_bytes: int) -> dict[Pool, int]:
     }
 
 
-def used_pages(tags: list[TagUse], pool: Pool) -> int:
-    """Pages that a pool takes up."""
-    return -(-int(bytes_of(tags, pool) * _SLACK) // PAGE) + _ALWAYS
+def used_pages(tags: list[TagUse], pool: Pool, cut: CutPages = _NONE) -> int:
+    """Pages that a pool takes up: those that are really there, and about what the rest of the tags' bytes needs."""
+    return -(-int((bytes_of(tags, pool) - cut.held) * _SLACK) // PAGE) + _ALWAYS + cut.pages
 
 
 def room_for(used_bytes: int) -> int:
@@ -59,7 +83,9 @@ def room_for(used_bytes: int) -> int:
     return int((used_bytes - _ALWAYS * PAGE) / _SLACK)
 
 
-def usual_descriptors(windows: SimulatedWindows, tags: list[TagUse]) -> tuple[PoolDescriptor, ...]:
+def usual_descriptors(
+    windows: SimulatedWindows, tags: list[TagUse], cut: Mapping[Pool, CutPages]
+) -> tuple[PoolDescriptor, ...]:
     """The pools' own counters: two of nonpaged pool since 8 (the second not executable), five of paged pool."""
     found: list[PoolDescriptor] = []
     pools: tuple[tuple[Pool, int], ...] = (
@@ -67,21 +93,23 @@ def usual_descriptors(windows: SimulatedWindows, tags: list[TagUse]) -> tuple[Po
         ("paged", _PAGED_POOLS),
     )
     for pool, parts in pools:
-        total = used_pages(tags, pool)
+        real = cut.get(pool, _NONE)
+        total = used_pages(tags, pool, real) - real.pages
         allocs = sum(use_of(use, pool).allocs for use in tags)
         frees = sum(use_of(use, pool).frees for use in tags)
         for index in range(parts):
             share = total // parts if index else total - total // parts * (parts - 1)
             big = share // 3
+            mine = real if index == real.index else _NONE
             found.append(
                 PoolDescriptor(
                     paged=pool == "paged",
                     index=index,
                     running_allocs=allocs // parts & 0xFFFF_FFFF,
                     running_frees=frees // parts & 0xFFFF_FFFF,
-                    pages=share - big,
+                    pages=share - big + mine.pages,
                     big_pages=big,
-                    bytes=bytes_of(tags, pool) // parts,
+                    bytes=(bytes_of(tags, pool) - real.held) // parts + mine.cut,
                 )
             )
     return tuple(found)
@@ -93,12 +121,14 @@ def usual_memory(
     ram_bytes: int,
     tags: list[TagUse],
     failures: Failures,
+    cut: Mapping[Pool, CutPages],
     *,
     commit_full: bool = False,
 ) -> Memory:
     """The counters of ``!vm``."""
     pages = ram_bytes // PAGE
-    nonpaged, paged = used_pages(tags, "nonpaged"), used_pages(tags, "paged")
+    nonpaged = used_pages(tags, "nonpaged", cut.get("nonpaged", _NONE))
+    paged = used_pages(tags, "paged", cut.get("paged", _NONE))
     limits = pool_limits(windows, ram_bytes)
     files = usual_page_files(windows, pages)
     limit = pages + files[0].pages

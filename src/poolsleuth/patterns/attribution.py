@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from poolsleuth.model.facts import Where
 from poolsleuth.model.finding import Confidence
 from poolsleuth.model.machine import Machine
+from poolsleuth.model.module_search import ModuleSearch
 from poolsleuth.model.modules import MemoryHit, Module, ModuleList, PointerTable, SymbolAddress, UnloadedModules
 from poolsleuth.model.tags import TagDescription, TagRow
 from poolsleuth.patterns.tag_knowledge import sure_note
@@ -85,6 +86,7 @@ class Attribution:
         self._hits = list(machine.all(MemoryHit))
         self._tables = list(machine.all(PointerTable))
         self.searched_all_modules = any("for_each_module" in (hit.command or "") for hit in self._hits)
+        self._searches = {fact.symbol.casefold(): fact for fact in machine.all(ModuleSearch)}
 
     def owner(self, row: TagRow) -> Owner | None:
         """Who writes this row's tag; None when nothing in the evidence and none of our notes says."""
@@ -126,6 +128,10 @@ class Attribution:
             )
             found.setdefault(importer.base if module else slot, importer)
         return list(found.values())
+
+    def search_of(self, symbol: str) -> ModuleSearch | None:
+        """How far the modules of a dump were searched for ``symbol``; None when no dump was."""
+        return self._searches.get(symbol.casefold())
 
     def _module_of(self, address: int) -> Module | None:
         best: Module | None = None

@@ -188,7 +188,7 @@ def unassigned_failures(machine: ReportMachine) -> str:
     """``818 pool allocations failed since boot; which pool is not known``: empty when none failed, and when a pool or
     a session is known to have failed."""
     pools = machine.pools
-    known = any(use.failures for use in (pools.nonpaged, pools.paged, *pools.sessions))
+    known = pools.nonpaged.failures or pools.paged.failures or any(session.failures for session in pools.sessions)
     if known or pools.failures is None or pools.failures <= 0:
         return ""
     return f"{plural(pools.failures, 'pool allocation')} failed since boot; which pool is not known"

@@ -1,5 +1,6 @@
 """The drivers of a machine as every output shows them: one line, and the list with the third-party ones first."""
 
+import heapq
 from collections.abc import Sequence
 
 from poolsleuth.model.report import ReportDriver, ReportDrivers, ReportUnloadedDriver
@@ -32,7 +33,7 @@ def drivers_line(drivers: ReportDrivers) -> str:
 
 def drivers_in_order(drivers: Sequence[ReportDriver], limit: int) -> list[ReportDriver]:
     """The rows to show: third-party companies first, then those of no known company, then Windows' own; by name."""
-    return sorted(drivers, key=lambda driver: (_rank(driver), driver.name.casefold()))[:limit]
+    return heapq.nsmallest(limit, drivers, key=lambda driver: (_rank(driver), driver.name[:NAME].casefold()))
 
 
 def _rank(driver: ReportDriver) -> int:

@@ -46,7 +46,7 @@ def _values(cut: Cut) -> list[int]:
 _LIVE_POINTS = 8_000  # their figures then weigh about as much as the script
 BASE_CUT = Cut(
     rows=4000,
-    drivers=1500,
+    drivers=600,
     machines=60,
     index=1000,
     findings=60,

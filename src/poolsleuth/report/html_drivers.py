@@ -6,6 +6,8 @@ from poolsleuth.model.report import ReportDriver, ReportDrivers
 from poolsleuth.report.drivers import NAME, drivers_in_order, drivers_line, unloaded_texts, version_text
 from poolsleuth.report.wording import count_text, plural, short
 
+LEAST_ROWS = 25  # of one machine: a shorter list of a server's 200 drivers is not worth its place on the page
+
 
 @dataclass(frozen=True, slots=True)
 class DriverView:
@@ -32,9 +34,11 @@ class DriversView:
 
 
 def drivers_view(drivers: ReportDrivers, rows: int, text: int) -> DriversView | None:
-    """At most ``rows`` of each list and ``text`` characters of each sentence; None when no driver is known."""
+    """At most ``rows`` of each list, none when there is room for less than ``LEAST_ROWS``, and ``text`` characters of
+    each sentence; None when no driver is known."""
     if not drivers.loaded and not drivers.unloaded:
         return None
+    rows = rows if rows >= LEAST_ROWS else 0
     loaded = drivers_in_order(drivers.loaded, rows)
     unloaded = unloaded_texts(drivers.unloaded, rows)
     loaded_left, unloaded_left = len(drivers.loaded) - len(loaded), len(drivers.unloaded) - len(unloaded)

@@ -122,7 +122,7 @@ def _machine(report: Report, machine: ReportMachine, number: int) -> list[str]:
     lines += _pools(machine)
     drivers = drivers_line(machine.drivers)
     if drivers:
-        lines += [f"Drivers: {text_of(drivers)}.", ""]
+        lines += [f"{text_of(drivers)}.", ""]
     findings = findings_in_order(machine)
     holding = [finding for finding in findings if finding.holds]
     if holding:

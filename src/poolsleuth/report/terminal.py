@@ -289,7 +289,8 @@ class _Page(Page):
         shown = drivers_in_order(machine.drivers.loaded, DRIVER_ROWS)
         if shown:
             self.blank()
-            self.line("Loaded drivers, those of third parties first:", style="bold")
+            ordered = ", those of third parties first" if any(driver.company for driver in shown) else ""
+            self.line(f"Loaded drivers{ordered}:", style="bold")
             columns = [
                 Column("Driver", [self.said(driver.name, 28) for driver in shown]),
                 Column("Base", [self.said(driver.base or "?", 18) for driver in shown]),

@@ -53,10 +53,11 @@ def _asked(rest: str) -> _Asked:
     if flags & ~(_VERBOSE | _NONPAGED | _PAGED):
         raise InputError("the flags of !poolused are 1 (more columns), 2 (by nonpaged bytes) and 4 (by paged bytes)")
     tag = words[0].strip('"') if words else None
-    return _Asked(flags, min(int(top[1]), MAX_TOP) if top else None, _pattern(tag) if tag else None)
+    return _Asked(flags, min(int(top[1]), MAX_TOP) if top else None, tag_pattern(tag) if tag else None)
 
 
-def _pattern(tag: str) -> re.Pattern[str]:
+def tag_pattern(tag: str) -> re.Pattern[str]:
+    """A tag with ``*`` and ``?`` as a regular expression for whole tags. Raises InputError for what can be none."""
     if len(tag.replace("*", "")) > MAX_TAG:
         raise InputError(f"a pool tag has at most {MAX_TAG} characters: '{printable(tag, 40)}' cannot be one")
     parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in re.sub(r"\*+", "*", tag))
@@ -89,7 +90,9 @@ def _lines(target: Target, asked: _Asked) -> Lines:
             says.append(f"{left_out:,} tags are left out: a part of what belongs to their sums is not in this dump")
         yield from missing("; ".join(says) or "tags may be missing")
     elif asked.tag is None and len(order):
-        yield f" TOTAL{_totals(parts, order, verbose=bool(flags & _VERBOSE))[1:]}"
+        numbers = _totals(parts, order, verbose=bool(flags & _VERBOSE))
+        # The word is one letter longer than a tag, and a number may fill its column
+        yield f" TOTAL{numbers.removeprefix(' ') if numbers.startswith('  ') else numbers}"
 
 
 def _header(halves: Sequence[str], *, verbose: bool) -> Lines:

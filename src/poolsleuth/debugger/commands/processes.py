@@ -31,13 +31,10 @@ def _lines(target: Target, name: str | None) -> Lines:
 def _process(target: Target, process: Process) -> Lines:
     wide = target.kernel.pointer_size == 8
     session = "none" if process.session is None else process.session
-    peb = target.kernel.value(process.address, "_EPROCESS", "Peb")
     table = target.kernel.value(process.address, "_EPROCESS", "ObjectTable")
     first = [f"SessionId: {session}"]
     if process.pid is not None:
         first.append(f"Cid: {process.pid:04x}   ")
-    if peb is not None:
-        first.append(f"Peb: {peb:08x}")
     if process.parent is not None:
         first.append(f"ParentCid: {process.parent:04x}")
     second = []

@@ -2,7 +2,7 @@
 
 from poolsleuth.debugger.command import Lines
 from poolsleuth.debugger.target import Target
-from poolsleuth.debugger.text import missing
+from poolsleuth.debugger.text import missing, printable
 from poolsleuth.kernel.address_space import PAGE
 from poolsleuth.kernel.sessions import Session, Sessions, read_sessions
 
@@ -14,6 +14,9 @@ def session_lines(target: Target) -> Lines:
     found = read_sessions(target.kernel)
     new = target.kernel.build >= _WINDOWS_8
     indent = "" if new else "       "
+    if not any(session.id is not None for session in found.sessions):
+        yield f"*** {printable('; '.join(found.says) or 'no process of the dump belongs to a session')}"
+        return
     yield f"{indent}Terminal Server Memory Usage By Session:"
     yield ""
     limit = _limit(found)

@@ -45,7 +45,7 @@ class ClassicPool:
     """One pool of a machine with pointers of 4 or 8 bytes. The same calls give the same bytes.
 
     ``index`` is the pool's number among those of its kind. ``lookaside_depth``: so many freed blocks of each small size
-    wait in a lookaside list, where they look allocated; 0 is a machine without lookaside lists. Pages begin at ``base``.
+    wait in a lookaside list, where they look allocated; with 0 there are no such lists. Pages begin at ``base``.
     """
 
     def __init__(
@@ -105,8 +105,8 @@ class ClassicPool:
         """Give back what ``allocate`` gave. Raises ValueError for any other address, and the second time."""
         big = self.big.pop(address, None)
         if big is not None:
-            for page in range(big.pages):
-                heapq.heappush(self._holes, address + page * PAGE)
+            for number in range(big.pages):
+                heapq.heappush(self._holes, address + number * PAGE)
             self._count(big.tag, 1, -big.bytes)
             return
         at = address - self.form.unit
@@ -114,8 +114,8 @@ class ClassicPool:
             raise ValueError(f"nothing is allocated at {address:#x}")
         self._in_use.remove(at)
         page = self.rows[at // PAGE * PAGE]
-        previous, index, units, _kind, number = read_header(page, at % PAGE, self.form)
-        self._count(tag_text(number), 1, -units * self.form.unit)
+        previous, index, units, _kind, tag = read_header(page, at % PAGE, self.form)
+        self._count(tag_text(tag), 1, -units * self.form.unit)
         if self.processes.pop(at, None) is None and units <= MOST_LOOKASIDE_UNITS:
             waiting = self.lookaside.setdefault(units, [])
             if len(waiting) < self.lookaside_depth:

@@ -15,7 +15,7 @@ _WIDTHS = (1, 2, 4, 8)
 
 _NEEDED = {
     "_SEGMENT_HEAP": ("Signature", "LargeAllocMetadata", "SegContexts"),
-    "_HEAP_SEG_CONTEXT": ("SegmentMask", "UnitShift", "FirstDescriptorIndex", "SegmentListHead"),
+    "_HEAP_SEG_CONTEXT": ("UnitShift", "FirstDescriptorIndex", "SegmentListHead"),
     "_HEAP_PAGE_SEGMENT": ("ListEntry", "Signature"),
     "_HEAP_PAGE_RANGE_DESCRIPTOR": ("RangeFlags", "UnitSize"),
     "_HEAP_LFH_SUBSEGMENT": ("BlockCount", "BlockOffsets", "BlockBitmap"),

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.address_space import PAGE, AddressSpace
-from poolsleuth.kernel.pool.blocks import BLOCK, Blocks, Kind, State
+from poolsleuth.kernel.pool.blocks import BLOCK, Blocks, Kind
 from poolsleuth.kernel.pool.classic_walk import WalkPart
 
 MAX_SAYS = 200  # sentences of one walk: more broken heaps than that help nobody
-PAGES_AT_ONCE = 4096  # pages of subsegments decoded together: 16 MB, and the chains of some hundred subsegments
+PAGES_AT_ONCE = 2048  # pages of subsegments decoded together: 8 MB, and the chains of some hundred subsegments
 PROTECTED = np.uint32(0x8000_0000)
 PAGE_BITS = np.uint64(12)
 
@@ -101,20 +101,18 @@ def make_blocks(
     sizes: Numbers,
     tags: NDArray[np.uint32],
     pools: NDArray[np.uint8],
-    allocated: Flags,
+    states: NDArray[np.uint8],
     kind: Kind,
 ) -> Blocks:
-    """Rows of blocks, in the order of their addresses."""
+    """Rows of blocks. ``tags`` are as headers have them, protected bit and all."""
     blocks = np.empty(len(addresses), BLOCK)
     blocks["address"] = addresses
     blocks["size"] = sizes
     blocks["tag"] = tags & ~PROTECTED
     blocks["protected"] = (tags & PROTECTED) != 0
     blocks["pool"] = pools
-    blocks["state"] = np.where(allocated, int(State.ALLOCATED), int(State.FREE))
+    blocks["state"] = states
     blocks["kind"] = kind
-    if len(blocks) > 1 and (addresses[1:] < addresses[:-1]).any():
-        blocks = blocks[np.argsort(addresses, kind="stable")]
     return blocks
 
 

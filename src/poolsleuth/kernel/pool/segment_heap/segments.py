@@ -27,6 +27,8 @@ NO_SIGNATURE_KEY = 26100
 
 FREE, DIRECT, LFH, VS = 0, 3, 0xB, 0xF
 """Range flags: their lower five bits; any even number is free."""
+UNREAD = "segments have descriptors in memory that cannot be read: blocks are missing"
+
 _FLAGS = 0x1F
 
 
@@ -55,12 +57,10 @@ def ranges_of(heap: PoolHeap, layout: HeapLayout, build: int, teller: Teller) ->
         if shift not in UNIT_SHIFTS:
             teller.tell(f"{words}: units of 2^{shift} bytes are not known; its segments are not read")
             continue
-        walk = walk_list(
-            heap.memory, context + layout.context.fields["SegmentListHead"].offset, limit=MAX_SEGMENTS
-        )
+        walk = walk_list(heap.memory, context + layout.context.fields["SegmentListHead"].offset, limit=MAX_SEGMENTS)
         if walk.says is not None:
             teller.tell(f"{words}, list of segments: {walk.says}")
-        segments = walk.entries - np.uint64(layout.segment.fields["ListEntry"].offset)
+        segments = np.sort(walk.entries) - np.uint64(layout.segment.fields["ListEntry"].offset)
         for begin in range(0, len(segments), SEGMENTS_AT_ONCE):
             some = segments[begin : begin + SEGMENTS_AT_ONCE]
             yield _ranges(heap, layout, build, some, context, shift, first, words, teller)
@@ -84,10 +84,12 @@ def _ranges(
         teller.tell(f"{words}: the segment at 0x{address:x} does not begin where segments of its size do")
     segments = segments[aligned]
     numbers = (segments >> PAGE_BITS)[:, None] + np.arange(pages, dtype=np.uint64)
-    data, places = heap.memory.space.gather(numbers.reshape(-1))
+    data, places = heap.memory.space.gather(np.asarray(numbers.reshape(-1), np.uint64))
     octets = data.reshape(len(segments), pages * PAGE)
-    readable = (places.reshape(len(segments), pages) >= 0).all(axis=1)
-    teller.count("segments have descriptors in memory that cannot be read: their blocks are missing", int((~readable).sum()))
+    there = places.reshape(len(segments), pages) >= 0
+    # The signature is in the first page; descriptors of the others read as free where they are missing
+    readable = there[:, 0]
+    teller.count(UNREAD, int((~there.all(axis=1)).sum()))
     signed = _signed(octets, segments, layout, heap.keys.heap ^ context, build)
     for address in segments[readable & ~signed].tolist():
         teller.tell(f"{words}: the segment at 0x{address:x} has a wrong signature; its blocks are missing")

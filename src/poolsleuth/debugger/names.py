@@ -1,0 +1,97 @@
+"""Names for addresses: modules, and the symbols of the kernel as far as they are known."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from poolsleuth.debugger.text import printable
+from poolsleuth.kernel.image import read_exports, read_image
+from poolsleuth.kernel.modules import LoadedModule, LoadedModules, read_modules
+from poolsleuth.kernel.target import Kernel
+from poolsleuth.windows.wanted_symbols import SYMBOLS
+
+_FAR = 0x100000  # bytes behind a symbol beyond which it says nothing of an address: a few functions are this large
+
+
+def module_name(module: LoadedModule, kernel: Kernel) -> str:
+    """What the debugger calls a module: its file without the extension, the kernel ``nt``."""
+    if module.base == kernel.base:
+        return "nt"
+    if module.name is None:
+        return f"Unknown_Module_{module.base:x}"
+    return printable(module.name.rpartition(".")[0] or module.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The modules of a kernel by address, and the kernel's own symbols: ``symbols`` maps names to addresses."""
+
+    kernel: Kernel
+    loaded: LoadedModules
+    modules: tuple[LoadedModule, ...]
+    symbols: dict[str, int]
+    _starts: Sequence[int]
+    _places: Sequence[tuple[int, str]]
+
+    def module_at(self, address: int) -> LoadedModule | None:
+        """The module in which the address lies."""
+        at = bisect_right(self._starts, address) - 1
+        return self.modules[at] if at >= 0 and address < self.modules[at].end else None
+
+    def symbol_at(self, address: int) -> tuple[str, int] | None:
+        """The kernel's symbol at or before the address, and how far behind it the address lies."""
+        module = self.module_at(address)
+        if module is None or module.base != self.kernel.base:
+            return None
+        at = bisect_right(self._places, (address, "\U0010ffff")) - 1
+        if at < 0 or address - self._places[at][0] > _FAR:
+            return None
+        place, name = self._places[at]
+        return name, address - place
+
+    def next_symbol(self, address: int) -> tuple[str, int] | None:
+        """The first of the kernel's symbols behind the address, and its own address."""
+        at = bisect_right(self._places, (address, "\U0010ffff"))
+        return (self._places[at][1], self._places[at][0]) if at < len(self._places) else None
+
+    def text(self, address: int) -> str | None:
+        """The address by name: an exact symbol, else module and offset; None outside of all modules.
+
+        Only some hundred of the kernel's symbols are known, so that the one before an address is not the one it
+        belongs to: it is not named.
+        """
+        exact = self.symbol_at(address)
+        if exact is not None and exact[1] == 0:
+            return f"nt!{exact[0]}"
+        module = self.module_at(address)
+        return None if module is None else f"{module_name(module, self.kernel)}+0x{address - module.base:x}"
+
+    def named(self, name: str) -> int | None:
+        """The address of ``nt!Name``, of a bare name, or of a module."""
+        module, mark, symbol = name.rpartition("!")
+        if not mark or module.lower() == "nt":
+            found = self.symbols.get(symbol)
+            if found is not None or mark:
+                return found
+        for one in self.modules:
+            if module_name(one, self.kernel).lower() == name.lower():
+                return one.base
+        return None
+
+
+def names_of(kernel: Kernel) -> Names:
+    """Read the names of a kernel. It takes a moment: ``Target.names`` does it once."""
+    loaded = read_modules(kernel)
+    modules = tuple(sorted(loaded.modules, key=lambda module: module.base))
+    symbols: dict[str, int] = {}
+    image = read_image(kernel.memory, kernel.base)
+    if image is not None:
+        symbols.update(read_exports(kernel.memory, image, SYMBOLS))
+    symbols.update(kernel.addresses)
+    if kernel.table is not None:
+        symbols.update({name: kernel.base + relative for name, relative in kernel.table.symbols.items()})
+    # What lies outside of the image is no symbol: addresses found without symbols may be those of structures
+    end = kernel.base + (kernel.size or (image.size if image is not None else 1 << 25))
+    inside = {name: address for name, address in symbols.items() if kernel.base <= address < end}
+    places = sorted((address, name) for name, address in inside.items())
+    return Names(kernel, loaded, modules, inside, [module.base for module in modules], places)

@@ -1,0 +1,147 @@
+"""All blocks of a pool made of segment heaps (Windows 10 1903 and later), in parts.
+
+Verified on constructed heaps only: no dump of a machine with this allocator was at hand.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from poolsleuth.kernel.address_space import PAGE
+from poolsleuth.kernel.pool.big_pages import read_big_pages, read_session_big_pages
+from poolsleuth.kernel.pool.blocks import Blocks, Kind, State
+from poolsleuth.kernel.pool.segment_heap.big import BigIndex
+from poolsleuth.kernel.pool.segment_heap.large import MAX_NODES, large_blocks
+from poolsleuth.kernel.pool.segment_heap.layout import HeapLayout, layout_of
+from poolsleuth.kernel.pool.segment_heap.lfh import lfh_blocks
+from poolsleuth.kernel.pool.segment_heap.lookasides import lookaside_entries, mark_freed
+from poolsleuth.kernel.pool.segment_heap.parts import (
+    Addresses,
+    PAGES_AT_ONCE,
+    SegmentPart,
+    Teller,
+    Window,
+    make_blocks,
+    no_blocks,
+    read_window,
+)
+from poolsleuth.kernel.pool.segment_heap.pools import PoolHeap, find_heaps, find_session_heaps
+from poolsleuth.kernel.pool.segment_heap.segments import DIRECT, LFH, VS, Ranges, ranges_of
+from poolsleuth.kernel.pool.segment_heap.vs import vs_blocks
+from poolsleuth.kernel.target import Kernel
+
+MAX_PAGES = 1 << 28  # pages of subsegments read: 1 TB
+
+
+@dataclass(slots=True)
+class _Walk:
+    kernel: Kernel
+    layout: HeapLayout
+    teller: Teller
+    progress: Callable[[int], None] | None
+    pages: int = 0
+    read: int = 0
+    nodes: int = field(default_factory=lambda: MAX_NODES)
+    stopped: str | None = field(default=None)
+
+    def part(self, blocks: Blocks, mapped: int, pages: int, unreadable: int) -> SegmentPart:
+        self.pages += pages
+        if self.progress is not None:
+            self.progress(self.pages)
+        return SegmentPart(blocks, mapped, pages, unreadable, (), self.stopped, self.teller.take())
+
+    def heap(self, heap: PoolHeap, big: BigIndex) -> Iterator[SegmentPart]:
+        large, nodes = large_blocks(heap, self.layout, big, self.teller, self.nodes)
+        self.nodes -= nodes
+        if len(large):
+            # Pages as far as they are said to be allocated: a large allocation is not looked into
+            pages = int((large["size"] // np.uint64(PAGE)).sum())
+            yield self.part(large, pages, pages, 0)
+        freed = lookaside_entries(self.kernel, heap, self.layout, self.teller)
+        for ranges in ranges_of(heap, self.layout, self.kernel.build, self.teller):
+            yield from self._direct(heap, ranges, big)
+            for flag in (LFH, VS):
+                yield from self._subsegments(heap, ranges, flag, big, freed)
+                if self.stopped is not None:
+                    return
+
+    def _direct(self, heap: PoolHeap, ranges: Ranges, big: BigIndex) -> Iterator[SegmentPart]:
+        chosen = ranges.flags == DIRECT
+        addresses, lengths = ranges.addresses[chosen], ranges.lengths[chosen]
+        if len(addresses):
+            pools = np.full(len(addresses), int(heap.pool), np.uint8)
+            states = np.full(len(addresses), int(State.ALLOCATED), np.uint8)
+            blocks = make_blocks(addresses, lengths, big.claim(addresses), pools, states, Kind.SEGMENT)
+            pages = int(lengths.sum()) // PAGE
+            yield self.part(blocks, pages, pages, 0)
+
+    def _subsegments(
+        self, heap: PoolHeap, ranges: Ranges, flag: int, big: BigIndex, freed: Addresses
+    ) -> Iterator[SegmentPart]:
+        chosen = np.flatnonzero(ranges.flags == flag)
+        ends = np.cumsum(ranges.lengths[chosen] // PAGE)
+        begin = done = 0
+        while begin < len(chosen):
+            if self.read >= MAX_PAGES:
+                self.stopped = f"more than {MAX_PAGES:,} pages of pool: the walk of the segment heaps ends there"
+                yield self.part(no_blocks(), 0, 0, 0)
+                return
+            # One range at least: the longest has 16 MB
+            stop = max(int(np.searchsorted(ends, done + PAGES_AT_ONCE, side="right")), begin + 1)
+            some = chosen[begin:stop]
+            pools = np.full(len(some), int(heap.pool), np.uint8)
+            window = read_window(heap.memory.space, ranges.addresses[some], ranges.lengths[some], pools)
+            blocks = self._decode(heap, window, flag, big)
+            mark_freed(blocks, freed, self.layout)
+            yield self.part(blocks, window.mapped, len(window.readable), window.unreadable)
+            self.read += len(window.readable)
+            begin, done = stop, int(ends[stop - 1])
+
+    def _decode(self, heap: PoolHeap, window: Window, flag: int, big: BigIndex) -> Blocks:
+        if flag == LFH:
+            return lfh_blocks(window, self.layout, heap.keys.lfh, self.kernel.build, big, self.teller)
+        return vs_blocks(window, self.layout, heap.keys.heap, big, self.teller)
+
+
+def walk_segment_pool(kernel: Kernel, progress: Callable[[int], None] | None = None) -> Iterator[SegmentPart]:
+    """The blocks of all heaps, heap by heap; then the big allocations that no heap's block was joined with.
+
+    ``progress`` is told the pages walked so far. The blocks of a page stand together, in
+    the order of their addresses. Blocks of a page
+    and more (``Kind.SEGMENT``, ``LARGE``, and such of the other kinds) take their tag from the table of big
+    allocations, 0 where it has none. Nothing raises: what is broken or not known is told in the parts' ``says``.
+    A block that waits in a dynamic lookaside list of its heap is given as free, with its tag.
+    """
+    teller = Teller()
+    layout = layout_of(kernel)
+    if isinstance(layout, str):
+        yield SegmentPart(no_blocks(), 0, 0, 0, (), layout, (layout,))
+        return
+    walk = _Walk(kernel, layout, teller, progress)
+    big = BigIndex(read_big_pages(kernel), teller)
+    for heap in find_heaps(kernel, layout, teller):
+        yield from walk.heap(heap, big)
+    yield from _rest(walk, big)
+    tables: dict[int | None, BigIndex] = {}
+    for heap in find_session_heaps(kernel, layout, teller):
+        session = heap.session
+        if session is None:
+            continue
+        if session.id not in tables:
+            yield from _rests(walk, tables)
+            tables = {session.id: BigIndex(read_session_big_pages(kernel, session), teller, session=True)}
+        yield from walk.heap(heap, tables[session.id])
+    yield from _rests(walk, tables)
+    yield SegmentPart(no_blocks(), 0, 0, 0, (), walk.stopped, teller.summary())
+
+
+def _rests(walk: _Walk, tables: dict[int | None, BigIndex]) -> Iterator[SegmentPart]:
+    for table in tables.values():
+        yield from _rest(walk, table)
+
+
+def _rest(walk: _Walk, big: BigIndex) -> Iterator[SegmentPart]:
+    for blocks in big.rest():
+        pages = int((blocks["size"] // np.uint64(PAGE)).sum())
+        yield walk.part(blocks, pages, pages, 0)

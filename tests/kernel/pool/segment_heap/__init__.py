@@ -1,0 +1,1 @@
+"""Tests of poolsleuth.kernel.pool.segment_heap."""
