@@ -3,7 +3,8 @@
     python benchmarks/driver_scan.py [--drivers 2000] [--folder /tmp]
 
 A few drivers of 20 KB to 1 MB are built by clang and lld-link (functions that compute, call, allocate and free, each
-with a tag of its own) and copied under other names with another time stamp and a tag of their own: no two are the same. The folder is removed afterwards. Each measurement runs in a child process; its time is that of the wall
+with a tag of its own) and copied under other names with another time stamp and a tag of their own, so that no two are
+the same. The folder is removed afterwards. Each measurement runs in a child process; its time is that of the wall
 clock, its processor time that of all its processes, its memory that of the largest. ``cold`` has an empty cache of
 summaries, ``warm`` that of the run before; the files themselves are in the memory of the operating system in both.
 """

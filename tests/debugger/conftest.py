@@ -41,11 +41,12 @@ def lab_dump(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Pa
     return write
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def target_of(lab_dump: Callable[..., tuple[Path, SimulatedMachine]]) -> Iterator[Callable[..., Target]]:
-    """Opens a dump of a simulated machine for the commands."""
+    """Opens a dump of a simulated machine for the commands, once for each: no test may change a target."""
     with ExitStack() as stack:
 
+        @cache
         def open_it(name: str, story: str = "leak", left_out: float = 0.0) -> Target:
             path, _ = lab_dump(name, story, left_out)
             return stack.enter_context(opened(str(path), DumpOptions(offline=True)))

@@ -82,9 +82,10 @@ def test_nonsense_is_one_sentence(text: str) -> None:
 @given(st.text(alphabet="0123456789abcdefnt!PoolTrackTable+-*/()`x poi", max_size=60) | st.text(max_size=30))
 def test_any_text_gives_a_number_or_a_sentence(text: str) -> None:
     try:
-        assert 0 <= evaluate(TARGET, text) < 1 << 64
-    except InputError as error:
-        assert str(error)
+        value = evaluate(TARGET, text)
+    except InputError:
+        return
+    assert 0 <= value < 1 << 64
 
 
 def test_addresses_of_x86_have_32_bits(target_of: Callable[..., Target]) -> None:

@@ -50,12 +50,12 @@ def test_help_names_every_command(run: Run) -> None:
     assert all(command.usage in text and command.says in text for command in COMMANDS)
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["!vm x", "!poolused zz", "!poolused 10", "!poolused 2 toolong", "lm q", "lm m", "lmv tcpip", "!locks -q"]
-    + ["!process 4 0", "!process", "vertarget x", ".time 1", "db", "db 1 L0", "dd zz", "x", "x Pool*", "ln", "? ("]
-    + ["!pool", "s", "s -d", "s -d 0 L?10", "s -d 10 5 1", 's -a 0 L?10 ""', "!for_each_module lm", ".logopen"],
-)
+WRONG = """!vm x|!poolused zz|!poolused 10|!poolused 2 toolong|lm q|lm m|lmv tcpip|!locks -q|!process 4 0|!process
+vertarget x|.time 1|db|db 1 L0|dd zz|x|x Pool*|ln|? (|!pool|s|s -d|s -d 0 L?10|s -d 10 5 1|s -a 0 L?10 ""
+!for_each_module lm|.logopen"""
+
+
+@pytest.mark.parametrize("command", WRONG.replace("\n", "|").split("|"))
 def test_wrong_arguments_are_one_sentence(command: str, run: Run) -> None:
     (sentence,) = run(command)
     assert sentence

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pefile  # type: ignore[import-untyped]
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from poolsleuth.drivers.cache import driver_key, keep_summary, kept_summary
 from poolsleuth.drivers.image import open_driver
 from poolsleuth.drivers.score import Line, Ownership, functions_for, judge, names_for
 from poolsleuth.drivers.summary import DriverSummary, summarise, summary_document, summary_of
-from poolsleuth.drivers.survey import Question, driver_files, survey
+from poolsleuth.drivers.survey import Question, driver_files, look_in_memory, survey
 from poolsleuth.drivers.tags import is_tag, plain_key, tag_key, tag_text, turned
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.finding import Confidence
@@ -149,6 +150,35 @@ def test_a_tag_worked_out_of_another_is_found_when_asked_to_be_thorough(every_ca
     for thorough in (False, True):
         looked = list(survey([(path, True)], Question(tag_key("Con2"), thorough=thorough), None))
         assert bool(judge(tag_key("Con2"), looked).candidates) is thorough
+
+
+def test_article_001_in_memory_alone(folder: Path) -> None:
+    """A driver without file and import table holds the address of ExAllocatePool: that is enough to name it."""
+    question = Question(tag_key("None"), functions_for("None"))
+    base, function = 0xFFFFF80011110000, 0xFFFFF80000401230
+    looked = []
+    for number, name in enumerate(("owner", "untagged", "contiguous")):
+        pe = pefile.PE(str(folder / f"{name}.sys"))
+        memory = bytearray(pe.get_memory_mapped_image())
+        for found in pe.DIRECTORY_ENTRY_IMPORT[0].imports:
+            address = function if found.name == b"ExAllocatePool" else 0xFFFFF80000600000
+            at = found.address - pe.OPTIONAL_HEADER.ImageBase
+            memory[at : at + 8] = address.to_bytes(8, "little")
+        at = pe.DOS_HEADER.e_lfanew + 24 + 112 + 8
+        memory[at : at + 8] = bytes(8)
+        here = base + 0x100000 * number
+
+        def read(address: int, size: int, here: int = here, memory: bytearray = memory) -> bytes | None:
+            begin = address - here
+            return bytes(memory[begin : begin + size]) if begin >= 0 and begin + size <= len(memory) else None
+
+        looked.append(look_in_memory(read, here, len(memory), {function: "ExAllocatePool"}, question, f"{{{number}}}"))
+    looked.append(look_in_memory(lambda *_: None, base, 0x1000, {}, question, "gone"))
+    answer = judge(tag_key("None"), looked)
+
+    assert [(candidate.name, candidate.confidence) for candidate in answer.candidates] == [("{1}", Confidence.MEDIUM)]
+    assert answer.candidates[0].because == ("it imports ExAllocatePool (2 calls)",)
+    assert answer.problems == ("gone is no driver: it does not begin as a Windows image does",)
 
 
 # ---- folders ----

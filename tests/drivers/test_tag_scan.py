@@ -360,17 +360,19 @@ def test_the_kernel_calls_its_own_exports(toolchain: Any) -> None:
 @pytest.mark.parametrize("tables", [True, False], ids=["import tables", "import tables thrown away"])
 def test_the_same_is_found_in_memory(every_call: Drivers, machine: str, tables: bool) -> None:
     path = every_call(machine, "O2")
-    base = 0xFFFFF80012340000 if machine != "x86" else 0xF7340000
+    # 32-bit addresses as a dump has them, with their sign
+    base = 0xFFFFF80012340000 if machine != "x86" else 0xFFFFFFFFF7340000
     pe = pefile.PE(str(path))
-    pe.relocate_image(base)
-    memory = bytearray(pe.get_memory_mapped_image(ImageBase=base))
+    pe.relocate_image(base if machine != "x86" else base & 0xFFFFFFFF)
+    memory = bytearray(pe.get_memory_mapped_image())
     wide = machine != "x86"
     functions: dict[int, str] = {}
     for library in pe.DIRECTORY_ENTRY_IMPORT:
         for found in library.imports:
-            address = (0xFFFFF80001000000 if wide else 0x80500000) + 0x140 * len(functions)
+            address = (0xFFFFF80001000000 if wide else 0xFFFFFFFF80500000) + 0x140 * len(functions)
             functions[address] = found.name.decode()
-            struct.pack_into("<Q" if wide else "<I", memory, found.address - pe.OPTIONAL_HEADER.ImageBase, address)
+            at = found.address - pe.OPTIONAL_HEADER.ImageBase
+            memory[at : at + (8 if wide else 4)] = address.to_bytes(8, "little")[: 8 if wide else 4]
     if not tables:
         at = pe.DOS_HEADER.e_lfanew + 24 + (112 if wide else 96) + 8
         memory[at : at + 8] = bytes(8)

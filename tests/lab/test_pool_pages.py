@@ -123,7 +123,7 @@ def test_fragmentation_is_that_of_the_article(name: str) -> None:
     # The article's machine: 101,852 Kb of pages in use against 65,912,104 bytes in tags, 1.58 times as much
     ratio = memory.nonpaged_used * PAGE / sum(use.nonpaged.bytes for use in machine.tags)
     assert 1.4 < ratio < 1.8
-    assert figures.pages > 2000
+    assert figures.pages > 1500
     assert figures.pinned_pages > figures.pages // 4
     assert figures.free_bytes > 5 * figures.used_bytes
     blocks = pages.blocks

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -23,7 +24,7 @@ from poolsleuth.report.terminal import DRIVER_ROWS, render
 FAILED = "818 pool allocations failed since boot; which pool is not known"
 
 
-def driver(name: str, company: str | None = None, **known: str) -> ReportDriver:
+def driver(name: str, company: str | None = None, **known: Any) -> ReportDriver:
     return ReportDriver(name=name, company=company, **known)
 
 

@@ -101,7 +101,7 @@ def test_a_click_closes_again(browser: Browser, full_report: Report, tmp_path: P
 
 
 def column(it: Opened, index: int) -> list[str]:
-    return it.texts(f".sortable tbody tr td:nth-child({index + 1})")
+    return it.texts(f".tags .sortable tbody tr td:nth-child({index + 1})")
 
 
 def key(text: str, numeric: bool) -> float | str:
@@ -110,7 +110,7 @@ def key(text: str, numeric: bool) -> float | str:
 
 def test_each_header_sorts_both_ways_and_says_so(browser: Browser, full_report: Report, tmp_path: Path) -> None:
     it = opened(browser, full_report, tmp_path)
-    headers = it.page.locator(".sortable thead th")
+    headers = it.page.locator(".tags .sortable thead th")
     sortable = 0
     for index in range(headers.count()):
         header = headers.nth(index)
@@ -139,6 +139,21 @@ def test_the_keyboard_sorts_too(browser: Browser, full_report: Report, tmp_path:
     it.page.locator(".sortable th button").first.focus()
     it.page.keyboard.press("Enter")
     assert it.page.locator(".sortable th").first.get_attribute("aria-sort") == "ascending"
+
+
+def test_the_drivers_are_folded_and_sort_by_their_own_columns(
+    browser: Browser, full_report: Report, tmp_path: Path
+) -> None:
+    it = opened(browser, full_report, tmp_path)
+    drivers = it.page.locator("details:has(> summary:has-text('Drivers'))")
+    size = drivers.get_by_role("button", name="Size")
+    assert not size.is_visible()
+    drivers.locator("> summary").click()
+    names = drivers.locator("tbody td:first-child")
+    assert names.all_inner_texts() == ["guid.sys", "dxg.sys", "srv.sys", "ntkrnlpa.exe"]
+    size.click()
+    assert names.all_inner_texts() == ["ntkrnlpa.exe", "srv.sys", "guid.sys", "dxg.sys"]
+    assert it.complaints == []
 
 
 def test_typing_filters_by_words(browser: Browser, full_report: Report, tmp_path: Path) -> None:

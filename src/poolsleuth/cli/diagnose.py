@@ -53,8 +53,8 @@ def diagnose(
     (gz, zip, zstd) are opened.
 
     \b
-    Exit status: 0 nothing found or suspected, 1 something found or suspected, 2 no usable input (a dump that tells
-    nothing of the pools is none).
+    Exit status: 0 nothing found or suspected, 1 something found or suspected,
+    2 no usable input (a dump that tells nothing of the pools is none).
     """
     inputs = [*files, *([pooltags] if pooltags is not None else [])]
     targets = {"--json": json_file, "--html": html_file, "--markdown": markdown_file}

@@ -2,43 +2,40 @@
 
 import os
 import sys
+from importlib import import_module
 
 import click
 
 from poolsleuth import __version__
-from poolsleuth.cli.collect import collect
-from poolsleuth.cli.diagnose import diagnose
-from poolsleuth.cli.diff import diff
-from poolsleuth.cli.lab import lab
-from poolsleuth.cli.limits import limits
-from poolsleuth.cli.shell import shell
-from poolsleuth.cli.symbols import symbols
-from poolsleuth.cli.tags import tags
-from poolsleuth.cli.trend import trend
-from poolsleuth.cli.whois import whois
 from poolsleuth.model.errors import PoolsleuthError
 
 UNUSABLE = 2
 INTERRUPTED = 130
+# In the order of --help. Each stands in the module of its name, which is imported when it is asked for: what one
+# command needs (a disassembler, tables) must not slow down all others
+_COMMANDS = ("diagnose", "trend", "diff", "collect", "tags", "limits", "symbols", "whois", "shell", "lab")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """The sub-commands, imported one by one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
+        """All of them, in the order of --help."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name; None when there is none."""
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(import_module(f"poolsleuth.cli.{cmd_name}"), cmd_name)
+        return command if isinstance(command, click.Command) else None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="poolsleuth")
 def cli() -> None:
     """Says why a Windows machine's kernel pool is full, leaking or in pieces, which driver did it, how sure it is,
     and what to do next."""
-
-
-cli.add_command(diagnose)
-cli.add_command(trend)
-cli.add_command(diff)
-cli.add_command(collect)
-cli.add_command(tags)
-cli.add_command(limits)
-cli.add_command(symbols)
-cli.add_command(whois)
-cli.add_command(shell)
-cli.add_command(lab)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -140,6 +140,8 @@ class Shell:
                 yield f"*** cut after {MAX_LINES:,} lines: ask for less (a name, a pattern, /tN, L n) to see the rest"
         except InputError as error:
             yield printable(str(error))
+        except Exception as error:  # a defect of ours in one command must not end the session
+            yield f"*** the command could not be carried out (internal error: {printable(repr(error))})"
 
     def _run(self, command: str) -> Lines:
         own = self._own(command)

@@ -77,6 +77,21 @@ def read_driver(data: bytes, name: str) -> DriverFile:
     )
 
 
+def loaded_driver(image: ImageBytes, imports: tuple[Import, ...], name: str) -> DriverFile:
+    """The same of an image that lies in memory, where it has no signature; ``imports`` are those that were found."""
+    return DriverFile(
+        name=name,
+        size=image.size,
+        image=image,
+        imports=imports,
+        version=read_version(image),
+        signer=None,
+        timestamp=image.timestamp,
+        pdb=_pdb(image),
+        packed=False,  # what was packed in the file is unpacked here
+    )
+
+
 def _pdb(image: ImageBytes) -> str | None:
     place = image.directory(DEBUG)
     if place is None:

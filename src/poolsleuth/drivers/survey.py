@@ -1,7 +1,7 @@
 """One question to many drivers: folders are walked, all processors used, what was scanned before remembered."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -12,11 +12,13 @@ from pathlib import Path
 
 from poolsleuth.drivers.cache import driver_key, keep_summary, kept_summary
 from poolsleuth.drivers.code import Code
-from poolsleuth.drivers.image import read_driver, read_file
-from poolsleuth.drivers.image_bytes import of_file
-from poolsleuth.drivers.summary import DriverSummary, summarise
+from poolsleuth.drivers.image import loaded_driver, read_driver, read_file
+from poolsleuth.drivers.image_bytes import of_file, of_memory
+from poolsleuth.drivers.imports import Import
+from poolsleuth.drivers.summary import KEPT_IMPORTS, DriverSummary, summarise
 from poolsleuth.drivers.tag_bytes import may_hold, tag_places
-from poolsleuth.drivers.tag_scan import TagUse
+from poolsleuth.drivers.tag_functions import bare_name
+from poolsleuth.drivers.tag_scan import TagUse, loaded_slots, scan_loaded_image
 from poolsleuth.drivers.tags import alike, turned
 from poolsleuth.model.errors import InputError
 
@@ -142,6 +144,32 @@ def look(file: tuple[Path, bool], question: Question, cache: Path | None) -> Loo
         bears = any(use.tag in (question.tag, turned(question.tag)) for use in summary.uses)
         if not (bears or said or places or question.functions & set(summary.imports)):
             return Looked(name)
+        return Looked(name, summary, tuple(place for place in places if place.rva not in told))
+    except InputError as error:
+        return Looked(name, problem=str(error), driver=False)
+
+
+def look_in_memory(
+    read: Callable[[int, int], bytes | None],
+    base: int,
+    size: int,
+    functions: Mapping[int, str],
+    question: Question,
+    name: str,
+) -> Looked:
+    """One image that lies in memory, in the same terms as a file, so that both can be judged together.
+
+    ``read(address, size)`` gives all of the bytes or None; ``functions`` are the virtual addresses of what Windows
+    exports, and the names. No import table is needed: a driver that wiped its headers' tables, or has no file, is seen.
+    """
+    try:
+        image = of_memory(read, base, size, name)
+        wanted = {address: text for address, text in functions.items() if bare_name(text) in KEPT_IMPORTS}
+        slots = loaded_slots(image, wanted)
+        imports = tuple(Import("", text, slot) for slot, text in sorted(slots.items()))
+        summary = summarise(loaded_driver(image, imports, name), scan_loaded_image(image, functions))
+        told = {use.source for use in summary.uses}
+        places = tag_places(image, Code(image), question.tag)
         return Looked(name, summary, tuple(place for place in places if place.rva not in told))
     except InputError as error:
         return Looked(name, problem=str(error), driver=False)

@@ -108,21 +108,35 @@ def scan_memory_image(
     exports, and the names: slots are known by what is in them, so no import table is needed. Where one is still
     there, its names are used as well.
     """
-    image = of_memory(read, base, size, name)
+    return scan_loaded_image(of_memory(read, base, size, name), functions)
+
+
+def scan_loaded_image(image: ImageBytes, functions: Mapping[int, str]) -> Scan:
+    """The same of an image that was read from memory before."""
     wanted = {address: text for address, text in functions.items() if bare_name(text) in _INTERESTING}
-    slots = {found.slot: found.name for found in read_imports(image)} | slots_by_address(image, wanted)
     own = {image.base + rva: text for rva, text in read_named_exports(image, _INTERESTING).items()}
-    return scan_image(image, slots, wanted | own)
+    return scan_image(image, loaded_slots(image, wanted), wanted | own)
+
+
+def loaded_slots(image: ImageBytes, functions: Mapping[int, str]) -> dict[int, str]:
+    """The slots of an image in memory: by its import tables, where they are still there, and by what is in them."""
+    return {found.slot: found.name for found in read_imports(image)} | slots_by_address(image, functions)
 
 
 _INTERESTING = frozenset(TAG_FUNCTIONS) | UNTAGGED | CONTIGUOUS | DMA
+
+
+def _distance(image: ImageBytes, address: int) -> int:
+    """From the base on, as a call counts it: 32-bit addresses wrap round, and may bear a sign."""
+    distance = address - image.base
+    return distance if image.bits == 64 else ((distance + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
 
 
 class _Scanner:
     def __init__(self, image: ImageBytes, slots: Mapping[int, str], targets: Mapping[int, str]) -> None:
         self._image = image
         self._slots = {slot: bare_name(name) for slot, name in slots.items()}
-        self._targets = {address - image.base: bare_name(name) for address, name in targets.items()}
+        self._targets = {_distance(image, address): bare_name(name) for address, name in targets.items()}
         self._code = Code(image)
         self._semantics: X86 | Arm64 = Arm64(image) if image.machine == "arm64" else X86(image, self._pops)
         self._returns: dict[int, int | None] = {}

@@ -130,7 +130,7 @@ class X86:
         if match is None or match["segment"] not in (None, "ds:", "ss:"):
             return None
         if match["plain"]:
-            return Place(True, "image", int(match["plain"], 0) - self._image.base)
+            return Place(True, "image", (int(match["plain"], 0) - self._image.base) & 0xFFFF_FFFF)
         distance = int(match["far"] or "0", 0) * (-1 if match["sign"] == "-" else 1)
         if match["base"] in ("rip", "eip"):
             return Place(True, "image", instruction.at + instruction.size + distance)

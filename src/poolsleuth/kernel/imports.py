@@ -23,7 +23,7 @@ MAX_LIBRARIES = 512  # entries of an import directory: a driver has 1 to 30
 MAX_IMPORTS = 20_000  # names imported from one library: a driver has up to 1,000
 MAX_NAMES = 300_000  # names of imports that are looked at in all modules together: real machines have 60,000
 _CHUNK = 4096  # pages read at once: 16 MB
-_IMPORT, _IAT = 1, 12  # numbers of data directories
+_IMPORT, _IAT, _DELAY = 1, 12, 13  # numbers of data directories
 
 Range = tuple[int, int]
 """First address, and the first behind."""
@@ -180,18 +180,23 @@ class _Scan:
 
     def _address_tables(self, memory: Reader, image: PeImage) -> list[Range] | None:
         """Where the addresses of imports lie; empty for an image that imports nothing, None when it is not known."""
+        width = memory.pointer_size
+        delayed = [
+            (table, table + (len(self._thunks(memory, image, names)) + 1) * width)
+            for names, table in _delayed(memory, image)
+        ]
         whole = image.directory(_IAT)
         if whole is not None:
-            return [(whole[0], whole[0] + whole[1])]
+            return [(whole[0], whole[0] + whole[1]), *delayed]
         if not _has(image, _IMPORT):
-            return None if _has(image, _IAT) else []
+            return None if _has(image, _IAT) else delayed
         libraries = _libraries(memory, image)
         if libraries is None:
             return None
-        found: list[Range] = []
+        found = delayed
         for _, table in libraries:
             # With the zero behind it; where the next page is missing, with the first word of that page
-            found.append((table, table + (len(self._thunks(memory, image, table)) + 1) * memory.pointer_size))
+            found.append((table, table + (len(self._thunks(memory, image, table)) + 1) * width))
         return found if self._names_left else None
 
     def _thunks(self, memory: Reader, image: PeImage, at: int) -> NDArray[np.uint64]:
@@ -216,7 +221,7 @@ class _Scan:
     def _named(self, memory: Reader, module: LoadedModule, image: PeImage, known: set[int]) -> list[ImportSlot]:
         """Slots that the import table gives one of the names to, but that do not hold the routine's address."""
         found: list[ImportSlot] = []
-        for names, table in _libraries(memory, image) or ():
+        for names, table in [*(_libraries(memory, image) or ()), *_delayed(memory, image)]:
             for number, thunk in enumerate(self._thunks(memory, image, names).tolist() if names else ()):
                 if thunk >= image.size:  # by ordinal, or no import
                     continue
@@ -260,3 +265,21 @@ def _libraries(memory: Reader, image: PeImage) -> list[Range] | None:
             return None
         found.append((image.base + names if names else 0, image.base + table))
     return None
+
+
+def _delayed(memory: Reader, image: PeImage) -> list[Range]:
+    """The same for libraries that are bound when they are first called; those that cannot be read are left out."""
+    place = image.directory(_DELAY)
+    found: list[Range] = []
+    if place is None:
+        return found
+    for at in range(place[0], place[0] + 32 * MAX_LIBRARIES, 32):
+        raw = memory.read(at, 32)
+        if raw is None:
+            break
+        flags, table, names = (int.from_bytes(raw[n : n + 4], "little") for n in (0, 12, 16))
+        # Very old linkers wrote addresses instead of distances, without the flag: no driver of then has such imports
+        if not flags & 1 or not 0 < table < image.size or not 0 < names < image.size:
+            break
+        found.append((image.base + names, image.base + table))
+    return found

@@ -41,8 +41,8 @@ _MOST_TABLE_BYTES = GB  # all tag tables are made in memory
 USUALLY_HIDDEN = Hidden(transition=0.2)
 _FIRST_WITH_EXPANSION, _FIRST_SCRAMBLED = 6000, 9200
 _SESSIONS = (0, 1)
-# A machine whose pool fragments: as much as the article's in nonpaged pool, and so many pages at its worst
-_ARTICLE_BYTES, _MOST_FRAGMENTED = 24 * MB, 8000
+# A machine whose pool fragments has less in nonpaged pool than the article's, so that it is made in a second
+_ARTICLE_BYTES, _MOST_FRAGMENTED = 12 * MB, 8000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

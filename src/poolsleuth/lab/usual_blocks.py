@@ -20,7 +20,7 @@ _LARGEST = 1400  # bytes of a usual block
 
 # The article's driver: a block that leaves 0xE8 bytes of its page to others
 _CHURN, _CHURN_BYTES = "MmCm", 0xF10
-_STAYING = ("ReEv", "MFE0", "Io  ", "Irp ")
+_STAYING = ("ReEv",) * 6 + ("MFE0", "MFE0", "Io  ", "Irp ")
 _STAYING_BYTES = 0x10
 _PASSING = (("Irp ", 0x100, 0x780), ("MFE0", 0x80, 0x9A0), ("Io  ", 0x40, 0x860), ("NtFs", 0x60, 0x5C0))
 _WAVES = 2
@@ -108,4 +108,4 @@ def _load(pool: ClassicPool, passing: list[int], staying: list[int], random: Ran
         tag, least, most = random.choice(_PASSING)
         passing.append(pool.allocate(random.randrange(least, most), tag))
     for _ in range(2):
-        staying.append(pool.allocate(_STAYING_BYTES, random.choices(_STAYING, (6, 2, 1, 1))[0]))
+        staying.append(pool.allocate(_STAYING_BYTES, random.choice(_STAYING)))

@@ -18,8 +18,9 @@ def session_lines(target: Target) -> Lines:
         yield f"*** {printable('; '.join(found.says) or 'no process of the dump belongs to a session')}"
         return
     yield f"{indent}Terminal Server Memory Usage By Session:"
-    yield ""
     limit = _limit(found)
+    if limit is not None or found.view_maximum is not None:
+        yield ""
     if limit is not None:
         yield f"{indent}Session Paged Pool Maximum is {limit >> 10}K"
     if found.view_maximum is not None:

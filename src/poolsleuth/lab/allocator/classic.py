@@ -1,10 +1,11 @@
 """A classic pool at work: blocks are allocated and freed in pages of bytes, as Windows XP to 10 1607 do it.
 
-The rules are those of public descriptions of the Windows 7 pool (T. Mandt, "Kernel Pool Exploitation on Windows 7",
-2011) and of the article "Pool Fragmentation": best fit over lists by size; the first block of a page is cut from the
-front, every other one from the end, so that a fresh page gives its top to the caller and the rest becomes free; freed
-blocks join with free neighbours and go to the head of their list, the rest of a split to the tail; a page without a
-block in use goes back. What a new header of a rest does not write stays as it was: its tag is what lay there before.
+From the public flow chart of the Windows 7 allocator (T. Mandt, "Kernel Pool Cheat Sheet"): lookaside lists first, then
+the smallest list whose blocks are large enough, then a fresh page; freed blocks join with free neighbours and go to the
+head of their list; a page without a block in use goes back. From the article "Pool Fragmentation": a fresh page gives
+its top to the caller, the rest becomes free. The lab's choice, where no public text was found: so does any free block
+at the start of a page, every other one is cut at its right end (blocks end up in the middle of pages, as in the
+article); the rest of a split goes to the tail of its list; and the tag of a rest is what lay there before.
 """
 
 import heapq
@@ -17,6 +18,7 @@ from poolsleuth.lab.allocator.headers import (
     PoolName,
     form_of,
     read_header,
+    read_previous,
     request_type,
     stored_type,
     tag_number,
@@ -91,7 +93,7 @@ class ClassicPool:
             address = self._cut(units)
         page = self.rows[address // PAGE * PAGE]
         offset = address % PAGE
-        previous = read_header(page, offset, form)[0]
+        previous = read_previous(page, offset, form)
         kind = self.request_type | (0 if quota_process is None else QUOTA)
         number |= PROTECTED if protected else 0
         write_header(page, offset, form, (previous, self.index, units, stored_type(kind, self.build), number))
@@ -171,7 +173,7 @@ class ClassicPool:
             write_sizes(page, 0, form, (0, self.index, units, 0))
             self._put_free(page, address + units * form.unit, units, rest)
             return address
-        previous = read_header(page, offset, form)[0]
+        previous = read_previous(page, offset, form)
         self._put_free(page, address, previous, rest)
         own = offset + rest * form.unit
         write_sizes(page, own, form, (rest, self.index, units, 0))

@@ -91,6 +91,11 @@ def read_header(page: bytes | bytearray, offset: int, form: HeaderForm) -> Heade
     return first & mask, first >> form.bits, second & mask, second >> form.bits, tag
 
 
+def read_previous(page: bytes | bytearray, offset: int, form: HeaderForm) -> int:
+    """The previous size alone."""
+    return (page[offset] | page[offset + 1] << 8) & (1 << form.bits) - 1
+
+
 def write_sizes(page: bytearray, offset: int, form: HeaderForm, header: tuple[int, int, int, int]) -> None:
     """Write all of a header but its tag: previous size, pool index, block size, pool type."""
     previous, index, size, kind = header
@@ -105,5 +110,7 @@ def write_header(page: bytearray, offset: int, form: HeaderForm, header: Header)
 
 def write_previous(page: bytearray, offset: int, form: HeaderForm, previous: int) -> None:
     """Tell a block how large the one in front of it is now."""
-    old = int.from_bytes(page[offset : offset + 2], "little")
-    page[offset : offset + 2] = (old >> form.bits << form.bits | previous).to_bytes(2, "little")
+    high = page[offset + 1]
+    page[offset] = previous & 0xFF
+    if form.bits > 8:
+        page[offset + 1] = high & 0xFE | previous >> 8

@@ -93,6 +93,7 @@ class Machine:
     truth: list[Block] = field(default_factory=list)
     next_segment: int = SEGMENTS_AT
     table: KernelTable | None = None
+    base: int = BASE
 
     def __post_init__(self) -> None:
         self.heap_key, self.lfh_key = self.random.getrandbits(64), self.random.getrandbits(64)
@@ -100,7 +101,7 @@ class Machine:
 
     def symbol(self, name: str) -> int:
         assert self.table is not None
-        return BASE + self.table.symbols[name]
+        return self.base + self.table.symbols[name]
 
     def heap(self, index: int, node: int = 0, *, special: bool = False) -> "Heap":
         found = Heap(self, HEAPS_AT + 0x10000 * len(self.heaps), (0, 1, 2, 2)[index], index, node, special)
@@ -137,7 +138,7 @@ class Machine:
             build=self.build.number,
             architecture="x64",
             pae=None,
-            base=BASE,
+            base=self.base,
             size=0x1100000,
             pdb=None,
             processors=2,
@@ -321,6 +322,36 @@ class Segment:
             memory.put(self.address + self.unit * 0x20 + 0x1F, (256 - self.unit) % 256, width=1)
 
 
+class MappedMemory:
+    """A simulated machine's memory, of which pages are mapped as they are written to."""
+
+    pointer_size = 8
+
+    def __init__(self, system: Any) -> None:
+        self.system = system
+        self.mapped: set[int] = set()
+
+    def write(self, address: int, data: bytes) -> None:
+        for page in range(address // PAGE, (address + len(data) - 1) // PAGE + 1):
+            if page not in self.mapped:
+                self.system.map(page * PAGE, 1)
+                self.mapped.add(page)
+        self.system.write(address, data)
+
+    def put(self, address: int, *values: int, width: int | None = None) -> None:
+        width = width or 8
+        self.write(address, b"".join((value & (1 << 8 * width) - 1).to_bytes(width, "little") for value in values))
+
+    def lose(self, address: int, absence: Absence = Absence.NOT_IN_DUMP) -> None:
+        raise NotImplementedError
+
+    def read(self, address: int, size: int) -> bytes | Absence:
+        raise NotImplementedError
+
+    def gather(self, pages: Any) -> Any:
+        raise NotImplementedError
+
+
 MakeMachine = Callable[..., Machine]
 
 
@@ -377,3 +408,13 @@ def rows_of(blocks: Any) -> list[Block]:
 @pytest.fixture
 def rows() -> Callable[[Any], list[Block]]:
     return rows_of
+
+
+@pytest.fixture
+def fill_system() -> Callable[..., Machine]:
+    """Heaps in the memory of a simulated machine, beside the kernel variables that tie them together."""
+
+    def make(system: Any, build: int = 19041, seed: int = 1) -> Machine:
+        return fill(Machine(MappedMemory(system), BUILDS[build], random.Random(seed)))
+
+    return make

@@ -219,7 +219,7 @@ def test_more_damage_than_is_told_ends_in_one_sentence(make_machine: Any, monkey
     assert "more than 5 things are broken" in says
 
 
-def test_without_symbols_or_keys_one_sentence_says_so(simple: Any) -> None:
+def test_without_symbols_or_keys_one_sentence_says_so(simple: Any, rows: Rows) -> None:
     kernel = simple.finish()
     assert kernel.table is not None
     for name, missing in (
@@ -228,8 +228,9 @@ def test_without_symbols_or_keys_one_sentence_says_so(simple: Any) -> None:
     ):
         structures = {key: value for key, value in kernel.table.structures.items() if key != name}
         bare = dataclasses.replace(kernel, table=dataclasses.replace(kernel.table, structures=structures))
-        _, says = gathered(walk_segment_pool(bare))
+        found, says = gathered(walk_segment_pool(bare))
         assert missing in says
+        assert [row[2] for row in rows(found)] == ["Dir1", "Dir1"]
     symbols = {key: value for key, value in kernel.table.symbols.items() if key != "RtlpHpHeapGlobals"}
     simple.memory.put(simple.symbol("ExPoolState"), 0)
     bare = dataclasses.replace(kernel, table=dataclasses.replace(kernel.table, symbols=symbols))
@@ -244,6 +245,35 @@ def test_a_wild_number_of_nodes_is_told(simple: Any, rows: Rows) -> None:
     blocks, says = gathered(walk_segment_pool(kernel))
     assert says == "the number of the pool's nodes is said to be 4,294,967,295: all 64 places are looked at"
     assert sorted(rows(blocks)) == simple.expected()
+
+
+@pytest.mark.parametrize(("name", "words"), [("MAX_PAGES", "pages of pool"), ("MAX_STEPS", "chains of VS chunks")])
+def test_a_walk_ends_at_its_bounds(simple: Any, monkeypatch: Any, name: str, words: str) -> None:
+    monkeypatch.setattr(walk, name, 1)
+    monkeypatch.setattr(walk, "PAGES_AT_ONCE", 1)
+    kernel = simple.finish()
+    found = list(walk_segment_pool(kernel))
+    assert found[-1].stopped is not None
+    assert words in found[-1].stopped
+    assert [part.stopped for part in found[:-1]] == [None] * (len(found) - 1)
+    assert sum(len(part.blocks) for part in found) < len(simple.expected())
+
+
+def test_a_chain_of_the_smallest_chunks_is_as_long_as_a_subsegment_can_be(make_machine: Any, monkeypatch: Any) -> None:
+    """No more of a range is followed than the subsegment's own 16 bits of size could say."""
+    assert walk.MAX_BYTES == 0x10000 * 16
+    monkeypatch.setattr(walk, "MAX_BYTES", 1 << 16)
+    machine = make_machine(19041, 2)
+    segment = machine.heap(0).segment(1)
+    at = segment.take(0xF, 3)
+    kernel = machine.finish()
+    where = np.uint64(at) + np.arange(0, 3 << 16, 16, dtype=np.uint64)
+    chunks = np.zeros((len(where), 2), np.uint64)
+    chunks[:, 0] = where ^ np.uint64(machine.heap_key ^ (1 << 16 | 1 << 32))
+    machine.memory.write(at, chunks.tobytes())
+    machine.memory.put(at + 0x20, 0xFFFF, 0xFFFF ^ 0x2BED, width=2)
+    blocks, _ = gathered(walk_segment_pool(kernel))
+    assert len(blocks) == (1 << 16) // 16 - 3
 
 
 MUTATION = st.tuples(st.integers(0, 1 << 20), st.binary(min_size=1, max_size=8))

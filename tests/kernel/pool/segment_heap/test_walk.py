@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -129,7 +130,7 @@ def test_blocks_in_a_lookaside_list_are_free_and_keep_their_tag(make_machine: An
     for i, some in enumerate((waiting[:4], waiting[4:])):
         entries = [*(block + 0x10 for block in some), 0]
         machine.memory.put(lists + 0x40 + i * 0x40, len(some) | 0xABCD0000, entries[0] | 1)
-        for entry, following in zip(entries, entries[1:], strict=False):
+        for entry, following in pairwise(entries):
             machine.memory.put(entry, following)
     blocks, says, _ = gathered(walk_segment_pool(kernel))
     assert says == ""

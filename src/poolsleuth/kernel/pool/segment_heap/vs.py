@@ -20,8 +20,17 @@ from poolsleuth.kernel.pool.segment_heap.vs_gaps import next_chunks
 
 SIGNATURE_KEY = 0x2BED
 HEADER_LIMIT = 0xFF0  # bytes of a chunk's content from which on it has no pool header, and stands in the big table
+MAX_BYTES = 1 << 20  # of a subsegment: it says its size in 16 bits of 16 bytes; no more of a range is read
+MAX_STEPS = 1 << 23  # of chains, in a whole walk: a window of 8 MB takes some hundreds, a hostile one 65,536
 UNREAD_HEAD = "VS subsegments have a head in memory that cannot be read: their first blocks are missing"
 GAPS = "times a chain of VS chunks leads into memory that cannot be read: blocks there are missing"
+
+
+@dataclass(slots=True)
+class Budget:
+    """How many steps chains may still take."""
+
+    steps: int
 
 
 @dataclass(slots=True)
@@ -40,8 +49,11 @@ class Chains:
     used: list[Flags]
 
 
-def vs_blocks(window: Window, layout: HeapLayout, key: int, big: BigIndex, teller: Teller) -> Blocks:
-    """The blocks of all VS subsegments of a window. A block has tag 0 where its header cannot be read."""
+def vs_blocks(window: Window, layout: HeapLayout, key: int, big: BigIndex, teller: Teller, budget: Budget) -> Blocks:
+    """The blocks of all VS subsegments of a window. A block has tag 0 where its header cannot be read.
+
+    Chains end where the budget does: the walk ends there, too.
+    """
     heads = window.readable[window.bases // PAGE]
     teller.count(UNREAD_HEAD, int((~heads).sum()))
     halves = window.octets.view("<u2")
@@ -57,8 +69,9 @@ def vs_blocks(window: Window, layout: HeapLayout, key: int, big: BigIndex, telle
     blind = np.flatnonzero(~heads)
     gaps = (blind, np.zeros(len(blind), np.int64))
     # Each round begins behind a page that cannot be read, so that there are no more rounds than pages
-    while len(active) or len(gaps[0]):
-        halted = _advance(window, layout, key, declared, active, offsets, chains, teller)
+    while (len(active) or len(gaps[0])) and budget.steps > 0:
+        budget.steps -= 1
+        halted = _advance(window, layout, key, declared, active, offsets, chains, teller, budget)
         teller.count(GAPS, len(halted[0]))
         gaps = np.concatenate((gaps[0], halted[0])), np.concatenate((gaps[1], halted[1]))
         active, offsets = next_chunks(window, layout, key, *gaps)
@@ -77,11 +90,13 @@ def _advance(
     offsets: Numbers,
     chains: Chains,
     teller: Teller,
+    budget: Budget,
 ) -> tuple[Numbers, Numbers]:
     """Follow the chains from these chunks on; which subsegments stop in front of a page that cannot be read, where."""
     before = np.full(len(active), -1, np.int64)
     halted: list[tuple[Numbers, Numbers]] = []
-    while len(active):
+    while len(active) and budget.steps > 0:
+        budget.steps -= 1
         there = window.readable[window.bases[active] + offsets >> 12]
         if not there.all():
             halted.append((active[~there], offsets[~there]))

@@ -17,8 +17,8 @@ from poolsleuth.kernel.pool.segment_heap.layout import HeapLayout, layout_of
 from poolsleuth.kernel.pool.segment_heap.lfh import lfh_blocks
 from poolsleuth.kernel.pool.segment_heap.lookasides import lookaside_entries, mark_freed
 from poolsleuth.kernel.pool.segment_heap.parts import (
-    Addresses,
     PAGES_AT_ONCE,
+    Addresses,
     SegmentPart,
     Teller,
     Window,
@@ -28,7 +28,7 @@ from poolsleuth.kernel.pool.segment_heap.parts import (
 )
 from poolsleuth.kernel.pool.segment_heap.pools import PoolHeap, find_heaps, find_session_heaps
 from poolsleuth.kernel.pool.segment_heap.segments import DIRECT, LFH, VS, Ranges, ranges_of
-from poolsleuth.kernel.pool.segment_heap.vs import vs_blocks
+from poolsleuth.kernel.pool.segment_heap.vs import MAX_BYTES, MAX_STEPS, Budget, vs_blocks
 from poolsleuth.kernel.target import Kernel
 
 MAX_PAGES = 1 << 28  # pages of subsegments read: 1 TB
@@ -42,6 +42,7 @@ class _Walk:
     progress: Callable[[int], None] | None
     pages: int = 0
     read: int = 0
+    budget: Budget = field(default_factory=lambda: Budget(MAX_STEPS))
     nodes: int = field(default_factory=lambda: MAX_NODES)
     stopped: str | None = field(default=None)
 
@@ -49,22 +50,22 @@ class _Walk:
         self.pages += pages
         if self.progress is not None:
             self.progress(self.pages)
-        return SegmentPart(blocks, mapped, pages, unreadable, (), self.stopped, self.teller.take())
+        return SegmentPart(blocks, mapped, pages, unreadable, (), None, self.teller.take())
 
     def heap(self, heap: PoolHeap, big: BigIndex) -> Iterator[SegmentPart]:
+        if self.stopped is not None:
+            return
         large, nodes = large_blocks(heap, self.layout, big, self.teller, self.nodes)
         self.nodes -= nodes
         if len(large):
-            # Pages as far as they are said to be allocated: a large allocation is not looked into
-            pages = int((large["size"] // np.uint64(PAGE)).sum())
-            yield self.part(large, pages, pages, 0)
+            yield self.part(large, *_pages_of(large), 0)
         freed = lookaside_entries(self.kernel, heap, self.layout, self.teller)
         for ranges in ranges_of(heap, self.layout, self.kernel.build, self.teller):
             yield from self._direct(heap, ranges, big)
             for flag in (LFH, VS):
                 yield from self._subsegments(heap, ranges, flag, big, freed)
-                if self.stopped is not None:
-                    return
+            if self.stopped is not None:
+                return
 
     def _direct(self, heap: PoolHeap, ranges: Ranges, big: BigIndex) -> Iterator[SegmentPart]:
         chosen = ranges.flags == DIRECT
@@ -73,53 +74,58 @@ class _Walk:
             pools = np.full(len(addresses), int(heap.pool), np.uint8)
             states = np.full(len(addresses), int(State.ALLOCATED), np.uint8)
             blocks = make_blocks(addresses, lengths, big.claim(addresses), pools, states, Kind.SEGMENT)
-            pages = int(lengths.sum()) // PAGE
-            yield self.part(blocks, pages, pages, 0)
+            yield self.part(blocks, *_pages_of(blocks), 0)
 
     def _subsegments(
         self, heap: PoolHeap, ranges: Ranges, flag: int, big: BigIndex, freed: Addresses
     ) -> Iterator[SegmentPart]:
         chosen = np.flatnonzero(ranges.flags == flag)
-        ends = np.cumsum(ranges.lengths[chosen] // PAGE)
+        lengths = np.minimum(ranges.lengths, MAX_BYTES) if flag == VS else ranges.lengths
+        ends = np.cumsum(lengths[chosen] // PAGE)
         begin = done = 0
-        while begin < len(chosen):
-            if self.read >= MAX_PAGES:
-                self.stopped = f"more than {MAX_PAGES:,} pages of pool: the walk of the segment heaps ends there"
-                yield self.part(no_blocks(), 0, 0, 0)
-                return
+        while begin < len(chosen) and self._may_go_on():
             # One range at least: the longest has 16 MB
             stop = max(int(np.searchsorted(ends, done + PAGES_AT_ONCE, side="right")), begin + 1)
             some = chosen[begin:stop]
             pools = np.full(len(some), int(heap.pool), np.uint8)
-            window = read_window(heap.memory.space, ranges.addresses[some], ranges.lengths[some], pools)
+            window = read_window(heap.memory.space, ranges.addresses[some], lengths[some], pools)
             blocks = self._decode(heap, window, flag, big)
             mark_freed(blocks, freed, self.layout)
             yield self.part(blocks, window.mapped, len(window.readable), window.unreadable)
             self.read += len(window.readable)
             begin, done = stop, int(ends[stop - 1])
 
+    def _may_go_on(self) -> bool:
+        if self.read >= MAX_PAGES:
+            self.stopped = f"more than {MAX_PAGES:,} pages of pool: the walk of the segment heaps ends there"
+        elif self.budget.steps <= 0:
+            self.stopped = "chains of VS chunks are longer than real ones: the walk of the segment heaps ends there"
+        return self.stopped is None
+
     def _decode(self, heap: PoolHeap, window: Window, flag: int, big: BigIndex) -> Blocks:
         if flag == LFH:
             return lfh_blocks(window, self.layout, heap.keys.lfh, self.kernel.build, big, self.teller)
-        return vs_blocks(window, self.layout, heap.keys.heap, big, self.teller)
+        return vs_blocks(window, self.layout, heap.keys.heap, big, self.teller, self.budget)
 
 
 def walk_segment_pool(kernel: Kernel, progress: Callable[[int], None] | None = None) -> Iterator[SegmentPart]:
     """The blocks of all heaps, heap by heap; then the big allocations that no heap's block was joined with.
 
-    ``progress`` is told the pages walked so far. The blocks of a page stand together, in
-    the order of their addresses. Blocks of a page
-    and more (``Kind.SEGMENT``, ``LARGE``, and such of the other kinds) take their tag from the table of big
-    allocations, 0 where it has none. Nothing raises: what is broken or not known is told in the parts' ``says``.
-    A block that waits in a dynamic lookaside list of its heap is given as free, with its tag.
+    ``progress`` is told the pages walked so far. The blocks of a page stand together, in the order of their addresses;
+    the last part is empty, and has what was counted, and why a walk was stopped. Blocks of a page and more
+    (``Kind.SEGMENT``, ``LARGE``, and such of the other kinds) take their tag from the table of big allocations, 0 where
+    it has none. Nothing raises: what is broken or not known is told in the parts' ``says``. A block that waits in a
+    dynamic lookaside list of its heap is given as free, with its tag.
     """
     teller = Teller()
     layout = layout_of(kernel)
+    big = BigIndex(read_big_pages(kernel), teller)
     if isinstance(layout, str):
-        yield SegmentPart(no_blocks(), 0, 0, 0, (), layout, (layout,))
+        for blocks in big.rest():
+            yield SegmentPart(blocks, *_pages_of(blocks), 0, (), None, teller.take())
+        yield SegmentPart(no_blocks(), 0, 0, 0, (), layout, (*teller.summary(), layout))
         return
     walk = _Walk(kernel, layout, teller, progress)
-    big = BigIndex(read_big_pages(kernel), teller)
     for heap in find_heaps(kernel, layout, teller):
         yield from walk.heap(heap, big)
     yield from _rest(walk, big)
@@ -143,5 +149,10 @@ def _rests(walk: _Walk, tables: dict[int | None, BigIndex]) -> Iterator[SegmentP
 
 def _rest(walk: _Walk, big: BigIndex) -> Iterator[SegmentPart]:
     for blocks in big.rest():
-        pages = int((blocks["size"] // np.uint64(PAGE)).sum())
-        yield walk.part(blocks, pages, pages, 0)
+        yield walk.part(blocks, *_pages_of(blocks), 0)
+
+
+def _pages_of(blocks: Blocks) -> tuple[int, int]:
+    """Pages that blocks of whole pages have: as far as they are said to be allocated, they are mapped."""
+    pages = int((blocks["size"] + np.uint64(PAGE - 1) >> np.uint64(12)).sum())
+    return pages, pages
