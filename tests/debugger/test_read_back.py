@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import pytest
 
+from poolsleuth.cli.shell import opened
 from poolsleuth.debugger.shell import Shell
 from poolsleuth.debugger.target import Target
 from poolsleuth.evidence.dump.options import DumpOptions
@@ -86,6 +87,21 @@ def test_every_windows(name: str, story: str, lab_dump: Lab, target_of: Callable
     check_modules(dump, log)
     check_locks(dump, log)
     check_processes(dump, log)
+
+
+DUMPS = Path(__file__).parents[3] / "shared" / "data" / "dumps"
+
+
+@pytest.mark.skipif(not DUMPS.is_dir(), reason="the real dumps are not there")
+def test_the_drivers_of_a_real_small_memory_dump(tmp_path: Path) -> None:
+    path = DUMPS / "triage_x64.dmp"
+    with opened(str(path), DumpOptions(offline=True)) as target:
+        dump, log = both(path, target, tmp_path, "vertarget; .bugcheck; lm; !vm; !poolused; !locks; !process 0 0")
+    check_identity(dump, log)
+    wanted, read = only(dump, ModuleList), only(log, ModuleList)
+    assert {(m.name, m.start, m.end) for m in read.modules} == {(m.name, m.start, m.end) for m in wanted.modules}
+    assert len(read.modules) > 100
+    assert every(log, TagTable) == every(log, MemoryCounters) == []
 
 
 def check_identity(dump: tuple[Fact, ...], log: tuple[Fact, ...]) -> None:

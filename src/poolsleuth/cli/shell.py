@@ -69,7 +69,8 @@ def opened(dump: str, options: DumpOptions) -> Iterator[Target]:
         for sentence in (*(flaw.says for flaw in found.flaws[:5]), *found.symbols_tried):
             click.echo(f"poolsleuth: {clean(sentence)}", err=True)
         header = found.dump.header if found.dump is not None else None
-        yield Target(kernel=found.kernel, header=header, physical_pages=found.physical_pages)
+        triage = found.dump.triage if found.dump is not None else None
+        yield Target(kernel=found.kernel, header=header, physical_pages=found.physical_pages, triage=triage)
 
 
 def _script(running: Shell, commands: tuple[str, ...]) -> None:
@@ -102,7 +103,7 @@ def _converse(running: Shell, dump: str) -> None:
             for text in running.run(line, typed=sys.stdin.isatty()):
                 click.echo(text)
         except KeyboardInterrupt:
-            click.echo("^C")
+            click.echo("\n*** interrupted")
 
 
 def _prepare_line_editing(running: Shell) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from poolsleuth.debugger.text import printable
+from poolsleuth.kernel.crash_dump.triage import TriageDump
 from poolsleuth.kernel.image import read_exports, read_image
 from poolsleuth.kernel.modules import LoadedModule, LoadedModules, read_modules
 from poolsleuth.kernel.target import Kernel
@@ -73,15 +74,20 @@ class Names:
             found = self.symbols.get(symbol)
             if found is not None or mark:
                 return found
+        if name.lower() == "nt":
+            return self.kernel.base  # also where the list of modules is not in the dump
         for one in self.modules:
             if module_name(one, self.kernel).lower() == name.lower():
                 return one.base
         return None
 
 
-def names_of(kernel: Kernel) -> Names:
-    """Read the names of a kernel. It takes a moment: ``Target.names`` does it once."""
-    loaded = read_modules(kernel)
+def names_of(kernel: Kernel, triage: TriageDump | None = None) -> Names:
+    """Read the names of a kernel. It takes a moment: ``Target.names`` does it once.
+
+    A triage dump has no list of modules in its memory, but one of its own.
+    """
+    loaded = read_modules(kernel) if triage is None or not triage.drivers else _of_triage(triage)
     modules = tuple(sorted(loaded.modules, key=lambda module: module.base))
     symbols: dict[str, int] = {}
     image = read_image(kernel.memory, kernel.base)
@@ -95,3 +101,22 @@ def names_of(kernel: Kernel) -> Names:
     inside = {name: address for name, address in symbols.items() if kernel.base <= address < end}
     places = sorted((address, name) for name, address in inside.items())
     return Names(kernel, loaded, modules, inside, [module.base for module in modules], places)
+
+
+def _of_triage(triage: TriageDump) -> LoadedModules:
+    modules = tuple(
+        LoadedModule(
+            address=0,
+            base=driver.base,
+            size=driver.size,
+            name=driver.file_name,
+            path=driver.path,
+            time_stamp=driver.timestamp,
+            checksum=driver.checksum,
+            entry_point=None,
+            flags=None,
+        )
+        for driver in triage.drivers
+    )
+    says = None if triage.drivers_complete else "some of the drivers are not in this dump"
+    return LoadedModules(modules, triage.drivers_complete, says, None)

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from poolsleuth.debugger.names import Names, names_of
 from poolsleuth.kernel.crash_dump.header import DumpHeader
+from poolsleuth.kernel.crash_dump.triage import TriageDump
 from poolsleuth.kernel.shared_data import read_machine_time
 from poolsleuth.kernel.target import Kernel
 
@@ -15,12 +16,13 @@ class Target:
     """A kernel in a dump or in an image of memory.
 
     ``header`` is None for an image. ``physical_pages`` is the machine's memory as the file says it, None when it does
-    not.
+    not. ``triage`` is what a small memory dump says beside its memory; None for all other dumps.
     """
 
     kernel: Kernel
     header: DumpHeader | None = None
     physical_pages: int | None = None
+    triage: TriageDump | None = None
 
     @property
     def captured_at(self) -> datetime | None:
@@ -37,7 +39,7 @@ class Target:
     @cached_property
     def names(self) -> Names:
         """Modules and symbols."""
-        return names_of(self.kernel)
+        return names_of(self.kernel, self.triage)
 
     def address(self, number: int) -> str:
         """An address as the debugger prints it: 8 digits, or 16 with a grave accent in the middle."""

@@ -13,7 +13,7 @@ from poolsleuth.kernel.image import DEBUG, PeImage, read_image
 from poolsleuth.kernel.image_version import read_version
 from poolsleuth.kernel.modules import LoadedModule
 from poolsleuth.kernel.target import Kernel
-from poolsleuth.kernel.unloaded_modules import UnloadedDriver, read_unloaded_modules
+from poolsleuth.kernel.unloaded_modules import UnloadedDriver, UnloadedDrivers, read_unloaded_modules
 from poolsleuth.model.errors import InputError
 
 _FIRST_BUILD_TIME = 631_152_000  # 1990-01-01: a "time" of a driver before that is a hash of the build
@@ -59,7 +59,7 @@ def _lines(target: Target, *, verbose: bool, pattern: str | None) -> Lines:
             if verbose:
                 yield from _details(target, module)
     yield from _what_is_missing(names)
-    gone = read_unloaded_modules(kernel)
+    gone = _gone(target)
     chosen = [
         driver
         for driver in gone.drivers
@@ -73,6 +73,13 @@ def _lines(target: Target, *, verbose: bool, pattern: str | None) -> Lines:
             yield from _unloaded(target, driver, verbose=verbose)
     if gone.says is not None:
         yield f"*** unloaded modules: {printable(gone.says)}"
+
+
+def _gone(target: Target) -> UnloadedDrivers:
+    if target.triage is None or not target.triage.unloaded:
+        return read_unloaded_modules(target.kernel)
+    drivers = (UnloadedDriver(0, one.name, one.start, one.end, None) for one in target.triage.unloaded)
+    return UnloadedDrivers(tuple(drivers), True, None, None)
 
 
 def _what_is_missing(names: Names) -> Lines:

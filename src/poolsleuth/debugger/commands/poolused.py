@@ -66,6 +66,9 @@ def tag_pattern(tag: str) -> re.Pattern[str]:
 
 def _lines(target: Target, asked: _Asked) -> Lines:
     totals = read_tag_totals(target.kernel)
+    if not len(totals.keys):
+        yield f"*** {printable('; '.join(totals.says) or 'there is no tag table in this dump')}"
+        return
     old = target.kernel.build < _WINDOWS_8
     flags = asked.flags
     key = "NonPaged Pool Consumed" if flags & _NONPAGED else "Paged Pool Consumed" if flags & _PAGED else "Tag"

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from poolsleuth.kernel.absence import Absence
-from poolsleuth.kernel.pool.segment_heap import parts, walk
+from poolsleuth.kernel.pool.segment_heap import parts, vs, walk
 from poolsleuth.kernel.pool.segment_heap.walk import walk_segment_pool
 
 Rows = Callable[[Any], list[tuple[int, int, str, int, int, int]]]
@@ -261,7 +261,7 @@ def test_a_walk_ends_at_its_bounds(simple: Any, monkeypatch: Any, name: str, wor
 
 def test_a_chain_of_the_smallest_chunks_is_as_long_as_a_subsegment_can_be(make_machine: Any, monkeypatch: Any) -> None:
     """No more of a range is followed than the subsegment's own 16 bits of size could say."""
-    assert walk.MAX_BYTES == 0x10000 * 16
+    assert vs.MAX_BYTES == 0x10000 * 16
     monkeypatch.setattr(walk, "MAX_BYTES", 1 << 16)
     machine = make_machine(19041, 2)
     segment = machine.heap(0).segment(1)
