@@ -6,14 +6,16 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from random import Random
 
 import pytest
 import zstandard
 
 from poolsleuth import diagnose
+from poolsleuth.lab.allocator.corruption import Damage, corrupt
 from poolsleuth.lab.catalogue import windows_named
 from poolsleuth.lab.containers.kinds import DumpKind
-from poolsleuth.lab.machine import Machine, TagUse
+from poolsleuth.lab.machine import BugCheck, Machine, TagUse
 from poolsleuth.lab.simulate import simulate
 from poolsleuth.lab.stories import make_machine
 from poolsleuth.model.finding import Confidence, Severity, Verdict
@@ -145,3 +147,32 @@ def test_two_machines_of_one_kind_are_two(tmp_path: Path) -> None:
         dump(make_machine(windows_named("3790-x86"), "leak", seed=seed), tmp_path / f"{seed}.dmp") for seed in (1, 2)
     ]
     assert [machine.inputs for machine in diagnose(paths).machines] == [(0,), (1,)]
+
+
+@pytest.mark.parametrize("name", ["2600-x86", "3790-x86", "7601-x64", "14393-x64"])
+def test_the_article_s_fragmentation_is_found_in_the_blocks(name: str, tmp_path: Path) -> None:
+    """0xF18 bytes of MmCm, again and again, and small blocks that keep the rest of each page."""
+    machine = only(diagnose([dump(truth(name, "fragmentation"), tmp_path / "MEMORY.DMP")]))
+    assert machine.conclusion is not None
+    assert machine.conclusion.pattern == "pool-fragmentation"
+    (finding,) = [f for f in machine.findings if f.pattern == "pool-fragmentation"]
+    assert (finding.verdict, finding.subject.tag, finding.subject.pool) == (Verdict.FOUND, "MmCm", "nonpaged")
+    said = " ".join(reason.says for reason in finding.because)
+    assert "pages with blocks are held by less than a tenth of live bytes each" in said
+    assert "by blocks of ReEv" in said
+    assert any("should ask for a whole page (0x1000)" in step for step in finding.next_steps)
+
+
+@pytest.mark.parametrize("damage", [Damage.CONTRADICTION, Damage.SIZE_ZERO, Damage.SIZE_TOO_LARGE])
+@pytest.mark.parametrize("name", ["3790-x86", "7601-x64"])
+def test_a_damaged_header_is_found_after_bug_check_0x19(name: str, damage: Damage, tmp_path: Path) -> None:
+    healthy = truth(name, "healthy")
+    simulated = simulate(replace(healthy, bug_check=BugCheck(0x19, (0x20, 0, 0, 0))))
+    where = corrupt(simulated, damage, Random(7), pool="nonpaged")
+    path = tmp_path / "MEMORY.DMP"
+    simulated.write(path, DumpKind.BITMAP_KERNEL)
+    machine = only(diagnose([path]))
+    (finding,) = [f for f in machine.findings if f.pattern == "pool-corruption"]
+    assert finding.verdict is Verdict.FOUND
+    said = " ".join(reason.says for reason in finding.because)
+    assert f"{where.address & ~0xFFF:x}" in said

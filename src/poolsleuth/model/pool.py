@@ -101,8 +101,9 @@ class PoolPages(Fact):
     """What all pages of a pool that hold blocks say together. Sizes are bytes.
 
     ``pinned`` pages are held by a few live bytes (``pinned_bytes`` in all); ``pinned_by`` counts, by tag, the pages
-    that live blocks of the tag hold, most first. ``largest_free`` is the largest free block (None: there is none).
-    ``unreadable`` pages of the kernel's memory are not in the dump: then all figures are lower bounds.
+    that live blocks of the tag hold, most first; ``pinned_runs`` counts them by the size of their largest free block.
+    ``largest_free`` is the largest free block of all (None: there is none). ``unreadable`` pages of the kernel's memory
+    are not in the dump: then all figures are lower bounds.
     """
 
     pool: PoolKind
@@ -114,7 +115,17 @@ class PoolPages(Fact):
     pinned: int
     pinned_bytes: int
     pinned_by: tuple[tuple[str, int], ...]
+    pinned_runs: tuple[tuple[int, int], ...]
     unreadable: int
+
+    def run_of_most(self, share: float) -> int | None:
+        """The size (bytes) that the largest free block does not exceed in this share of the pinned pages."""
+        left = share * self.pinned
+        for size, pages in sorted(self.pinned_runs):
+            left -= pages
+            if left <= 0:
+                return size
+        return None
 
 
 @dataclass(frozen=True, slots=True)

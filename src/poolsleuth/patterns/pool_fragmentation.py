@@ -19,6 +19,7 @@ from poolsleuth.patterns.wording import exact, percent, size
 
 ID = "pool-fragmentation"
 PAGE = 4096
+_MOST_PAGES = 0.9  # of the pinned pages must be too small for a request that misses
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +114,16 @@ def _pool(
             subject=Subject(pool=str(kind)),
             next_steps=("look into pages of the pool with `!pool <address>` if it grows",),
         )
-    request = _missing_request(pinned, pages, lists)
+    largest = _largest_run(pinned, summaries)
+    request = _missing_request(largest, pages, lists, tags, kind)
     because += [_all_pages(summary) for summary in summaries[-1:]]
     because += [_pinned_reason(p) for p in pinned[:5]]
     if request is not None:
         because.append(
             Reason(
                 f"{request.count} blocks of 0x{request.size:X} bytes with tag {request.tag}: more than the largest free"
-                f" run left in any of those pages (0x{max(p.largest_free for p in pinned):X}), so each such request"
-                " takes a new page, whose rest is then filled by small blocks that keep it",
+                f" run left in {'nine of ten' if summaries else 'any'} of those pages (0x{largest or 0:X}), so such a"
+                " request takes a new page, whose rest is then filled by small blocks that keep it",
                 request.where,
             )
         )
@@ -229,13 +231,26 @@ def _pinned_reason(pinned: _Pinned) -> Reason:
     )
 
 
+def _largest_run(pinned: list[_Pinned], summaries: list[PoolPages]) -> int | None:
+    """The free run (bytes) that pinned pages have at most: of all of them where they are counted, but for a tenth."""
+    counted = summaries[-1].run_of_most(_MOST_PAGES) if summaries else None
+    return counted if counted is not None else max((p.largest_free for p in pinned), default=None)
+
+
 def _missing_request(
-    pinned: list[_Pinned], pages: tuple[PoolPage, ...], lists: tuple[PoolBlockList, ...]
+    largest: int | None,
+    pages: tuple[PoolPage, ...],
+    lists: tuple[PoolBlockList, ...],
+    tags: TagView | None,
+    kind: PoolKind,
 ) -> _Request | None:
-    """The most frequent live block that would not fit into any pinned page but is smaller than a page."""
-    if not pinned:
+    """The live block that would not fit into any pinned page but is smaller than a page, and is asked for most often.
+
+    Blocks that stay for good cut a page into pieces once; those that come and go do it again and again. How often a
+    tag's blocks come is its allocations over those that are out now, where a table says both.
+    """
+    if largest is None:
         return None
-    largest = max(p.largest_free for p in pinned)
     counts: Counter[tuple[str, int]] = Counter()
     places: dict[tuple[str, int], Where] = {}
     for found in lists:
@@ -250,7 +265,14 @@ def _missing_request(
                 places.setdefault((block.tag, block.size), block.where)
     if not counts:
         return None
-    (tag, block_size), count = counts.most_common(1)[0]
+
+    def asked(item: tuple[tuple[str, int], int]) -> tuple[float, int]:
+        (tag, _), count = item
+        row = tags.row(tag, kind) if tags is not None else None
+        turned = row.allocs / row.outstanding if row is not None and row.allocs and row.outstanding else 1.0
+        return count * turned, count
+
+    (tag, block_size), count = max(counts.items(), key=asked)
     return _Request(tag, block_size, count, places[tag, block_size])
 
 

@@ -21,6 +21,9 @@ def _run(target: Target, _match: re.Match[str], rest: str) -> Lines:
 
 def _lines(target: Target, *, verbose: bool) -> Lines:
     found = read_resources(target.kernel)
+    if not found.resources and not found.total:
+        yield f"*** {printable(found.says or 'there is no list of resources in this dump')}"
+        return
     yield "**** DUMP OF ALL RESOURCE OBJECTS ****"
     for resource in found.resources:
         if verbose or resource.active_count or resource.shared_waiters or resource.exclusive_waiters:

@@ -20,6 +20,9 @@ def _run(target: Target, _match: re.Match[str], rest: str) -> Lines:
 
 def _lines(target: Target, name: str | None) -> Lines:
     found = read_processes(target.kernel)
+    if not found.processes:
+        yield f"*** {printable(found.says or 'there are no processes in this dump')}"
+        return
     yield "**** NT ACTIVE PROCESS DUMP ****"
     for process in found.processes:
         if name is None or (process.image or "").lower() == name[: len(process.image or "") or None]:

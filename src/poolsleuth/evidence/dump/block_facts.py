@@ -85,6 +85,7 @@ def _of_pool(stats: PoolStats, kind: PoolKind, unreadable: int, context: DumpCon
         pinned=stats.pinned_pages,
         pinned_bytes=stats.pinned_bytes,
         pinned_by=tuple((tag_text(tag), count) for tag, count in stats.pinned_by.most_common(MAX_PINNING)),
+        pinned_runs=tuple(sorted(stats.pinned_runs.items())),
         unreadable=unreadable,
     )
     yield PoolBlockList(
@@ -112,7 +113,7 @@ def _page(blocks: Blocks, kind: PoolKind, context: DumpContext) -> PoolPage:
                 address=address,
                 size=size,
                 previous_size=before,
-                free=row["state"] == State.FREE,
+                free=bool(row["state"] == State.FREE),
                 tag=tag_text(int(row["tag"])),
                 protected=bool(row["protected"]),
                 where=context.where(address),

@@ -23,7 +23,8 @@ BlockKind = tuple[int, int, int]
 class PoolStats:
     """One pool. Bytes and pages; ``pinned_by`` counts the pages that a tag's blocks hold (alone or with others).
 
-    ``free_runs`` counts free blocks by their size in bytes: no request larger than the largest of them fits.
+    ``pinned_runs`` counts pinned pages by their largest free block (bytes), ``free_runs`` all free blocks by their
+    size: no request larger than the largest of them fits.
     """
 
     pages: int = 0
@@ -33,6 +34,7 @@ class PoolStats:
     pinned_pages: int = 0
     pinned_bytes: int = 0
     pinned_by: Counter[int] = field(default_factory=Counter)
+    pinned_runs: Counter[int] = field(default_factory=Counter)
     kinds: Counter[BlockKind] = field(default_factory=Counter)
     kinds_complete: bool = True
     examples: list[Blocks] = field(default_factory=list)
@@ -71,10 +73,14 @@ def _add(stats: PoolStats, blocks: Blocks) -> None:
     stats.pages += len(starts)
     stats.blocks += len(blocks)
     stats.live_bytes += int(live_sizes.sum())
-    stats.free_bytes += int(sizes.sum() - live_sizes.sum())
+    free_sizes = np.where(blocks["state"] == State.FREE, sizes, 0)
+    stats.free_bytes += int(free_sizes.sum())
     pinned = (live_in_page > 0) & (live_in_page <= PINNED_SHARE * PAGE)
     stats.pinned_pages += int(pinned.sum())
     stats.pinned_bytes += int(live_in_page[pinned].sum())
+    largest, pages_with = np.unique(np.maximum.reduceat(free_sizes, starts)[pinned], return_counts=True)
+    for size, count in zip(largest.tolist(), pages_with.tolist(), strict=True):
+        stats.pinned_runs[size] += count
     counts = np.diff(np.append(starts, len(blocks)))
     _count_pinning(stats, blocks, np.repeat(pinned, counts) & live, np.repeat(np.arange(len(starts)), counts))
     for at in np.flatnonzero(pinned)[: MAX_EXAMPLES - len(stats.examples)].tolist():

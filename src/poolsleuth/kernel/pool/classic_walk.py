@@ -61,7 +61,7 @@ def walk_classic_pool(kernel: Kernel, progress: Callable[[int], None] | None = N
     first, last = _RANGES[kernel.pointer_size]
     looked = 0
     for runs in space.mapped_ranges(first, last, max_pages=MAX_PAGES):
-        for pages, frames in _expanded(runs.pages, runs.frames, runs.counts):
+        for pages, frames in single_pages(runs.pages, runs.frames, runs.counts):
             words, places = space.first_words(frames)
             candidates = (places >= 0) & may_begin_page(words, form)
             part = _decode(kernel, space, pages[candidates], frames[candidates])
@@ -91,7 +91,7 @@ def _decode(
     return np.concatenate(blocks), closed, tuple(broken)
 
 
-def _expanded(
+def single_pages(
     pages: NDArray[np.uint64], frames: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.int64]]]:
     """Runs as single pages, some ten thousand at a time: a run of large pages can be any length."""

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from poolsleuth.kernel.absence import Absence
+from poolsleuth.kernel.address_space import Reader
 from poolsleuth.kernel.pool.segment_heap import parts, vs, walk
 from poolsleuth.kernel.pool.segment_heap.walk import walk_segment_pool
 
@@ -237,6 +238,13 @@ def test_without_symbols_or_keys_one_sentence_says_so(simple: Any, rows: Rows) -
     blocks, says = gathered(walk_segment_pool(bare))
     assert says == "the keys of the segment heaps cannot be read: the blocks of the pool are not read"
     assert set(blocks["kind"].tolist()) == {5}
+
+
+def test_a_32_bit_kernel_is_told_not_read(simple: Any, fake_memory: Any) -> None:
+    bare = dataclasses.replace(simple.finish(), memory=Reader(fake_memory(4)))
+    blocks, says = gathered(walk_segment_pool(bare))
+    assert "segment heaps of 32-bit kernels are not read" in says
+    assert len(blocks) == 0
 
 
 def test_a_wild_number_of_nodes_is_told(simple: Any, rows: Rows) -> None:

@@ -51,7 +51,10 @@ def test_signatures_and_shifts_of_26100(make_machine: Any, rows: Rows) -> None:
     heap = machine.heap(0)
     segment = heap.segment()
     segment.vs(4, [(5, "Abcd"), (7, None)])
+    at = segment.lfh(2, 0x40, ["Lfha"], [True, False])
     kernel = machine.finish()
+    narrow = int.from_bytes(machine.memory.read(at + 0x28, 4), "little") ^ (at & 0xFFFFFFFF) >> 12
+    machine.memory.put(at + 0x28, narrow ^ at >> 12, width=4)
     signature = segment.address ^ heap.context(0) ^ machine.heap_key
     machine.memory.put(segment.address + 0x10, signature)
     blocks, says, _ = gathered(walk_segment_pool(dataclasses.replace(kernel, build=26100)))

@@ -61,6 +61,8 @@ class HeapLayout:
 
 def layout_of(kernel: Kernel) -> HeapLayout | str:
     """The layout of this kernel's heaps, or a sentence that says what is not known of it."""
+    if kernel.pointer_size != 8:
+        return "segment heaps of 32-bit kernels are not read: no layout of one was at hand to check it"
     found: dict[str, Structure] = {}
     for name, fields in _NEEDED.items():
         structure = kernel.structure(name)

@@ -23,12 +23,12 @@ _LOOKASIDE, _BUCKET = "_RTL_DYNAMIC_LOOKASIDE", "_RTL_LOOKASIDE"
 
 
 def lookaside_entries(kernel: Kernel, heap: PoolHeap, layout: HeapLayout, teller: Teller) -> Addresses:
-    """The addresses of all entries, ascending. Empty where the lists are not known (x86 has another header, too)."""
+    """The addresses of all entries, ascending. Empty where the lists are not known."""
     none = np.empty(0, np.uint64)
     lists = kernel.place(_LOOKASIDE, "Buckets")
     bucket, head = kernel.structure(_BUCKET), kernel.place(_BUCKET, "ListHead")
     context = number_at(heap.memory, heap.address, layout.heap.fields.get("UserContext"))
-    if lists is None or bucket is None or head is None or layout.pointer_size != 8:
+    if lists is None or bucket is None or head is None:
         return none
     if context is None or not is_kernel_address(context, 8):
         return none

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from poolsleuth.kernel.address_space import PAGE
 from poolsleuth.kernel.paging.space import VirtualMemory
 from poolsleuth.kernel.pool.blocks import Blocks, Kind, Pool, State
-from poolsleuth.kernel.pool.classic_walk import MAX_PAGES, PAGES_AT_ONCE, _expanded
+from poolsleuth.kernel.pool.classic_walk import MAX_PAGES, PAGES_AT_ONCE, single_pages
 from poolsleuth.kernel.pool.segment_heap.parts import SegmentPart, make_blocks, no_blocks
 from poolsleuth.kernel.pool.tags import printable
 from poolsleuth.kernel.target import Kernel
@@ -59,7 +59,7 @@ def scan_for_headers(kernel: Kernel, progress: Callable[[int], None] | None = No
     says: tuple[str, ...] = (SAYS,)
     looked = 0
     for runs in space.mapped_ranges(_FIRST, _LAST, max_pages=MAX_PAGES):
-        for pages, frames in _expanded(runs.pages, runs.frames, runs.counts):
+        for pages, frames in single_pages(runs.pages, runs.frames, runs.counts):
             for begin in range(0, len(pages), PAGES_AT_ONCE):
                 rows, places = space.physical_pages(frames[begin : begin + PAGES_AT_ONCE])
                 blocks = plausible_blocks(rows, pages[begin : begin + PAGES_AT_ONCE] * np.uint64(PAGE))

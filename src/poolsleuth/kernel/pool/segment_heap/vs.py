@@ -52,6 +52,9 @@ class Chains:
 def vs_blocks(window: Window, layout: HeapLayout, key: int, big: BigIndex, teller: Teller, budget: Budget) -> Blocks:
     """The blocks of all VS subsegments of a window. A block has tag 0 where its header cannot be read.
 
+    A block's size reaches to the end of its chunk: that can be more than its header says, and never less. A free chunk
+    is a block as a whole; chunks that are freed are joined with free neighbours, so that no tag is left.
+
     Chains end where the budget does: the walk ends there, too.
     """
     heads = window.readable[window.bases // PAGE]
