@@ -140,8 +140,8 @@ def check_memory(truth: Machine, facts: list[Fact]) -> None:
         }
     if truth.windows.symbols:
         assert [(f.name, f.current_bytes, f.free_bytes) for f in read.page_files] == [
-            # Debuggers call the one of compressed memory so
-            (f.name or "No Name for Paging File", f.pages * PAGE, f.free_pages * PAGE)
+            # The one of compressed memory has none
+            (f.name or "(no name)", f.pages * PAGE, f.free_pages * PAGE)
             for f in memory.page_files
         ]
 

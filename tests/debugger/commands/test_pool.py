@@ -126,3 +126,21 @@ def test_what_poolfind_does_not_know(command: str, run: Run) -> None:
     (sentence,) = run(command)
     assert sentence
     assert "Traceback" not in sentence
+
+
+def test_a_walk_that_could_not_see_everything_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = np.zeros(0, BLOCK)
+    walk = [SegmentPart(empty, 5, 0, 3, ()), SegmentPart(empty, 0, 0, 0, (), "the walk ends there")]
+    monkeypatch.setattr("poolsleuth.debugger.commands.poolfind.walk_pool", lambda _kernel: iter(walk))
+    assert run("!poolfind Leak")[-4:] == [
+        "...",
+        "*** the walk ends there",
+        "...",
+        "*** 3 mapped pages are not in this dump: blocks in them are not listed",
+    ]
+
+
+def test_more_blocks_than_are_printed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("poolsleuth.debugger.commands.poolfind.MAX_FOUND", 2)
+    lines = run("!poolfind * 0", "7601-x64")
+    assert lines[-2:] == ["...", "*** only 2 blocks are printed: !poolused 0 * says how many there are"]

@@ -64,12 +64,18 @@ def _chosen(keys: Keys, pattern: re.Pattern[str]) -> NDArray[np.bool_]:
 
 
 def _small(target: Target, pattern: re.Pattern[str], pools: tuple[Pool, ...]) -> Iterator[str]:
+    unreadable = 0
     for part in walk_pool(target.kernel):
+        unreadable += part.unreadable
+        if part.stopped is not None:
+            yield from missing(part.stopped)
         blocks = part.blocks
         chosen = _chosen(blocks["tag"], pattern) & (blocks["state"] != State.FREE)
         for block in blocks[chosen & np.isin(blocks["pool"], [int(pool) for pool in pools])]:
             region = REGIONS[Pool(int(block["pool"]))]
             yield _row(target, int(block["address"]), int(block["tag"]), int(block["size"]), region)
+    if unreadable:
+        yield from missing(f"{unreadable:,} mapped pages are not in this dump: blocks in them are not listed")
 
 
 def _large(target: Target, pattern: re.Pattern[str], kind: int) -> Iterator[str]:

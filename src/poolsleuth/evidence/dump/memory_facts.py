@@ -86,7 +86,7 @@ def _counters(read: KernelMemoryCounters, physical_pages: int | None, context: D
         ),
         page_files=tuple(
             PageFile(
-                file.name or "No Name for Paging File",  # as the debugger calls the one of compressed memory
+                file.name or "(no name)",  # that of compressed memory, called as in a log
                 file.current_bytes,
                 file.free_bytes,
                 file.minimum_bytes,
