@@ -13,7 +13,7 @@ UNUSABLE = 2
 INTERRUPTED = 130
 # In the order of --help. Each stands in the module of its name, which is imported when it is asked for: what one
 # command needs (a disassembler, tables) must not slow down all others
-_COMMANDS = ("diagnose", "trend", "diff", "collect", "tags", "limits", "symbols", "whois", "shell", "lab")
+COMMANDS = ("diagnose", "trend", "diff", "collect", "tags", "limits", "symbols", "whois", "shell", "lab")
 
 
 class _Commands(click.Group):
@@ -21,11 +21,11 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
         """All of them, in the order of --help."""
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The command of that name; None when there is none."""
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
         command = getattr(import_module(f"poolsleuth.cli.{cmd_name}"), cmd_name)
         return command if isinstance(command, click.Command) else None

@@ -55,7 +55,9 @@ def test_a_page_with_nothing_live_is_not_pinned() -> None:
 @given(
     st.lists(
         st.lists(
-            st.tuples(st.integers(1, 30), st.integers(0, 1), st.sampled_from([b"Aaaa", b"Bbbb", b"Cccc"])), min_size=1
+            st.tuples(st.integers(1, 30), st.integers(0, 1), st.sampled_from([b"Aaaa", b"Bbbb", b"Cccc"])),
+            min_size=1,
+            max_size=8,  # 3,840 bytes: within a page
         ),
         max_size=8,
     ),
