@@ -16,7 +16,7 @@ MASK = (1 << 64) - 1
 
 
 def decode(block: bytes, never: int, always: int, flag: int) -> bytes:
-    """x = ROL64(q ^ never, never); x = BSWAP64(x ^ address); plain = x ^ always (KERNEL_FACTS 2.3)."""
+    """x = ROL64(q ^ never, never); x = BSWAP64(x ^ address); plain = x ^ always (public readers of it)."""
     found = b""
     for (word,) in struct.iter_unpack("<Q", block):
         turn = never & 0x3F
@@ -67,7 +67,7 @@ def test_32_bit_addresses_are_sign_extended() -> None:
     base = machine.truth.modules[0].base or 0
     assert struct.unpack_from("<Q", block, 0x18)[0] == 0xFFFF_FFFF_0000_0000 | base
     assert struct.unpack_from("<I", block, 0x14)[0] == 0x318
-    # 5.2 x86: PoolBigPageTable lies 24 bytes before PoolTrackTable, its size 28 (KERNEL_FACTS 2.2)
+    # 5.2 x86: PoolBigPageTable lies 24 bytes before PoolTrackTable, its size 28 (public readers of it)
     track = struct.unpack_from("<Q", block, 0x1B8)[0] & 0xFFFF_FFFF
     table, size = (int.from_bytes(machine.system.read(track - n, 4), "little") for n in (24, 28))
     assert size == len(machine.truth.big_pages.rows)

@@ -1,4 +1,4 @@
-"""Entries against numbers that were put together by hand from the bits of KERNEL_FACTS 5.2."""
+"""Entries against numbers that were put together by hand from the bits in public symbol files."""
 
 import pytest
 

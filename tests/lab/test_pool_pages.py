@@ -95,7 +95,7 @@ def test_processes_pay_for_blocks(name: str, small: Small) -> None:
             if windows.pointer == 4:
                 assert number(machine, address + int(block["size"]) - 4) == process
             else:
-                # KERNEL_FACTS 3.2: from 8 on the process, ExpPoolQuotaCookie and the header's address, combined
+                # from 8 on the process, ExpPoolQuotaCookie and the header's address, combined
                 cookie = number(machine, cookie_at) ^ address if cookie_at is not None else 0
                 assert number(machine, address + 8) ^ cookie == process
             kind = read_header(machine.system.read(address, 16), 0, form_of(windows.pointer))[3]

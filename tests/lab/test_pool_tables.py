@@ -20,7 +20,7 @@ from poolsleuth.lab.structures import layout_of
 
 
 def test_tag_is_a_number_in_memory_order() -> None:
-    assert tag_key("File") == 0x656C6946  # KERNEL_FACTS 10.2: 'File' = 0x656C6946
+    assert tag_key("File") == 0x656C6946  # 'File' = 0x656C6946
     assert tag_key("Io") == tag_key("Io  ")
     assert tag_key("Ab\x01c") == int.from_bytes(b"Ab\x01c", "little")
 
@@ -51,7 +51,7 @@ def test_every_tag_is_found_by_probing(names: set[str]) -> None:
 
 
 def test_rows_have_the_layout_of_their_windows() -> None:
-    # KERNEL_FACTS 3.3 and 12.4: entry sizes, place and width of NonPagedBytes
+    # entry sizes, place and width of NonPagedBytes
     wanted = {
         "2600-x86": (0x1C, 0xC, "<u4", 0xC),
         "3790-x64": (0x28, 0x10, "<u8", 0x18),
@@ -76,7 +76,7 @@ def test_descriptors_of_1809_count_pages_twice() -> None:
         layout,
         PoolDescriptor(paged=True, index=2, running_allocs=9, running_frees=4, pages=77, big_pages=5, bytes=1 << 40),
     )
-    # KERNEL_FACTS 3.4, column 1703-1809 x64: pages 48 - 88, big pages 50 - 90, bytes 58 - 98
+    # column 1703-1809 x64: pages 48 - 88, big pages 50 - 90, bytes 58 - 98
     value = {at: int.from_bytes(data[at : at + 8], "little") for at in (0x48, 0x88, 0x50, 0x90, 0x58, 0x98)}
     assert value[0x48] - value[0x88] == 77
     assert value[0x50] - value[0x90] == 5

@@ -65,7 +65,7 @@ def test_counters_of_19041(small: Small, read: Read) -> None:
     machine = small("19041-x64", "leak")
     base, memory = machine.truth.modules[0].base or 0, machine.truth.memory
     state, partition = base + 0xC4C740, base + 0xC50BC0
-    # KERNEL_FACTS 12.8, row 19041.804: 8 | 2630 | 2628 / 2620 | 2698; partition 1B10 1BC0 1C00 1D28 1DA8 1840
+    # row 19041.804: 8 | 2630 | 2628 / 2620 | 2698; partition 1B10 1BC0 1C00 1D28 1DA8 1840
     assert number(read(machine, state + 0x8, 8)) == memory.nonpaged_used
     assert number(read(machine, state + 0x2630, 8)) == memory.nonpaged_max == 4294967296
     assert number(read(machine, state + 0x2628, 8)) == memory.paged_used
