@@ -6,6 +6,7 @@ from collections.abc import Callable
 import click
 from rich.console import Console
 
+from poolsleuth.cli.dump_options import gather, symbol_options
 from poolsleuth.cli.output import UNUSABLE, check_target, progress_on_terminal, say_problems, write_target
 from poolsleuth.cli.sizes import parse_size
 from poolsleuth.comparison.compare import compare
@@ -53,6 +54,7 @@ def _read_pairs(_ctx: click.Context, _param: click.Parameter, value: tuple[str, 
 @click.option("--min", "least", metavar="SIZE", callback=_read_size, help="Only tags that changed by this, as 1MB.")
 @click.option("--json", "json_file", metavar="FILE|-", help="Write JSON, with every tag; - is standard output.")
 @click.option("--markdown", "markdown_file", metavar="FILE|-", help="Write Markdown, for a ticket.")
+@symbol_options
 @click.option("--force", is_flag=True, help="Overwrite output files that exist.")
 @click.pass_context
 def diff(
@@ -68,12 +70,14 @@ def diff(
     least: int | None,
     json_file: str | None,
     markdown_file: str | None,
+    symbols: tuple[str, ...],
+    offline: bool,
     force: bool,
 ) -> int:
     """Compare two pieces of evidence: what grew, shrank, appeared and went, and which tags explain it.
 
-    BEFORE and AFTER are debugger logs, poolmon snapshots, counter logs or JSON reports, each of any kind. They may be
-    of one machine at two times, or of two machines: then the difference is between them.
+    BEFORE and AFTER are crash dumps, debugger logs, poolmon snapshots, counter logs or JSON reports, each of any kind.
+    They may be of one machine at two times, or of two machines: then the difference is between them.
 
     \b
     Exit status: 0 nothing grew notably, 1 something did, 2 nothing can be compared.
@@ -90,7 +94,8 @@ def diff(
         inputs = [*before, *after, *([pooltags] if pooltags is not None else [])]
         check_target(target, inputs, force=force, option=option)
     with progress_on_terminal() as progress:
-        reports = [diagnose(files, pooltags=pooltags, progress=progress) for files in (before, after)]
+        dumps = gather(symbols, offline)
+        reports = [diagnose(files, pooltags=pooltags, progress=progress, dumps=dumps) for files in (before, after)]
     for report in reports:
         say_problems(report)
     empty = [side for side, report in zip(("BEFORE", "AFTER"), reports, strict=True) if not report.machines]

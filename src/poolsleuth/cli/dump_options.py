@@ -23,6 +23,22 @@ def _address(_ctx: click.Context, _param: click.Parameter, value: str | None) ->
     return number
 
 
+_OFFLINE = click.option("--offline", is_flag=True, help="Fetch no symbols, whatever the symbol path says.")
+_SYMBOLS = click.option(
+    "--symbols",
+    multiple=True,
+    metavar="PATH",
+    help="Symbols of a dump's kernel: a PDB, a folder, a store, srv*CACHE*URL. Left out: _NT_SYMBOL_PATH.",
+)
+
+
+def symbol_options(command: F) -> F:
+    """Add ``--symbols`` and ``--offline``; ``gather`` makes one value of them."""
+    for option in (_OFFLINE, _SYMBOLS):
+        command = option(command)
+    return command
+
+
 def dump_options(command: F) -> F:
     """Add ``--symbols``, ``--offline``, ``--dtb`` and ``--kernel-base``; ``gather`` makes one value of them."""
     for option in (
@@ -38,18 +54,13 @@ def dump_options(command: F) -> F:
             metavar="ADDRESS",
             help="The system's page table (CR3), if a memory image hides it.",
         ),
-        click.option("--offline", is_flag=True, help="Fetch no symbols, whatever the symbol path says."),
-        click.option(
-            "--symbols",
-            multiple=True,
-            metavar="PATH",
-            help="Symbols of a dump's kernel: a PDB, a folder, a store, srv*CACHE*URL. Left out: _NT_SYMBOL_PATH.",
-        ),
     ):
         command = option(command)
-    return command
+    return symbol_options(command)
 
 
-def gather(symbols: tuple[str, ...], offline: bool, dtb: int | None, kernel_base: int | None) -> DumpOptions:
-    """The four options as one value."""
+def gather(
+    symbols: tuple[str, ...], offline: bool, dtb: int | None = None, kernel_base: int | None = None
+) -> DumpOptions:
+    """The options as one value."""
     return DumpOptions(symbols, offline, dtb, kernel_base)

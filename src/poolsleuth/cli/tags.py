@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from poolsleuth.cli.dump_options import gather, symbol_options
 from poolsleuth.cli.output import UNUSABLE, check_target, progress_on_terminal, say_problems, write_target
 from poolsleuth.model.report import Report, ReportTag
 from poolsleuth.pipeline import diagnose as run_diagnosis
@@ -48,6 +49,7 @@ _SORTS: dict[str, Callable[[ReportTag], tuple[bool, int]]] = {
     "--csv", "csv_file", metavar="FILE|-", help="Write CSV: exact numbers, an empty cell for what is not known."
 )
 @click.option("--json", "json_file", metavar="FILE|-", help="Write JSON.")
+@symbol_options
 @click.option("--force", is_flag=True, help="Overwrite output files that exist.")
 @click.pass_context
 def tags(
@@ -60,6 +62,8 @@ def tags(
     pattern: str | None,
     csv_file: str | None,
     json_file: str | None,
+    symbols: tuple[str, ...],
+    offline: bool,
     force: bool,
 ) -> int:
     """List the pool tags of any evidence.
@@ -75,7 +79,7 @@ def tags(
     check_target(csv_file, inputs, force=force, option="--csv")
     check_target(json_file, inputs, force=force, option="--json")
     with progress_on_terminal() as progress:
-        report = run_diagnosis(files, pooltags=pooltags, progress=progress)
+        report = run_diagnosis(files, pooltags=pooltags, progress=progress, dumps=gather(symbols, offline))
     say_problems(report)
     rows = _rows(report, sort, top, pool, pattern)
     if csv_file is not None:

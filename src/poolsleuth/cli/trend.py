@@ -7,6 +7,7 @@ from tempfile import TemporaryFile
 import click
 from rich.console import Console
 
+from poolsleuth.cli.dump_options import gather, symbol_options
 from poolsleuth.cli.machine_options import machine_options
 from poolsleuth.cli.output import (
     UNUSABLE,
@@ -16,6 +17,7 @@ from poolsleuth.cli.output import (
     write_target,
     write_target_bytes,
 )
+from poolsleuth.evidence.dump.options import DumpOptions
 from poolsleuth.export.parquet import write_parquet
 from poolsleuth.export.table import Table, write_csv
 from poolsleuth.model.document import to_json
@@ -43,6 +45,7 @@ _COPY = 1 << 20
 @click.option("--png", "png_file", metavar="FILE", help="Draw the series (needs the extra [plot]).")
 @click.option("--json", "json_file", metavar="FILE|-", help="Write the whole report as JSON, its series included.")
 @machine_options
+@symbol_options
 @click.option("--force", is_flag=True, help="Overwrite output files that exist.")
 @click.pass_context
 def trend(
@@ -59,6 +62,8 @@ def trend(
     json_file: str | None,
     windows: WindowsVersionMatch | None,
     ram_bytes: int | None,
+    symbols: tuple[str, ...],
+    offline: bool,
     force: bool,
 ) -> int:
     """Show what counter logs, poolmon snapshots and captures say over time.
@@ -88,7 +93,7 @@ def trend(
         status = max(status, _parquet(files, Path(parquet_file), selection, told))
     wants_report = svg_file or png_file or json_file or not (csv_file or parquet_file)
     if wants_report:
-        status = max(status, _report(files, targets, selection, Assumed(windows, ram_bytes)))
+        status = max(status, _report(files, targets, selection, Assumed(windows, ram_bytes), gather(symbols, offline)))
     context.exit(status)
 
 
@@ -168,9 +173,15 @@ def _told(table: Table, told: set[str]) -> int:
     return UNUSABLE
 
 
-def _report(files: tuple[str, ...], targets: dict[str, str | None], selection: Selection, assumed: Assumed) -> int:
+def _report(
+    files: tuple[str, ...],
+    targets: dict[str, str | None],
+    selection: Selection,
+    assumed: Assumed,
+    dumps: DumpOptions,
+) -> int:
     with progress_on_terminal() as progress:
-        report = run_diagnosis(files, progress=progress, selection=selection, assumed=assumed)
+        report = run_diagnosis(files, progress=progress, selection=selection, assumed=assumed, dumps=dumps)
     say_problems(report)
     if targets["--json"] is not None:
         write_target(targets["--json"], to_json(report))

@@ -13,6 +13,7 @@ from math import isfinite
 from typing import Protocol
 
 from poolsleuth.evidence.counters.log import CounterRow
+from poolsleuth.evidence.dump.options import DumpOptions
 from poolsleuth.evidence.recognise import Content, content_of
 from poolsleuth.evidence.source import SAMPLE_BYTES, Source, open_source, sources
 from poolsleuth.model.errors import InputError
@@ -201,7 +202,8 @@ def _one_line(name: str) -> str:
 
 def _tag_parts(paths: Sequence[str], selection: Selection, table: Table, progress: Progress | None) -> Iterator[_Part]:
     """Tag tables over time, as columns of an object of our own name."""
-    read = read_all(paths, progress, selection)
+    # A dump has no series: it is not worth a download
+    read = read_all(paths, progress, selection, DumpOptions(offline=True))
     table.problems += [problem.says for problem in read.problems]
     if selection.counters and not selection.tags:
         return
