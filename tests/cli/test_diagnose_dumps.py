@@ -1,5 +1,6 @@
 """``poolsleuth diagnose`` on dumps: its exit status, and that a dump which tells nothing is never taken for health."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from poolsleuth.cli.main import main
 from poolsleuth.lab.catalogue import windows_named
 from poolsleuth.lab.containers.kinds import DumpKind
+from poolsleuth.lab.machine import BugCheck
 from poolsleuth.lab.simulate import simulate
 from poolsleuth.lab.stories import make_machine
 
@@ -41,3 +43,15 @@ def test_a_dump_that_tells_nothing_is_not_health(
         path.write_bytes(path.read_bytes()[:keep])
     assert status(path) == 2
     assert "nothing could be judged: what was given tells nothing of the pools" in capsys.readouterr().err
+
+
+def test_what_could_not_be_judged_is_not_called_nothing_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "MEMORY.DMP"
+    machine = replace(make_machine(windows_named("19041-x64"), "leak"), bug_check=BugCheck(0x7E, (0, 0, 0, 0)))
+    simulate(machine).write(path, DumpKind.HEADER)
+    status(path)
+    shown = capsys.readouterr().out
+    assert "NOT JUDGED" in shown
+    assert "NOTHING FOUND" not in shown

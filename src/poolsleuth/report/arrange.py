@@ -155,7 +155,7 @@ def pool_rows(machine: ReportMachine) -> list[PoolRow]:
         if use.limit_source:
             notes.append(f"limit: {short(use.limit_source, _TEXT)}")
         if use.printed_max_bytes is not None and use.printed_max_bytes != use.limit_bytes:
-            notes.append(f"the debugger prints a maximum of {bytes_short(use.printed_max_bytes)}")
+            notes.append(f"the kernel itself sets a maximum of {bytes_short(use.printed_max_bytes)}")
         if use.tagged_bytes is not None:
             notes.append(f"tags account for {bytes_short(use.tagged_bytes)}")
         rows.append(_row(f"{pool} pool", use, depleted.get((pool, None)), notes))

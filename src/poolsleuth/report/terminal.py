@@ -139,8 +139,9 @@ class _Page(Page):
             self.basis(machine)
 
     def verdict(self, verdict: MachineVerdict) -> None:
-        style = _COLOURS[verdict.severity] if verdict.severity else "green"
-        title = "nothing found"
+        # What could not be judged must not look like health, neither by its word nor by its colour
+        style = _COLOURS[verdict.severity] if verdict.severity else "green" if verdict.judged else "yellow"
+        title = "nothing found" if verdict.judged else "not judged"
         if verdict.verdict is not None:
             title = verdict_word(verdict.verdict)
             title += f", {verdict.severity.value}" if verdict.severity else ""
