@@ -11,7 +11,7 @@ import numpy as np
 
 from poolsleuth.debugger.command import Command, Lines
 from poolsleuth.debugger.expressions import address
-from poolsleuth.debugger.pool_walk import REGIONS
+from poolsleuth.debugger.pool_names import REGIONS
 from poolsleuth.debugger.target import Target
 from poolsleuth.debugger.text import printable
 from poolsleuth.kernel.absence import Absence

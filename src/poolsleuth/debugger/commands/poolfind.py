@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from poolsleuth.debugger.command import Command, Lines
 from poolsleuth.debugger.commands.poolused import tag_pattern
-from poolsleuth.debugger.pool_walk import REGIONS, walk_pool
+from poolsleuth.debugger.pool_names import REGIONS
 from poolsleuth.debugger.target import Target
 from poolsleuth.debugger.text import missing, printable
 from poolsleuth.kernel.pool.big_pages import PAGED, read_big_pages
 from poolsleuth.kernel.pool.blocks import Pool, State
 from poolsleuth.kernel.pool.classic_walk import has_classic_pool
 from poolsleuth.kernel.pool.tags import Keys, tag_text
+from poolsleuth.kernel.pool.walk import walk_pool
 from poolsleuth.model.errors import InputError
 
 MAX_FOUND = 20_000  # blocks printed: their number says more than a longer list
