@@ -68,6 +68,8 @@ def test_the_time_that_wmic_writes_is_read() -> None:
     found = find_date("LocalDateTime=20080327101500.000000+060\r".strip())
     assert found is not None
     assert (found.year, found.first, found.second, found.seconds) == (2008, 3, 27, 10 * HOUR + 15 * 60)
+    # The last number are minutes east of UTC, in WMI's own form of a date
+    assert found.offset == HOUR
 
 
 def test_windows_2000_is_told_what_to_do_by_hand() -> None:

@@ -63,7 +63,11 @@ _CLOCK = (
     r"|(?:UTC|GMT)?(?P<sign>[+-])(?P<oh>\d{2}):?(?P<om>\d{2})(?!\d)))?"
 )
 _BEHIND = re.compile(rf"(?:[ ]{{0,4}}(?:[T,_-]|at|um|à|kl\.?)?[ ]{{0,4}}){_CLOCK}", re.IGNORECASE)
-_PACKED = re.compile(r"[T _-]?(?P<h>\d{2})(?P<min>\d{2})(?P<sec>\d{2})(?P<zero>Z)?")
+# As in names of files, and WMI's own form: 20080327101500.000000+060, with the minutes east of UTC
+_PACKED = re.compile(
+    r"[T _-]?(?P<h>\d{2})(?P<min>\d{2})(?P<sec>\d{2})(?!\d)"
+    r"(?:(?P<zero>Z)|\.(?P<part>\d{6})(?P<sign>[+-])(?P<minutes>\d{3})(?!\d))?"
+)
 _ANYWHERE = re.compile(rf"(?<![\d.:]){_CLOCK}")
 _COLON = re.compile(r"(?<![\d.:])\d{1,2}:\d{2}")
 _AMOUNT = re.compile(rb"\d[ ]?K\b")  # figures of memory, as in poolmon's header lines
@@ -203,7 +207,9 @@ def _clock(found: DateText, match: re.Match[str]) -> DateText:
     seconds = hour * 3600 + minute * 60 + second + (float(f"0.{part}") if part else 0.0)
     offset: int | None = 0 if groups.get("zero") else None
     if groups.get("sign"):
-        offset = (int(match["oh"]) * 60 + int(match["om"])) * 60 * (-1 if match["sign"] == "-" else 1)
+        minutes = groups.get("minutes")
+        east = int(minutes) if minutes else int(match["oh"]) * 60 + int(match["om"])
+        offset = east * 60 * (-1 if match["sign"] == "-" else 1)
     return replace(found, seconds=seconds, offset=offset)
 
 

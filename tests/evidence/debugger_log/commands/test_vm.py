@@ -299,3 +299,10 @@ def test_published(name: str) -> None:
         tuple(v // 1024 if (v := value(f)) else None for f in (vm.physical, vm.nonpaged_used, vm.paged_used))
         == expected
     )
+
+
+def test_server_2003_x64_has_a_maximum_of_128_gb_as_well() -> None:
+    (vm,) = counters(SERVER_2003.replace("60416 (    241664 Kb)", "33554432 ( 134217728 Kb)"))
+
+    assert value(vm.paged_max) == 128 << 30
+    assert vm.family is VmFamily.XP_2003

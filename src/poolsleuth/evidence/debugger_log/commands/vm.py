@@ -294,10 +294,13 @@ def _family(text: str, values: dict[str, Any]) -> VmFamily:
         return VmFamily.W8_LATER
     if "kernel_stacks" in values or "nonpaged_commit" in values or "Boot Commit" in text:
         return VmFamily.W8_LATER
-    if "MiSystemVaTypeCount" in text or (paged_max and paged_max.value == _128_GB):
+    if "MiSystemVaTypeCount" in text:
         return VmFamily.VISTA_7
+    # Before the maximum of 128 GB, which Server 2003 x64 has as well
     if "free_nonpaged_ptes" in values or "free_special_nonpaged" in values:
         return VmFamily.XP_2003
+    if paged_max and paged_max.value == _128_GB:
+        return VmFamily.VISTA_7
     # In the order of the text: the two may stand on one line
     names = [name for name in values if name in {"special_pool", "free_system_ptes"}]
     if names == ["special_pool", "free_system_ptes"]:
