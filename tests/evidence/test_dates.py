@@ -21,7 +21,6 @@ WHEN = datetime(2008, 3, 27, 10, 15, tzinfo=UTC).timestamp()
         "2008-03-27T10:15:00.0000000",
         "2008/03/27 10:15",
         "20080327T101500",
-        "20080327101500.000000+000",
         "27.03.2008 10:15:00",
         "27. März 2008 10:15:00",
         "Donnerstag, 27. März 2008 10:15:00",
@@ -148,6 +147,8 @@ def test_dates_of_which_one_order_is_none(line: str, month_first: bool) -> None:
         ("2008-03-27T12:15:00+02:00", WHEN),
         ("2008-03-27T05:45:00.0000000-0430", WHEN),
         ("2008-03-27 10:15 UTC", WHEN),
+        ("LocalDateTime=20080327121500.000000+120", WHEN),  # WMI: minutes
+        ("20080327031500.000000-420", WHEN),
     ],
 )
 def test_offsets(line: str, expected: float) -> None:
