@@ -31,7 +31,7 @@ SYMBOLS: tuple[str, ...] = (
     "ExpSessionPoolBigPageTableSize", "ExpSessionPoolDescriptor", "ExpSessionPoolSmallLists", "ExPoolState",
     "RtlpHpHeapGlobals", "ExpHeapBackedPoolEnabledState", "ExpSpecialAllocations", "MmSpecialPoolTag",
     "MmSpecialPoolStart", "MmSpecialPoolEnd", "ExPoolLookasideListHead", "ExSystemLookasideListHead",
-    "ExpNonPagedLookasideListHead", "ExpPagedLookasideListHead", "ExpSmallNPagedPoolLookasideLists",
+    "ExNPagedLookasideListHead", "ExPagedLookasideListHead", "ExpSmallNPagedPoolLookasideLists",
     "ExpSmallPagedPoolLookasideLists",
     # Memory
     "MiState", "MiSystemPartition", "MmSizeOfNonPagedPoolInBytes", "MmMaximumNonPagedPoolInBytes",
