@@ -33,11 +33,12 @@ _CODEVIEW = 2
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section: its name, and where it lies in memory, from the image's base on."""
+    """A section: its name, where it lies in memory (from the image's base on), and its characteristics."""
 
     name: str
     address: int
     size: int
+    flags: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +120,7 @@ def _sections(memory: Reader, at: int, count: int, image_size: int) -> tuple[Sec
         name = raw[place : place + 8].split(b"\0", 1)[0].decode("latin-1")
         size, address = _number(raw, place + 8, 4), _number(raw, place + 12, 4)
         if address < image_size and name.isprintable():
-            found.append(Section(name, address, min(size, image_size - address)))
+            found.append(Section(name, address, min(size, image_size - address), _number(raw, place + 36, 4)))
     return tuple(found)
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poolsleuth.kernel.pool.block_stats import BlockStats
-from poolsleuth.kernel.pool.blocks import BLOCK, Blocks, Kind, Pool
+from poolsleuth.kernel.pool.blocks import BLOCK, Blocks, Kind, Pool, State
 
 PAGE = 4096
 Row = tuple[int, int, bytes, int]
@@ -83,3 +83,59 @@ def test_parts_add_up_to_the_whole(pages: list[list[tuple[int, int, bytes]]], st
     )
     assert (one.pinned_pages, one.pinned_by, one.kinds) == (other.pinned_pages, other.pinned_by, other.kinds)
     assert one.live_bytes == sum(size for page in rows for size, free, *_ in page if not free)
+
+
+def segment(*rows: tuple[int, int, State, Kind]) -> Blocks:
+    """Blocks of a segment heap: offset, size, state and kind."""
+    base = 0xFFFFFA80_10000000
+    return np.array([(base + at, size, 0x61616141, int(Pool.NONPAGED_NX), s, k, 0) for at, size, s, k in rows], BLOCK)
+
+
+def test_blocks_over_several_pages_hold_each_of_them() -> None:
+    stats = BlockStats()
+    used, free = State.ALLOCATED, State.FREE
+    stats.add(
+        segment(
+            (0x030, 0x2800, used, Kind.VS),  # pages 0, 1 and 0x830 bytes of the third
+            (0x2840, 0x60, used, Kind.VS),
+            (0x28B0, 0x3F00, free, Kind.VS),
+            (0x67C0, 0x40, used, Kind.VS),
+        ),
+        mapped=5,  # of seven: the pages in the middle of the free chunk were given back
+    )
+    pool = stats.pools[Pool.NONPAGED]
+    assert (pool.pages, pool.live_pages, pool.blocks) == (5, 4, 4)
+    assert pool.live_bytes == 0x2800 + 0x60 + 0x40
+    assert pool.free_bytes == 5 * PAGE - pool.live_bytes
+    assert (pool.pinned_pages, pool.pinned_bytes, pool.single_pages) == (1, 0x40, 1)
+    assert pool.examples == []  # its free block begins in another page
+    assert (pool.classic, pool.heuristic) == (False, False)
+
+
+def test_allocations_of_whole_pages_are_counted_apart() -> None:
+    stats = BlockStats()
+    stats.add(
+        segment((0, 0x30000, State.ALLOCATED, Kind.SEGMENT), (0x40000, 0x2000, State.ALLOCATED, Kind.BIG_PAGE)),
+        mapped=50,
+    )
+    pool = stats.pools[Pool.NONPAGED]
+    assert (pool.pages, pool.blocks, pool.whole_blocks, pool.whole_bytes) == (0, 0, 2, 0x32000)
+
+
+def test_a_block_that_waits_holds_its_page() -> None:
+    stats = BlockStats()
+    page = blocks([[(0x40, 0, b"Aaaa", 0), (PAGE - 0x40, 1, b"Bbbb", 0)]])
+    page["state"][0] = State.IN_LOOKASIDE
+    stats.add(page)
+    pool = stats.pools[Pool.NONPAGED]
+    assert (pool.live_bytes, pool.waiting_blocks, pool.waiting_bytes) == (0, 1, 0x40)
+    assert (pool.pinned_pages, pool.live_pages) == (1, 1)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 1 << 40), st.integers(0, 1 << 62), st.sampled_from([0, 1, 2, 255])), max_size=9)
+)
+def test_absurd_sizes_end(rows: list[tuple[int, int, int]]) -> None:
+    stats = BlockStats()
+    made = sorted(rows)
+    stats.add(np.array([(at, size, 1, 0, state, int(Kind.VS), 0) for at, size, state in made], BLOCK), mapped=1)

@@ -116,6 +116,10 @@ class PhysicalMemory:
                 self._content.have_read(len(part))
         return rows, places
 
+    def have_read(self, pages: int) -> None:
+        """Say that so many pages of a view are read: see ``DumpContent.have_read``."""
+        self._content.have_read(pages)
+
     def first_words(self, numbers: NDArray[np.integer]) -> tuple[NDArray[np.uint64], Offsets]:
         """The first 8 bytes of many pages, and what ``offsets`` says of each; 0 for a page that cannot be read."""
         places = self.offsets(numbers)

@@ -121,6 +121,22 @@ class VirtualMemory:
         words, places = self._physical.first_words(frames)
         return words, np.where(frames < 0, frames, places)
 
+    def page_view(self, pages: NDArray[np.uint64]) -> tuple[NDArray[np.uint8], NDArray[np.int64]] | None:
+        """Many pages without a copy: bytes of the file (whole words of 8), and where each page begins in them.
+
+        A negative place is an ``Absence``. None when the pages do not lie at multiples of a page from one another, and
+        when none of them can be read.
+        """
+        frames = self.translate_pages(pages)
+        places = np.where(frames < 0, frames, self._physical.offsets(frames))
+        there = places >= 0
+        phases = places[there] % PAGE
+        if not len(phases) or (phases != phases[0]).any():
+            return None
+        phase = int(phases[0])
+        self._physical.have_read(len(pages))
+        return self._from(phase), np.where(there, places - phase, places)
+
     def extents(self, address: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | Absence:
         """Where these bytes lie in the file: offsets and lengths of the pieces, in the order of their addresses.
 

@@ -1,4 +1,9 @@
-"""What the blocks of a pool say together, gathered part by part: no block is kept."""
+"""What the blocks of a pool say together, gathered part by part: no block is kept.
+
+A page of classic pool is cut into blocks from its start to its end. The subsegments of segment heaps (LFH slots, VS
+chunks) are, too, but their blocks can reach over several pages, between them lie headers, and pages of free chunks may
+be given back: there a page is what is mapped, and what no block in use takes of it is free.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,36 +12,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolsleuth.kernel.address_space import PAGE
-from poolsleuth.kernel.pool.blocks import Blocks, BrokenChain, Pool, State
+from poolsleuth.kernel.pool.blocks import Blocks, BrokenChain, Kind, Pool, State
 
 PINNED_SHARE = 0.10  # of a page: what is live in it at most, before the page counts as held by a few small blocks
 MAX_KINDS = 200_000  # combinations of tag, size and state that are counted apart
 MAX_EXAMPLES = 8  # pinned pages kept whole, for people to look at
 MAX_BROKEN = 200  # broken chains kept
+MAX_BLOCK_PAGES = 4096  # pages of one block that is cut out of others: subsegments have 16 MB at most
+MAX_PIECES = 1 << 18  # pieces of blocks over several pages that are made of one part: parts have some thousand pages
 
 _PAGE_BITS = np.uint64(12)
+_LARGEST = 0xFF_FFFF  # bytes: a block that is larger counts as one of this size
+_WHOLE = (int(Kind.SEGMENT), int(Kind.LARGE), int(Kind.BIG_PAGE))
 BlockKind = tuple[int, int, int]
 """Tag (as a number), size in bytes with the header, and state."""
 
 
 @dataclass(slots=True)
 class PoolStats:
-    """One pool. Bytes and pages; ``pinned_by`` counts the pages that a tag's blocks hold (alone or with others).
+    """One pool. Bytes and pages of what is cut into blocks; allocations of whole pages are counted in ``whole_*`` only.
 
+    ``live_bytes`` are those of blocks in use; ``waiting_*`` of blocks that were freed and wait in lookaside lists
+    (where the walk told them apart): they hold their pages as those in use do. ``pinned_by`` counts the pages that a
+    tag's blocks hold (alone or with others), ``single_by`` those that are held by one block alone.
     ``pinned_runs`` counts pinned pages by their largest free block (bytes), ``free_runs`` all free blocks by their
-    size: no request larger than the largest of them fits.
+    size: no request larger than the largest of them fits. ``live_pages`` have a block that is not free.
     """
 
     pages: int = 0
     blocks: int = 0
     live_bytes: int = 0
     free_bytes: int = 0
+    live_pages: int = 0
+    waiting_blocks: int = 0
+    waiting_bytes: int = 0
+    whole_blocks: int = 0
+    whole_bytes: int = 0
     pinned_pages: int = 0
     pinned_bytes: int = 0
+    single_pages: int = 0
     pinned_by: Counter[int] = field(default_factory=Counter)
+    single_by: Counter[int] = field(default_factory=Counter)
     pinned_runs: Counter[int] = field(default_factory=Counter)
     kinds: Counter[BlockKind] = field(default_factory=Counter)
     kinds_complete: bool = True
+    makers: Counter[int] = field(default_factory=Counter)
     examples: list[Blocks] = field(default_factory=list)
 
     @property
@@ -48,62 +68,140 @@ class PoolStats:
                 found[size] += count
         return found
 
+    @property
+    def heuristic(self) -> bool:
+        """Whether blocks were found by a scan for headers, not by the allocator's own structures."""
+        return self.makers[int(Kind.HEURISTIC)] > 0
+
+    @property
+    def classic(self) -> bool:
+        """Whether all blocks are those of the classic pool."""
+        return set(self.makers) <= {int(Kind.CLASSIC)}
+
 
 @dataclass(slots=True)
 class BlockStats:
-    """All pools of a walk: add each part, then read ``pools``."""
+    """All pools of a walk: add each part, then read ``pools``. Both kinds of nonpaged pool are one here."""
 
     pools: dict[Pool, PoolStats] = field(default_factory=dict)
     broken: list[BrokenChain] = field(default_factory=list)
 
-    def add(self, blocks: Blocks, broken: tuple[BrokenChain, ...] = ()) -> None:
-        """Count the blocks of whole pages, in the order of their addresses."""
+    def add(self, blocks: Blocks, broken: tuple[BrokenChain, ...] = (), mapped: int | None = None) -> None:
+        """Count the blocks of whole pages, in the order of their addresses.
+
+        ``mapped`` are the pages that such a part of a segment heap has: more than those that have a block in use.
+        """
         self.broken += broken[: MAX_BROKEN - len(self.broken)]
-        for pool in np.unique(blocks["pool"]).tolist():
-            _add(self.pools.setdefault(Pool(pool), PoolStats()), blocks[blocks["pool"] == pool])
+        pools = np.where(blocks["pool"] == Pool.NONPAGED_NX, np.uint8(Pool.NONPAGED), blocks["pool"])
+        for pool in np.unique(pools).tolist():
+            chosen = blocks[pools == pool]
+            stats = self.pools.setdefault(Pool(pool), PoolStats())
+            for maker, count in zip(*np.unique(chosen["kind"], return_counts=True), strict=True):
+                stats.makers[int(maker)] += int(count)
+            whole = np.isin(chosen["kind"], _WHOLE)
+            if whole.any():
+                _add_whole(stats, chosen[whole])
+                chosen = chosen[~whole]
+            if len(chosen):
+                _add(stats, chosen, mapped)
 
 
-def _add(stats: PoolStats, blocks: Blocks) -> None:
-    pages = blocks["address"] >> _PAGE_BITS
-    starts = np.flatnonzero(np.concatenate(([True], pages[1:] != pages[:-1])))
-    live = blocks["state"] == State.ALLOCATED
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """Blocks cut at the borders of pages: page, bytes, and the block's number. One for each block in classic pool."""
+
+    page: NDArray[np.uint64]
+    size: NDArray[np.int64]
+    block: NDArray[np.int64]
+
+
+def _add_whole(stats: PoolStats, blocks: Blocks) -> None:
+    live = blocks["state"] != State.FREE
+    stats.whole_blocks += int(live.sum())
+    stats.whole_bytes += int(blocks["size"][live].sum())
+
+
+def _cut(blocks: Blocks) -> _Pieces:
     sizes = blocks["size"].astype(np.int64)
-    live_sizes = np.where(live, sizes, 0)
-    live_in_page = np.add.reduceat(live_sizes, starts)
-    stats.pages += len(starts)
+    first = blocks["address"] >> _PAGE_BITS
+    inside = (blocks["address"] & np.uint64(PAGE - 1)).astype(np.int64)
+    counts = np.maximum((inside + sizes + (PAGE - 1)) // PAGE, 1)
+    number = np.arange(len(blocks), dtype=np.int64)
+    if int(counts.max()) == 1:
+        return _Pieces(first, sizes, number)
+    # A damaged size must not make more pieces than there is memory
+    counts = np.minimum(counts, MAX_BLOCK_PAGES)
+    counts = np.minimum(counts, np.maximum(MAX_PIECES - (np.cumsum(counts) - counts), 1))
+    of = np.repeat(number, counts)
+    step = np.arange(int(counts.sum()), dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)
+    begin = np.where(step == 0, inside[of], 0)
+    end = np.minimum(inside[of] + sizes[of] - step * PAGE, PAGE)
+    return _Pieces(first[of] + step.astype(np.uint64), np.maximum(end - begin, 0), of)
+
+
+def _add(stats: PoolStats, blocks: Blocks, mapped: int | None) -> None:
+    pieces = _cut(blocks)
+    starts = np.flatnonzero(np.concatenate(([True], pieces.page[1:] != pieces.page[:-1])))
+    counts = np.diff(np.append(starts, len(pieces.page)))
+    state = blocks["state"][pieces.block]
+    held = (state == State.ALLOCATED) | (state == State.IN_LOOKASIDE)
+    held_in_page = np.add.reduceat(np.where(held, pieces.size, 0), starts)
+    free_sizes = np.where(state == State.FREE, pieces.size, 0)
+    sizes = blocks["size"].astype(np.int64)
     stats.blocks += len(blocks)
-    stats.live_bytes += int(live_sizes.sum())
-    free_sizes = np.where(blocks["state"] == State.FREE, sizes, 0)
-    stats.free_bytes += int(free_sizes.sum())
-    pinned = (live_in_page > 0) & (live_in_page <= PINNED_SHARE * PAGE)
+    live_bytes = int(sizes[blocks["state"] == State.ALLOCATED].sum())
+    stats.live_bytes += live_bytes
+    waiting = blocks["state"] == State.IN_LOOKASIDE
+    stats.waiting_blocks += int(waiting.sum())
+    stats.waiting_bytes += int(sizes[waiting].sum())
+    with_blocks = int((held_in_page > 0).sum())
+    stats.live_pages += with_blocks
+    if mapped is None:
+        stats.pages += len(starts)
+        stats.free_bytes += int(free_sizes.sum())
+    else:
+        pages = max(mapped, with_blocks)
+        stats.pages += pages
+        stats.free_bytes += max(pages * PAGE - live_bytes - int(sizes[waiting].sum()), 0)
+    pinned = (held_in_page > 0) & (held_in_page <= PINNED_SHARE * PAGE)
     stats.pinned_pages += int(pinned.sum())
-    stats.pinned_bytes += int(live_in_page[pinned].sum())
+    stats.pinned_bytes += int(held_in_page[pinned].sum())
     largest, pages_with = np.unique(np.maximum.reduceat(free_sizes, starts)[pinned], return_counts=True)
     for size, count in zip(largest.tolist(), pages_with.tolist(), strict=True):
         stats.pinned_runs[size] += count
-    counts = np.diff(np.append(starts, len(blocks)))
-    _count_pinning(stats, blocks, np.repeat(pinned, counts) & live, np.repeat(np.arange(len(starts)), counts))
-    for at in np.flatnonzero(pinned)[: MAX_EXAMPLES - len(stats.examples)].tolist():
-        stats.examples.append(blocks[starts[at] : starts[at] + counts[at]].copy())
+    page = np.repeat(np.arange(len(starts)), counts)
+    tags = blocks["tag"][pieces.block]
+    _count_pages(stats.pinned_by, tags, np.repeat(pinned, counts) & held, page)
+    single = pinned & (np.add.reduceat(held.astype(np.int64), starts) == 1)
+    stats.single_pages += int(single.sum())
+    _count_pages(stats.single_by, tags, np.repeat(single, counts) & held, page)
+    for at in np.flatnonzero(pinned).tolist():
+        if len(stats.examples) >= MAX_EXAMPLES:
+            break
+        example = blocks[pieces.block[starts[at] : starts[at] + counts[at]]]
+        if int(example["size"].sum()) <= PAGE:  # none of its blocks reaches into another page
+            stats.examples.append(example.copy())
     _count_kinds(stats, blocks)
 
 
-def _count_pinning(stats: PoolStats, blocks: Blocks, chosen: NDArray[np.bool_], page: NDArray[np.int64]) -> None:
-    """A page counts once for each tag that has a live block in it."""
-    pairs = np.unique(page[chosen].astype(np.uint64) << np.uint64(32) | blocks["tag"][chosen].astype(np.uint64))
+def _count_pages(
+    sums: Counter[int], tag: NDArray[np.uint32], chosen: NDArray[np.bool_], page: NDArray[np.int64]
+) -> None:
+    """A page counts once for each tag that has a block in it which is not free."""
+    pairs = np.unique(page[chosen].astype(np.uint64) << np.uint64(32) | tag[chosen].astype(np.uint64))
     tags, counts = np.unique(pairs & np.uint64(0xFFFF_FFFF), return_counts=True)
-    for tag, count in zip(tags.tolist(), counts.tolist(), strict=True):
-        stats.pinned_by[tag] += count
+    for key, count in zip(tags.tolist(), counts.tolist(), strict=True):
+        sums[key] += count
 
 
 def _count_kinds(stats: PoolStats, blocks: Blocks) -> None:
-    small = np.minimum(blocks["size"], np.uint64(0xFFFF))
+    small = np.minimum(blocks["size"], np.uint64(_LARGEST))
     packed = (
         blocks["tag"].astype(np.uint64) << np.uint64(32) | small << np.uint64(8) | blocks["state"].astype(np.uint64)
     )
     keys, counts = np.unique(packed, return_counts=True)
     for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
-        kind = (key >> 32, key >> 8 & 0xFFFF, key & 0xFF)
+        kind = (key >> 32, key >> 8 & _LARGEST, key & 0xFF)
         if kind in stats.kinds or len(stats.kinds) < MAX_KINDS:
             stats.kinds[kind] += count
         else:

@@ -6,13 +6,16 @@ symbol files: previous size and pool index, then block size and pool type, each 
 and 8 on x64), then the tag in 32 bits.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from poolsleuth.kernel.address_space import PAGE
 from poolsleuth.kernel.pool.blocks import BLOCK, Blocks, BrokenChain, Kind, Pool, Rule, State
+from poolsleuth.kernel.pool.chain_damage import MAX_EXAMINED, Damage, examine
+from poolsleuth.kernel.pool.free_list_check import LINK, Links, no_links
+from poolsleuth.kernel.pool.quota import CHARGE, QUOTA, Charges, PayerCode, no_charges
 
 VISTA = 6000  # build from which on a bit of its own says that a block is in use
 MIN_GOOD_BLOCKS = 3  # headers that agree before a page is believed to be one of the pool with a broken chain
@@ -48,11 +51,15 @@ class ClassicPages:
     """What a number of pages hold. ``blocks`` are those of pages whose chain closes, in the order of their addresses.
 
     ``closed`` says of each page whether its chain closes; ``broken`` are pages of the pool whose chain does not.
+    ``charges`` are the blocks in use that a process pays for, where it was asked how that is read; ``links`` are those
+    of free blocks, where they were asked for.
     """
 
     blocks: Blocks
     closed: Flags
     broken: tuple[BrokenChain, ...]
+    charges: Charges = field(default_factory=no_charges)
+    links: Links = field(default_factory=no_links)
 
 
 def form_of(pointer_size: int) -> HeaderForm:
@@ -67,10 +74,20 @@ def may_begin_page(first_words: NDArray[np.uint64], form: HeaderForm) -> Flags:
     return found
 
 
-def decode_pages(rows: NDArray[np.uint8], addresses: NDArray[np.uint64], form: HeaderForm, build: int) -> ClassicPages:
+def decode_pages(
+    rows: NDArray[np.uint8],
+    addresses: NDArray[np.uint64],
+    form: HeaderForm,
+    build: int,
+    payers: PayerCode | None = None,
+    *,
+    with_links: bool = False,
+    examined: int = MAX_EXAMINED,
+) -> ClassicPages:
     """Decode pages (``rows`` of 4096 bytes) that lie at ``addresses``. Any bytes give an answer.
 
-    All chains advance together, one header each at a time, so that a page costs no Python at all.
+    All chains advance together, one header each at a time, so that a page costs no Python at all. ``examined`` is how
+    many broken ones are looked into for what happened to them: that takes some milliseconds for each.
     """
     words = np.ascontiguousarray(rows).view("<u8").reshape(-1)
     count = len(rows)
@@ -87,7 +104,9 @@ def decode_pages(rows: NDArray[np.uint8], addresses: NDArray[np.uint64], form: H
         previous, size, _kind = _parts(header, form)
         good = (previous == before) & (size > 0) & (offsets + size <= form.units)
         if step >= MIN_GOOD_BLOCKS and not good.all():
-            broken += _broken(~good, active, offsets, before, addresses, previous, size, form, step)
+            for at in np.flatnonzero(~good)[: MAX_BROKEN - len(broken)].tolist():
+                where = _Break(int(active[at]), int(offsets[at]), int(before[at]), step)
+                broken.append(_broken(words, addresses, where, form, examined=len(broken) < examined))
         active, offsets, size, header = active[good], offsets[good], size[good], header[good]
         pages.append(active)
         places.append(offsets)
@@ -98,8 +117,11 @@ def decode_pages(rows: NDArray[np.uint8], addresses: NDArray[np.uint64], form: H
         active, offsets, before = active[~done], offsets[~done], size[~done]
         if not len(active):
             break
-    blocks = _blocks(pages, places, headers, closed, addresses, form, build)
-    return ClassicPages(blocks, closed, tuple(broken[:MAX_BROKEN]))
+    page, place, header = _of_closed(pages, places, headers, closed, form)
+    blocks = _blocks(page, place, header, addresses, form, build)
+    charges = no_charges() if payers is None else _charges(words, blocks, page, place, header, form, build, payers)
+    links = _links(words, blocks, page, place, form) if with_links else no_links()
+    return ClassicPages(blocks, closed, tuple(broken[:MAX_BROKEN]), charges, links)
 
 
 def _parts(header: NDArray[np.uint64], form: HeaderForm) -> tuple[Numbers, Numbers, Numbers]:
@@ -109,44 +131,101 @@ def _parts(header: NDArray[np.uint64], form: HeaderForm) -> tuple[Numbers, Numbe
     return low & mask, low >> 16 & mask, low >> 16 + form.bits
 
 
+@dataclass(frozen=True, slots=True)
+class _Break:
+    """Where a chain broke: page, units from its start, units of the block in front, and good blocks in front."""
+
+    page: int
+    unit: int
+    before: int
+    blocks: int
+
+
 def _broken(
-    bad: Flags,
-    active: Numbers,
-    offsets: Numbers,
-    before: Numbers,
-    addresses: NDArray[np.uint64],
-    previous: Numbers,
-    size: Numbers,
-    form: HeaderForm,
-    step: int,
-) -> list[BrokenChain]:
-    found = []
-    for at in np.flatnonzero(bad)[:MAX_BROKEN].tolist():
-        if previous[at] != before[at]:
-            rule = Rule.PREVIOUS_SIZE
-        elif size[at] == 0:
-            rule = Rule.SIZE_ZERO
-        else:
-            rule = Rule.SIZE_TOO_LARGE
-        place = int(addresses[active[at]]) + int(offsets[at]) * form.words * 8
-        found.append(BrokenChain(place, rule, step))
-    return found
+    words: NDArray[np.uint64], addresses: NDArray[np.uint64], at: _Break, form: HeaderForm, *, examined: bool
+) -> BrokenChain:
+    page = words[at.page * _WORDS : (at.page + 1) * _WORDS : form.words]
+    previous, size, _kind = _parts(page, form)
+    if examined:
+        damage = examine(list(zip(previous.tolist(), size.tolist(), strict=True)), at.unit, at.before)
+    elif int(previous[at.unit]) != at.before:
+        damage = Damage(at.unit, Rule.PREVIOUS_SIZE)
+    else:
+        damage = Damage(at.unit, Rule.SIZE_TOO_LARGE if int(size[at.unit]) else Rule.SIZE_ZERO)
+    # Where the block in front has the wrong size it is itself the damaged one, and the one before it is in front
+    in_front = damage.unit - (at.before if damage.unit == at.unit else int(previous[damage.unit]))
+    unit, start = 8 * form.words, int(addresses[at.page])
+    known = 0 <= in_front < damage.unit
+    return BrokenChain(
+        address=start + damage.unit * unit,
+        rule=damage.rule,
+        blocks=at.blocks if damage.unit == at.unit else at.blocks - 1,
+        front=start + in_front * unit if known else None,
+        front_tag=int(page[in_front] >> np.uint64(32)) & ~int(_PROTECTED) if known else None,
+        tag=int(page[damage.unit] >> np.uint64(32)) & ~int(_PROTECTED),
+    )
 
 
-def _blocks(
-    pages: list[Numbers],
-    places: list[Numbers],
-    headers: list[NDArray[np.uint64]],
-    closed: Flags,
-    addresses: NDArray[np.uint64],
-    form: HeaderForm,
-    build: int,
-) -> Blocks:
+def _of_closed(
+    pages: list[Numbers], places: list[Numbers], headers: list[NDArray[np.uint64]], closed: Flags, form: HeaderForm
+) -> tuple[Numbers, Numbers, NDArray[np.uint64]]:
+    """Page, place in it and header of the blocks of pages whose chain closes, in the order of their addresses."""
     page, place, header = np.concatenate(pages), np.concatenate(places), np.concatenate(headers)
     kept = closed[page]
     page, place, header = page[kept], place[kept], header[kept]
     order = np.argsort(page * form.units + place, kind="stable")
-    page, place, header = page[order], place[order], header[order]
+    return page[order], place[order], header[order]
+
+
+def _charges(
+    words: NDArray[np.uint64],
+    blocks: Blocks,
+    page: Numbers,
+    place: Numbers,
+    header: NDArray[np.uint64],
+    form: HeaderForm,
+    build: int,
+    payers: PayerCode,
+) -> Charges:
+    """The blocks in use that a process pays for."""
+    _previous, size, kind = _parts(header, form)
+    asked = kind if build >= VISTA else kind - 1
+    paid = (blocks["state"] == State.ALLOCATED) & (asked & QUOTA != 0) & (size > 1)
+    at = np.flatnonzero(paid)
+    if not len(at):
+        return no_charges()
+    own = page[at] * _WORDS + place[at] * form.words
+    # x64: the second word of the header. x86: the last pointer of the block, the upper half of its last word
+    raw = words[own + 1] if form.words == 2 else words[own + size[at] - 1] >> np.uint64(32)
+    found = np.empty(len(at), CHARGE)
+    for name in ("address", "size", "tag", "pool"):
+        found[name] = blocks[name][at]
+    found["process"] = payers.processes(raw, found["address"])
+    return found
+
+
+def _links(words: NDArray[np.uint64], blocks: Blocks, page: Numbers, place: Numbers, form: HeaderForm) -> Links:
+    """The links of free blocks that have room for them."""
+    unit = 8 * form.words
+    at = np.flatnonzero((blocks["state"] == State.FREE) & (blocks["size"] > unit))
+    first = page[at] * _WORDS + (place[at] + 1) * form.words
+    found = np.empty(len(at), LINK)
+    found["node"] = blocks["address"][at] + np.uint64(unit)
+    if form.words == 2:
+        found["ahead"], found["back"] = words[first], words[first + 1]
+    else:
+        found["ahead"], found["back"] = words[first] & np.uint64(0xFFFF_FFFF), words[first] >> np.uint64(32)
+    return found
+
+
+def _blocks(
+    page: Numbers,
+    place: Numbers,
+    header: NDArray[np.uint64],
+    addresses: NDArray[np.uint64],
+    form: HeaderForm,
+    build: int,
+) -> Blocks:
     _previous, size, kind = _parts(header, form)
     blocks = np.empty(len(page), BLOCK)
     blocks["address"] = addresses[page] + (place * form.words * 8).astype(np.uint64)

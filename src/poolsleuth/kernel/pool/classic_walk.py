@@ -6,15 +6,18 @@ pages have no headers: they stand in the table of big pages.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from poolsleuth.kernel.address_space import PAGE
 from poolsleuth.kernel.paging.space import VirtualMemory
-from poolsleuth.kernel.pool.blocks import Blocks, BrokenChain
+from poolsleuth.kernel.pool.blocks import Blocks, BrokenChain, State
+from poolsleuth.kernel.pool.chain_damage import MAX_EXAMINED
 from poolsleuth.kernel.pool.classic_pages import decode_pages, form_of, may_begin_page
+from poolsleuth.kernel.pool.free_list_check import Links, no_links
+from poolsleuth.kernel.pool.quota import Charges, PayerCode, no_charges, payer_code
 from poolsleuth.kernel.target import Kernel
 
 MAX_PAGES = 1 << 28  # mapped pages looked at: 1 TB of kernel memory
@@ -41,6 +44,105 @@ class WalkPart:
     stopped: str | None = None
 
 
+def _no_pages() -> NDArray[np.uint64]:
+    return np.empty(0, np.uint64)
+
+
+def _no_numbers() -> NDArray[np.int64]:
+    return np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassicPart(WalkPart):
+    """A part of a walk through the classic pool.
+
+    ``session`` is the number of the session whose memory it is, None for the system's: the addresses of two sessions
+    are the same (from ``sessions.MAX_NUMBER`` on the session's own number is not known). ``absent`` are the numbers of
+    pages that are mapped but cannot be read, and ``absences`` says why (``Absence``). ``charges`` are
+    blocks that a process pays for, ``links`` those of free blocks, if asked for. ``says``: what is missing there.
+    """
+
+    session: int | None = None
+    absent: NDArray[np.uint64] = field(default_factory=_no_pages)
+    absences: NDArray[np.int64] = field(default_factory=_no_numbers)
+    charges: Charges = field(default_factory=no_charges)
+    links: Links = field(default_factory=no_links)
+    says: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class PageDecoder:
+    """Makes parts of pages of one address space. ``waiting`` are headers of blocks in lookaside lists, ascending.
+
+    ``examined`` is how many more broken chains are looked into.
+    """
+
+    kernel: Kernel
+    space: VirtualMemory
+    waiting: NDArray[np.uint64] = field(default_factory=_no_pages)
+    session: int | None = None
+    payers: PayerCode | None = None
+    with_links: bool = False
+    examined: int = MAX_EXAMINED
+
+    def part(self, pages: NDArray[np.uint64], frames: NDArray[np.int64]) -> ClassicPart:
+        """The blocks of some pages (numbers), and of the physical pages that they lie in."""
+        form = form_of(self.kernel.pointer_size)
+        words, places = self.space.first_words(frames)
+        readable = places >= 0
+        at = np.flatnonzero(readable & may_begin_page(words, form))
+        blocks: list[Blocks] = []
+        charges: list[Charges] = []
+        links: list[Links] = []
+        broken: list[BrokenChain] = []
+        closed = 0
+        for begin in range(0, max(len(at), 1), PAGES_AT_ONCE):
+            some = at[begin : begin + PAGES_AT_ONCE]
+            rows, _places = self.space.physical_pages(frames[some])
+            addresses = pages[some] * np.uint64(PAGE)
+            found = decode_pages(
+                rows,
+                addresses,
+                form,
+                self.kernel.build,
+                self.payers,
+                with_links=self.with_links,
+                examined=self.examined,
+            )
+            blocks.append(found.blocks)
+            charges.append(found.charges)
+            links.append(found.links)
+            closed += int(found.closed.sum())
+            broken += found.broken
+            self.examined = max(self.examined - len(found.broken), 0)
+        every = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        mark_waiting(every, self.waiting)
+        return ClassicPart(
+            blocks=every,
+            mapped=len(pages),
+            pool_pages=closed,
+            unreadable=len(pages) - int(readable.sum()),
+            broken=tuple(broken),
+            session=self.session,
+            absent=pages[~readable],
+            absences=places[~readable],
+            charges=charges[0] if len(charges) == 1 else np.concatenate(charges),
+            links=links[0] if len(links) == 1 else np.concatenate(links),
+        )
+
+
+def mark_waiting(blocks: Blocks, waiting: NDArray[np.uint64]) -> None:
+    """Set the state of blocks (in the order of their addresses) that wait in lookaside lists (headers, ascending)."""
+    if not len(blocks) or not len(waiting):
+        return
+    addresses = blocks["address"]
+    first, last = np.searchsorted(waiting, addresses[0]), np.searchsorted(waiting, addresses[-1], side="right")
+    here = waiting[first:last]
+    at = np.searchsorted(addresses, here)
+    at = at[(addresses[at] == here) & (blocks["state"][at] == State.ALLOCATED)]
+    blocks["state"][at] = State.IN_LOOKASIDE
+
+
 def has_classic_pool(kernel: Kernel) -> bool | None:
     """Whether the pool is made of the classic pages. None: this kernel can have either, and does not say."""
     if kernel.build != _SWITCHABLE:
@@ -49,46 +151,35 @@ def has_classic_pool(kernel: Kernel) -> bool | None:
     return None if state is None else state == 0
 
 
-def walk_classic_pool(kernel: Kernel, progress: Callable[[int], None] | None = None) -> Iterator[WalkPart]:
+def walk_classic_pool(
+    kernel: Kernel,
+    progress: Callable[[int], None] | None = None,
+    waiting: NDArray[np.uint64] | None = None,
+    *,
+    with_links: bool = False,
+) -> Iterator[ClassicPart]:
     """The blocks of all pages, in the order of their addresses. ``progress`` is told the pages looked at so far.
 
-    Gives nothing where there is no physical memory (a triage dump).
+    ``waiting`` are the headers of blocks that wait in lookaside lists, ascending: they are marked so. Gives nothing
+    where there is no physical memory (a triage dump). The memory of sessions is not looked at.
     """
     space = kernel.memory.space
     if not isinstance(space, VirtualMemory):
         return
-    form = form_of(kernel.pointer_size)
     first, last = _RANGES[kernel.pointer_size]
+    decoder = PageDecoder(
+        kernel, space, _no_pages() if waiting is None else waiting, None, payer_code(kernel), with_links
+    )
     looked = 0
     for runs in space.mapped_ranges(first, last, max_pages=MAX_PAGES):
         for pages, frames in single_pages(runs.pages, runs.frames, runs.counts):
-            words, places = space.first_words(frames)
-            candidates = (places >= 0) & may_begin_page(words, form)
-            part = _decode(kernel, space, pages[candidates], frames[candidates])
+            part = decoder.part(pages, frames)
             looked += len(pages)
             if progress is not None:
                 progress(looked)
-            yield WalkPart(part[0], len(pages), part[1], int((places < 0).sum()), part[2])
+            yield part
         if runs.stopped is not None:
-            empty = np.empty(0, np.uint64)
-            yield WalkPart(_decode(kernel, space, empty, empty.astype(np.int64))[0], 0, 0, 0, (), runs.stopped)
-
-
-def _decode(
-    kernel: Kernel, space: VirtualMemory, pages: NDArray[np.uint64], frames: NDArray[np.int64]
-) -> tuple[Blocks, int, tuple[BrokenChain, ...]]:
-    form = form_of(kernel.pointer_size)
-    blocks: list[Blocks] = []
-    broken: list[BrokenChain] = []
-    closed = 0
-    for begin in range(0, max(len(pages), 1), PAGES_AT_ONCE):
-        rows, _places = space.physical_pages(frames[begin : begin + PAGES_AT_ONCE])
-        addresses = pages[begin : begin + PAGES_AT_ONCE] * np.uint64(PAGE)
-        found = decode_pages(rows, addresses, form, kernel.build)
-        blocks.append(found.blocks)
-        closed += int(found.closed.sum())
-        broken += found.broken
-    return np.concatenate(blocks), closed, tuple(broken)
+            yield replace(decoder.part(_no_pages(), _no_numbers()), stopped=runs.stopped)
 
 
 def single_pages(

@@ -259,6 +259,7 @@ def test_a_wild_number_of_nodes_is_told(simple: Any, rows: Rows) -> None:
 def test_a_walk_ends_at_its_bounds(simple: Any, monkeypatch: Any, name: str, words: str) -> None:
     monkeypatch.setattr(walk, name, 1)
     monkeypatch.setattr(walk, "PAGES_AT_ONCE", 1)
+    monkeypatch.setattr(walk, "CHAINS_AT_ONCE", 1)
     kernel = simple.finish()
     found = list(walk_segment_pool(kernel))
     assert found[-1].stopped is not None

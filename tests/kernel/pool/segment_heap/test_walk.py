@@ -120,7 +120,7 @@ def memory_pointer(machine: Any) -> int:
     return int.from_bytes(found, "little")
 
 
-def test_blocks_in_a_lookaside_list_are_free_and_keep_their_tag(make_machine: Any, rows: Rows) -> None:
+def test_blocks_in_a_lookaside_list_are_told_and_keep_their_tag(make_machine: Any, rows: Rows) -> None:
     machine = make_machine(20348, 9)
     heap = machine.heap(1)
     heap.segment().vs(16, [(40, "Look"), (50, "Held")])
@@ -137,7 +137,7 @@ def test_blocks_in_a_lookaside_list_are_free_and_keep_their_tag(make_machine: An
             machine.memory.put(entry, following)
     blocks, says, _ = gathered(walk_segment_pool(kernel))
     assert says == ""
-    expected = [(*block[:4], 1 if block[0] in waiting else block[4], block[5]) for block in machine.expected()]
+    expected = [(*block[:4], 2 if block[0] in waiting else block[4], block[5]) for block in machine.expected()]
     assert sorted(rows(blocks)) == expected
     # A list that comes back to its first entry ends in a sentence
     machine.memory.put(waiting[3] + 0x10, waiting[0] + 0x10)

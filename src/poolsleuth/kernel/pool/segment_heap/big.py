@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from poolsleuth.kernel.address_space import PAGE
 from poolsleuth.kernel.pool.big_pages import PAGED, UNKNOWN, BigPages
 from poolsleuth.kernel.pool.blocks import Blocks, Kind, Pool, State
 from poolsleuth.kernel.pool.segment_heap.parts import Addresses, Numbers, Teller, make_blocks
@@ -67,6 +68,15 @@ class BigIndex:
         self.claimed[at[known]] = True
         tags[known] = self.keys[at[known]]
         return tags
+
+    def cover(self, addresses: Addresses) -> NDArray[np.bool_]:
+        """Which of these addresses lie in the pages of an allocation."""
+        if not len(self.addresses):
+            return np.zeros(len(addresses), np.bool_)
+        at = np.searchsorted(self.addresses, addresses, side="right") - 1
+        first = self.addresses[np.maximum(at, 0)]
+        pages = self.sizes[np.maximum(at, 0)] + PAGE - 1 & -PAGE
+        return np.asarray((at >= 0) & (addresses - first < pages.astype(np.uint64)), np.bool_)
 
     def rest(self) -> Iterator[Blocks]:
         """The entries that no block of a heap was joined with, in parts."""

@@ -26,10 +26,13 @@ class Headers:
 
 def decode(window: Window, layout: HeapLayout, key: int, owners: Numbers, offsets: Numbers) -> Headers:
     """The headers at offsets (any shape, multiples of the unit) of subsegments of the window."""
-    width = layout.pointer_size
-    raw = window.octets.view(f"<u{width}")[(window.bases[owners] + offsets) // width].astype(np.uint64)
-    mask = np.uint64((1 << 8 * width) - 1)
-    headers = (raw ^ (window.addresses[owners] + offsets.astype(np.uint64)) ^ np.uint64(key)) & mask
+    raw = window.pointers_at(window.bases[owners] + offsets)
+    return headers_of(raw ^ (window.addresses[owners] + offsets.astype(np.uint64)), layout, key)
+
+
+def headers_of(words: Addresses, layout: HeapLayout, key: int) -> Headers:
+    """The headers in words that were XORed with their addresses. For kernels with pointers of 8 bytes."""
+    headers = words ^ np.uint64(key)
     return Headers(
         _cut(headers, layout.chunk_size) * layout.unit,
         _cut(headers, layout.chunk_previous) * layout.unit,

@@ -16,6 +16,7 @@ from poolsleuth.kernel.pool.segment_heap.layout import HeapLayout
 from poolsleuth.kernel.pool.segment_heap.parts import PROTECTED, Numbers, Teller, Window, no_blocks
 
 WIDE_SHIFT = 26100  # build from which on the whole address is shifted, not its lower half
+MAX_LFH_BYTES = 1 << 24  # of a subsegment: those of the pool have some 64 KB; no more of a range is read
 NO_HEADER = PAGE - 2 * 16  # bytes of the largest block that has a pool header (x64)
 _BLOCK_SIZE = 2  # offset in a pool header of its own size in units: a byte on x64
 UNREAD_HEAD = "LFH subsegments have a head in memory that cannot be read: their blocks are missing"
@@ -43,11 +44,16 @@ def lfh_blocks(window: Window, layout: HeapLayout, key: int, build: int, big: Bi
     shapes = np.stack((size, first, count), axis=1)
     order = np.lexsort((count, first, size))
     new = np.concatenate(([True], (shapes[order][1:] != shapes[order][:-1]).any(axis=1)))
-    found = []
-    for members in np.split(order, np.flatnonzero(new)[1:]):
-        shape = Shape(*shapes[members[0]].tolist())
-        found.append(_blocks(window, layout, np.sort(chosen[members]), shape, big))
-    return np.concatenate(found)
+    groups = [
+        (np.sort(chosen[members]), Shape(*shapes[members[0]].tolist()))
+        for members in np.split(order, np.flatnonzero(new)[1:])
+    ]
+    whole = bool(window.readable.all())
+    blocks = np.empty(sum(len(members) * shape.count for members, shape in groups), BLOCK)
+    done = 0
+    for members, shape in groups:
+        done += _blocks(window, layout, members, shape, big, blocks[done:], whole=whole)
+    return blocks[:done]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +65,20 @@ class Shape:
     count: int
 
 
-def _blocks(window: Window, layout: HeapLayout, members: Numbers, shape: Shape, big: BigIndex) -> Blocks:
-    """The blocks of subsegments of one shape."""
+def _blocks(
+    window: Window,
+    layout: HeapLayout,
+    members: Numbers,
+    shape: Shape,
+    big: BigIndex,
+    room: Blocks,
+    *,
+    whole: bool,
+) -> int:
+    """Put the blocks of subsegments of one shape at the start of ``room``; how many there are.
+
+    ``whole`` says that all of the window can be read.
+    """
     inside = shape.first + np.arange(shape.count, dtype=np.int64) * shape.size
     columns = np.arange(shape.count)
     if shape.size < PAGE:
@@ -69,30 +87,37 @@ def _blocks(window: Window, layout: HeapLayout, members: Numbers, shape: Shape, 
         inside = inside[columns]
     bases = window.bases[members][:, None]
     bits_at = bases + layout.lfh_bitmap + np.arange(-(-shape.count // 4))
-    busy = np.unpackbits(window.octets[bits_at], axis=1, bitorder="little")[:, 0::2][:, columns] == 1
+    busy = np.unpackbits(window.bytes_at(bits_at), axis=1, bitorder="little")[:, 0::2][:, columns] == 1
+    if not whole:
+        told = window.readable[bits_at >> 12][:, columns >> 2]
+        busy &= told
     at = bases + inside
-    blocks = np.empty(at.shape, BLOCK)
+    count = at.size
+    blocks = room[:count].reshape(at.shape)
     blocks["address"] = window.addresses[members][:, None] + inside.astype(np.uint64)
     blocks["size"] = shape.size
     blocks["pool"] = window.pools[members][:, None]
     blocks["kind"] = Kind.LFH
     blocks["state"] = np.where(busy, np.uint8(State.ALLOCATED), np.uint8(State.FREE))
     if shape.size <= NO_HEADER:
-        tags = window.octets.view("<u4")[at + layout.tag >> 2]
+        tags = window.words_at(at + layout.tag)
         # A freed block keeps its header until something else is written there
-        units = window.octets[at + _BLOCK_SIZE].astype(np.int64)
+        units = window.bytes_at(at + _BLOCK_SIZE).astype(np.int64)
         tags[~busy & (units * layout.unit != shape.size)] = 0
+        if not whole:
+            tags[~window.readable[at >> 12]] = 0
     else:
         tags = np.zeros(at.shape, np.uint32)
         tags[busy] = big.claim(blocks["address"][busy])
     blocks["tag"] = tags & ~PROTECTED
     blocks["protected"] = tags >> np.uint32(31)
-    if window.readable.all():
-        return blocks.reshape(-1)
-    blocks["state"][~window.readable[bits_at >> 12][:, columns >> 2]] = State.UNKNOWN
+    if whole:
+        return count
+    blocks["state"][~told] = State.UNKNOWN
     kept = window.readable[at >> 12] | (blocks["state"] == State.ALLOCATED)
-    found: Blocks = blocks[kept]
-    return found
+    found = blocks[kept]
+    room[: len(found)] = found
+    return len(found)
 
 
 def _shapes(
@@ -103,7 +128,7 @@ def _shapes(
     addresses = window.addresses[chosen]
     low = np.uint64(0xFFFF_FFFF)
     shifted = (addresses if build >= WIDE_SHIFT else addresses & low) >> np.uint64(12) & low
-    encoded = window.octets.view("<u4")[bases + layout.lfh_offsets >> 2].astype(np.uint64)
+    encoded = window.words_at(bases + layout.lfh_offsets).astype(np.uint64)
     decoded = (encoded ^ shifted ^ np.uint64(key & 0xFFFF_FFFF)).astype(np.int64)
-    count = window.octets.view("<u2")[bases + layout.lfh_count >> 1].astype(np.int64)
+    count = window.halves_at(bases + layout.lfh_count).astype(np.int64)
     return decoded & 0xFFFF, decoded >> 16, count

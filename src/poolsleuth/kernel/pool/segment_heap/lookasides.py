@@ -40,11 +40,11 @@ def lookaside_entries(kernel: Kernel, heap: PoolHeap, layout: HeapLayout, teller
 
 
 def mark_freed(blocks: Blocks, entries: Addresses, layout: HeapLayout) -> None:
-    """Set the state of the blocks that wait in a lookaside list to free; their tag stays."""
+    """Set the state of the blocks that wait in a lookaside list; their tag stays."""
     if not len(entries) or not len(blocks):
         return
     freed = _member(blocks["address"], entries) | _member(blocks["address"] + np.uint64(layout.unit), entries)
-    blocks["state"][freed & (blocks["state"] == State.ALLOCATED)] = State.FREE
+    blocks["state"][freed & (blocks["state"] == State.ALLOCATED)] = State.IN_LOOKASIDE
 
 
 def _member(addresses: Addresses, entries: Addresses) -> NDArray[np.bool_]:

@@ -7,11 +7,13 @@ from numpy.typing import NDArray
 
 from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.address_space import PAGE, AddressSpace
+from poolsleuth.kernel.paging.space import VirtualMemory
 from poolsleuth.kernel.pool.blocks import BLOCK, Blocks, Kind
 from poolsleuth.kernel.pool.classic_walk import WalkPart
 
 MAX_SAYS = 200  # sentences of one walk: more broken heaps than that help nobody
-PAGES_AT_ONCE = 2048  # pages of subsegments decoded together: 8 MB, and the chains of some hundred subsegments
+PAGES_AT_ONCE = 2048  # pages of subsegments decoded together: 8 MB, half a million blocks of the smallest size
+CHAINS_AT_ONCE = 8192  # the same for chains, of which many must advance together: 32 MB, some 500 subsegments
 PROTECTED = np.uint32(0x8000_0000)
 PAGE_BITS = np.uint64(12)
 
@@ -25,10 +27,12 @@ class SegmentPart(WalkPart):
     """A part of a walk, as the classic pool's, and ``says``: sentences on what is broken or missing there.
 
     ``pool_pages`` counts the pages of subsegments and of allocations, ``mapped`` those that are mapped. ``broken`` is
-    always empty: its rules are those of the classic pool.
+    always empty: its rules are those of the classic pool. ``session`` is the number of the session whose memory it is,
+    None for the system's: the addresses of two sessions are the same.
     """
 
     says: tuple[str, ...] = ()
+    session: int | None = None
 
 
 @dataclass(slots=True)
@@ -65,10 +69,11 @@ class Teller:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The bytes of several subsegments, one behind the other. Ranges begin at ``bases`` in ``octets``.
+    """The bytes of several subsegments. Ranges begin at ``bases``, as if they lay one behind the other.
 
-    ``readable`` says of each page of 4 KB whether its bytes are those of memory; ``mapped`` and ``unreadable`` are
-    numbers of pages.
+    ``readable`` says of each page of 4 KB whether its bytes are those of memory, ``places`` where it begins in
+    ``octets`` (0 where it cannot be read: what stands there is anything). ``mapped`` and ``unreadable`` are numbers of
+    pages.
     """
 
     addresses: Addresses
@@ -76,24 +81,51 @@ class Window:
     pools: NDArray[np.uint8]
     bases: Numbers
     octets: NDArray[np.uint8]
+    places: Numbers
     readable: Flags
     mapped: int
     unreadable: int
 
+    def bytes_at(self, offsets: Numbers) -> NDArray[np.uint8]:
+        """The bytes at these offsets of the window (any shape)."""
+        return np.asarray(self.octets[self._at(offsets)], np.uint8)
+
+    def halves_at(self, offsets: Numbers) -> NDArray[np.uint16]:
+        """Numbers of two bytes, at multiples of two."""
+        return np.asarray(self.octets.view("<u2")[self._at(offsets) >> 1], np.uint16)
+
+    def words_at(self, offsets: Numbers) -> NDArray[np.uint32]:
+        """Numbers of four bytes, at multiples of four."""
+        return np.asarray(self.octets.view("<u4")[self._at(offsets) >> 2], np.uint32)
+
+    def pointers_at(self, offsets: Numbers) -> NDArray[np.uint64]:
+        """Numbers of eight bytes, at multiples of eight."""
+        return np.asarray(self.octets.view("<u8")[self._at(offsets) >> 3], np.uint64)
+
+    def _at(self, offsets: Numbers) -> Numbers:
+        return np.asarray(self.places[offsets >> 12] + (offsets & PAGE - 1), np.int64)
+
 
 def read_window(space: AddressSpace, addresses: Addresses, lengths: Numbers, pools: NDArray[np.uint8]) -> Window:
-    """Read ranges of whole pages; the caller sees to it that they are not too many."""
+    """Ranges of whole pages, if possible without a copy; the caller sees to it that they are not too many."""
     pages = lengths // PAGE
     ends = np.cumsum(pages)
     first = ends - pages
     inside = np.arange(int(pages.sum()), dtype=np.int64) - np.repeat(first, pages)
     numbers = np.repeat(addresses >> PAGE_BITS, pages) + inside.astype(np.uint64)
-    data, places = space.gather(numbers)
-    readable = places >= 0
-    mapped = len(places) - int(np.count_nonzero(places == Absence.NOT_MAPPED))
-    octets = np.ascontiguousarray(data).reshape(-1)
+    view = space.page_view(numbers) if isinstance(space, VirtualMemory) else None
+    if view is not None:
+        octets, found = view
+        readable = found >= 0
+        places = np.where(readable, found, 0)
+    else:
+        rows, found = space.gather(numbers)
+        readable = found >= 0
+        octets = np.ascontiguousarray(rows).reshape(-1)
+        places = np.arange(len(found), dtype=np.int64) * PAGE
+    mapped = len(found) - int(np.count_nonzero(found == Absence.NOT_MAPPED))
     unreadable = mapped - int(np.count_nonzero(readable))
-    return Window(addresses, lengths, pools, first * PAGE, octets, readable, mapped, unreadable)
+    return Window(addresses, lengths, pools, first * PAGE, octets, places, readable, mapped, unreadable)
 
 
 def make_blocks(

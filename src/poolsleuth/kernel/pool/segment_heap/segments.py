@@ -21,7 +21,7 @@ from poolsleuth.kernel.pool.segment_heap.pools import PoolHeap
 MAX_SEGMENTS = 1 << 20  # of one context: a TB in segments of 1 MB
 SEGMENTS_AT_ONCE = 256  # whose descriptors are decoded together: 2 MB of them
 CONTEXTS = 2  # of a heap: segments of 1 MB, and of 16 MB
-UNIT_SHIFTS = range(12, 17)  # a unit has a page in the one and 64 KB in the other context
+UNIT_SHIFTS = range(12, 27)  # a page in the one and 64 KB in the other context; a paper speaks of ranges of 7 GB
 SIGNATURE_KEY = 0xA2E6_4EAD_A2E6_4EAD  # of builds below 26100; later ones sign without it
 NO_SIGNATURE_KEY = 26100
 

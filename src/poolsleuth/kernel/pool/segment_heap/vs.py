@@ -13,7 +13,7 @@ import numpy as np
 from poolsleuth.kernel.address_space import PAGE
 from poolsleuth.kernel.pool.blocks import Blocks, Kind, State
 from poolsleuth.kernel.pool.segment_heap.big import BigIndex
-from poolsleuth.kernel.pool.segment_heap.chunks import MAX_STATE, decode
+from poolsleuth.kernel.pool.segment_heap.chunks import MAX_STATE, headers_of
 from poolsleuth.kernel.pool.segment_heap.layout import HeapLayout
 from poolsleuth.kernel.pool.segment_heap.parts import Flags, Numbers, Teller, Window, make_blocks, no_blocks
 from poolsleuth.kernel.pool.segment_heap.vs_gaps import next_chunks
@@ -21,7 +21,7 @@ from poolsleuth.kernel.pool.segment_heap.vs_gaps import next_chunks
 SIGNATURE_KEY = 0x2BED
 HEADER_LIMIT = 0xFF0  # bytes of a chunk's content from which on it has no pool header, and stands in the big table
 MAX_BYTES = 1 << 20  # of a subsegment: it says its size in 16 bits of 16 bytes; no more of a range is read
-MAX_STEPS = 1 << 23  # of chains, in a whole walk: a window of 8 MB takes some hundreds, a hostile one 65,536
+MAX_STEPS = 1 << 23  # of chains, in a whole walk: a window of 32 MB takes some hundreds, a hostile one 65,536
 UNREAD_HEAD = "VS subsegments have a head in memory that cannot be read: their first blocks are missing"
 GAPS = "times a chain of VS chunks leads into memory that cannot be read: blocks there are missing"
 
@@ -59,9 +59,8 @@ def vs_blocks(window: Window, layout: HeapLayout, key: int, big: BigIndex, telle
     """
     heads = window.readable[window.bases // PAGE]
     teller.count(UNREAD_HEAD, int((~heads).sum()))
-    halves = window.octets.view("<u2")
-    declared = halves[window.bases + layout.vs_size >> 1].astype(np.int64)
-    signature = halves[window.bases + layout.vs_signature >> 1].astype(np.int64)
+    declared = window.halves_at(window.bases + layout.vs_size).astype(np.int64)
+    signature = window.halves_at(window.bases + layout.vs_signature).astype(np.int64)
     signed = (declared ^ signature ^ SIGNATURE_KEY) & 0x7FFF == 0
     for address in window.addresses[heads & ~signed].tolist():
         teller.tell(f"the VS subsegment at 0x{address:x} has a wrong signature; its blocks are missing")
@@ -98,33 +97,42 @@ def _advance(
     """Follow the chains from these chunks on; which subsegments stop in front of a page that cannot be read, where."""
     before = np.full(len(active), -1, np.int64)
     halted: list[tuple[Numbers, Numbers]] = []
+    whole = bool(window.readable.all())
+    bases, addresses, lengths = window.bases[active], window.addresses[active], window.lengths[active]
     while len(active) and budget.steps > 0:
         budget.steps -= 1
-        there = window.readable[window.bases[active] + offsets >> 12]
-        if not there.all():
-            halted.append((active[~there], offsets[~there]))
-            active, offsets, before = active[there], offsets[there], before[there]
-        header = decode(window, layout, key, active, offsets)
+        if not whole:
+            there = window.readable[bases + offsets >> 12]
+            if not there.all():
+                halted.append((active[~there], offsets[~there]))
+                active, offsets, before = active[there], offsets[there], before[there]
+                bases, addresses, lengths = bases[there], addresses[there], lengths[there]
+        words = window.pointers_at(bases + offsets) ^ (addresses + offsets.view(np.uint64))
+        header = headers_of(words, layout, key)
         size, state = header.size, header.state
-        good = header.fit(window.lengths[active] - offsets)
+        good = header.fit(lengths - offsets)
         odd = (header.previous != before) & (before >= 0)
-        # The subsegment says its own size; whether its head counts is not known, so that both are an end
-        end = (offsets == declared[active]) | (offsets == declared[active] + layout.vs_first_chunk)
-        ended = end & (~good | odd)
-        for at in np.flatnonzero((odd | ~good) & ~ended).tolist():
-            where = int(window.addresses[active[at]]) + int(offsets[at])
-            teller.tell(_words(where, bool(good[at]), int(size[at]), int(state[at])))
-        good &= ~ended
-        active, offsets, size, state = active[good], offsets[good], size[good], state[good]
+        if odd.any() or not good.all():
+            # The subsegment says its own size; whether its head counts is not known, so that both are an end
+            end = (offsets == declared[active]) | (offsets == declared[active] + layout.vs_first_chunk)
+            ended = end & (~good | odd)
+            for at in np.flatnonzero((odd | ~good) & ~ended).tolist():
+                where = int(addresses[at]) + int(offsets[at])
+                teller.tell(_words(where, bool(good[at]), int(size[at]), int(state[at])))
+            good &= ~ended
+            active, offsets, size, state = active[good], offsets[good], size[good], state[good]
+            bases, addresses, lengths = bases[good], addresses[good], lengths[good]
         chains.ranks.append(chains.counts[active])
         chains.counts[active] += 1
         chains.owners.append(active)
         chains.offsets.append(offsets)
         chains.sizes.append(size)
         chains.used.append(state == 1)
-        offsets = offsets + size
-        more = offsets < window.lengths[active]
-        active, offsets, before = active[more], offsets[more], size[more]
+        offsets, before = offsets + size, size
+        more = offsets < lengths
+        if not more.all():
+            active, offsets, before = active[more], offsets[more], before[more]
+            bases, addresses, lengths = bases[more], addresses[more], lengths[more]
     if not halted:
         none = np.empty(0, np.int64)
         return none, none
@@ -178,13 +186,13 @@ def _tags(
 ) -> "np.ndarray[tuple[int], np.dtype[np.uint32]]":
     at = np.where(headed, window.bases[owner] + place, 0)
     read = headed & window.readable[at >> 12]
-    return np.where(read, window.octets.view("<u4")[at + layout.tag >> 2], np.uint32(0)).astype(np.uint32)
+    return np.where(read, window.words_at(at + layout.tag), np.uint32(0))
 
 
 def _fitting(window: Window, layout: HeapLayout, owner: Numbers, place: Numbers, end: Numbers) -> Flags:
     """Whether a pool header that can be right stands there: in use, and no longer than the room."""
     at = window.bases[owner] + np.minimum(place, end - layout.unit)
-    word = window.octets.view("<u4")[at >> 2].astype(np.int64)
+    word = window.words_at(at).astype(np.int64)
     size, kind = (word >> 16 & 0xFF) * layout.unit, word >> 24
     fits: Flags = window.readable[at >> 12] & (size > 0) & (place + size <= end) & (kind & 2 == 2)
     return fits

@@ -4,7 +4,7 @@ Verified on constructed heaps only: no dump of a machine with this allocator was
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,9 +14,10 @@ from poolsleuth.kernel.pool.blocks import Blocks, Kind, State
 from poolsleuth.kernel.pool.segment_heap.big import BigIndex
 from poolsleuth.kernel.pool.segment_heap.large import MAX_NODES, large_blocks
 from poolsleuth.kernel.pool.segment_heap.layout import HeapLayout, layout_of
-from poolsleuth.kernel.pool.segment_heap.lfh import lfh_blocks
+from poolsleuth.kernel.pool.segment_heap.lfh import MAX_LFH_BYTES, lfh_blocks
 from poolsleuth.kernel.pool.segment_heap.lookasides import lookaside_entries, mark_freed
 from poolsleuth.kernel.pool.segment_heap.parts import (
+    CHAINS_AT_ONCE,
     PAGES_AT_ONCE,
     Addresses,
     SegmentPart,
@@ -27,6 +28,7 @@ from poolsleuth.kernel.pool.segment_heap.parts import (
     read_window,
 )
 from poolsleuth.kernel.pool.segment_heap.pools import PoolHeap, find_heaps, find_session_heaps
+from poolsleuth.kernel.pool.segment_heap.scan import scan_for_headers
 from poolsleuth.kernel.pool.segment_heap.segments import DIRECT, LFH, VS, Ranges, ranges_of
 from poolsleuth.kernel.pool.segment_heap.vs import MAX_BYTES, MAX_STEPS, Budget, vs_blocks
 from poolsleuth.kernel.target import Kernel
@@ -45,12 +47,13 @@ class _Walk:
     budget: Budget = field(default_factory=lambda: Budget(MAX_STEPS))
     nodes: int = field(default_factory=lambda: MAX_NODES)
     stopped: str | None = field(default=None)
+    session: int | None = None
 
     def part(self, blocks: Blocks, mapped: int, pages: int, unreadable: int) -> SegmentPart:
         self.pages += pages
         if self.progress is not None:
             self.progress(self.pages)
-        return SegmentPart(blocks, mapped, pages, unreadable, (), None, self.teller.take())
+        return SegmentPart(blocks, mapped, pages, unreadable, (), None, self.teller.take(), self.session)
 
     def heap(self, heap: PoolHeap, big: BigIndex) -> Iterator[SegmentPart]:
         if self.stopped is not None:
@@ -80,12 +83,13 @@ class _Walk:
         self, heap: PoolHeap, ranges: Ranges, flag: int, big: BigIndex, freed: Addresses
     ) -> Iterator[SegmentPart]:
         chosen = np.flatnonzero(ranges.flags == flag)
-        lengths = np.minimum(ranges.lengths, MAX_BYTES) if flag == VS else ranges.lengths
+        lengths = np.minimum(ranges.lengths, MAX_BYTES if flag == VS else MAX_LFH_BYTES)
         ends = np.cumsum(lengths[chosen] // PAGE)
+        at_once = CHAINS_AT_ONCE if flag == VS else PAGES_AT_ONCE
         begin = done = 0
         while begin < len(chosen) and self._may_go_on():
-            # One range at least: the longest has 16 MB
-            stop = max(int(np.searchsorted(ends, done + PAGES_AT_ONCE, side="right")), begin + 1)
+            # One range at least: no more than 16 MB of it are read
+            stop = max(int(np.searchsorted(ends, done + at_once, side="right")), begin + 1)
             some = chosen[begin:stop]
             pools = np.full(len(some), int(heap.pool), np.uint8)
             window = read_window(heap.memory.space, ranges.addresses[some], lengths[some], pools)
@@ -108,14 +112,19 @@ class _Walk:
         return vs_blocks(window, self.layout, heap.keys.heap, big, self.teller, self.budget)
 
 
-def walk_segment_pool(kernel: Kernel, progress: Callable[[int], None] | None = None) -> Iterator[SegmentPart]:
+def walk_segment_pool(
+    kernel: Kernel, progress: Callable[[int], None] | None = None, *, guess: bool = False
+) -> Iterator[SegmentPart]:
     """The blocks of all heaps, heap by heap; then the big allocations that no heap's block was joined with.
 
     ``progress`` is told the pages walked so far. The blocks of a page stand together, in the order of their addresses;
     the last part is empty, and has what was counted, and why a walk was stopped. Blocks of a page and more
     (``Kind.SEGMENT``, ``LARGE``, and such of the other kinds) take their tag from the table of big allocations, 0 where
     it has none. Nothing raises: what is broken or not known is told in the parts' ``says``. A block that waits in a
-    dynamic lookaside list of its heap is given as free, with its tag.
+    dynamic lookaside list of its heap has a state of its own, and its tag.
+
+    ``guess``: where no heap of the system's can be found (no symbols, as a rule) all memory is searched for what looks
+    like a pool header. Such blocks have the kind HEURISTIC, and a sentence says what they are.
     """
     teller = Teller()
     layout = layout_of(kernel)
@@ -123,12 +132,17 @@ def walk_segment_pool(kernel: Kernel, progress: Callable[[int], None] | None = N
     if isinstance(layout, str):
         for blocks in big.rest():
             yield SegmentPart(blocks, *_pages_of(blocks), 0, (), None, teller.take())
+        if guess:
+            yield from _guessed(kernel, big, progress)
         yield SegmentPart(no_blocks(), 0, 0, 0, (), layout, (*teller.summary(), layout))
         return
     walk = _Walk(kernel, layout, teller, progress)
-    for heap in find_heaps(kernel, layout, teller):
+    heaps = find_heaps(kernel, layout, teller)
+    for heap in heaps:
         yield from walk.heap(heap, big)
     yield from _rest(walk, big)
+    if guess and not heaps:
+        yield from _guessed(kernel, big, progress)
     tables: dict[int | None, BigIndex] = {}
     for heap in find_session_heaps(kernel, layout, teller):
         session = heap.session
@@ -136,10 +150,17 @@ def walk_segment_pool(kernel: Kernel, progress: Callable[[int], None] | None = N
             continue
         if session.id not in tables:
             yield from _rests(walk, tables)
+            walk.session = session.id
             tables = {session.id: BigIndex(read_session_big_pages(kernel, session), teller, session=True)}
         yield from walk.heap(heap, tables[session.id])
     yield from _rests(walk, tables)
     yield SegmentPart(no_blocks(), 0, 0, 0, (), walk.stopped, teller.summary())
+
+
+def _guessed(kernel: Kernel, big: BigIndex, progress: Callable[[int], None] | None) -> Iterator[SegmentPart]:
+    """What looks like blocks, but for what lies in a big allocation: that is its owner's."""
+    for part in scan_for_headers(kernel, progress):
+        yield replace(part, blocks=part.blocks[~big.cover(part.blocks["address"])])
 
 
 def _rests(walk: _Walk, tables: dict[int | None, BigIndex]) -> Iterator[SegmentPart]:
