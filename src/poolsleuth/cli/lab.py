@@ -1,18 +1,19 @@
-"""``poolsleuth lab``: a simulated machine that writes crash dumps of known truth."""
+"""``poolsleuth lab``: a simulated machine that writes crash dumps, and logs, of known truth."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from poolsleuth.cli.lab_run import run
+from poolsleuth.cli.lab_size import machine_size, read_size
 from poolsleuth.cli.output import check_target, write_target
-from poolsleuth.cli.sizes import parse_size
 from poolsleuth.lab.catalogue import CATALOGUE, windows_named
 from poolsleuth.lab.containers.kinds import DumpKind
+from poolsleuth.lab.course.scenarios import SCENARIOS
 from poolsleuth.lab.machine import Hidden
 from poolsleuth.lab.simulate import simulate
-from poolsleuth.lab.stories import STORIES, Size, make_machine, usual_size
+from poolsleuth.lab.stories import STORIES, make_machine, usual_size
 from poolsleuth.lab.truth import truth_text
 from poolsleuth.model.errors import InputError
 
@@ -21,22 +22,18 @@ _ALIASES = {"kernel": DumpKind.BITMAP_KERNEL, "full": DumpKind.COMPLETE}
 _KINDS = (*(kind.value for kind in DumpKind), *_ALIASES)
 
 
-def _size(_context: click.Context, _parameter: click.Parameter, value: str | None) -> int | None:
-    try:
-        return None if value is None else parse_size(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
 @click.group()
 def lab() -> None:
-    """A simulated Windows machine that writes memory dumps of known truth, to check this program and others."""
+    """A simulated Windows machine that writes evidence of known truth, to check this program and others."""
+
+
+lab.add_command(run)
 
 
 @lab.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_command(*, as_json: bool) -> None:
-    """List the Windows versions, the stories and the kinds of dump."""
+    """List the Windows versions, the stories, the scenarios and the kinds of dump."""
     if as_json:
         document = {
             "windows": [
@@ -44,6 +41,7 @@ def list_command(*, as_json: bool) -> None:
                 for windows in CATALOGUE
             ],
             "stories": {name: says for name, (says, _) in STORIES.items()},
+            "scenarios": {name: scenario.says for name, scenario in SCENARIOS.items()},
             "types": {name: _ALIASES.get(name, DumpKind(name) if name not in _ALIASES else None) for name in _KINDS},
         }
         click.echo(json.dumps(document, indent=2))
@@ -55,6 +53,9 @@ def list_command(*, as_json: bool) -> None:
     click.echo("Stories (--story):")
     for name, (says, _) in STORIES.items():
         click.echo(f"  {name:<16} {says}")
+    click.echo("Scenarios (lab run):")
+    for name, scenario in SCENARIOS.items():
+        click.echo(f"  {name:<24} {scenario.says}")
     click.echo("Kinds of dump (--type):")
     click.echo(f"  {', '.join(_KINDS)}")
 
@@ -67,7 +68,7 @@ def list_command(*, as_json: bool) -> None:
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Another number gives another machine."
 )
-@click.option("--ram", callback=_size, metavar="SIZE", help="Its memory, such as 16GB.")
+@click.option("--ram", callback=read_size, metavar="SIZE", help="Its memory, such as 16GB.")
 @click.option("--processors", type=int, metavar="N", help="Its processors.")
 @click.option("--tags", "tags", type=int, metavar="N", help="How many pool tags it has.")
 @click.option(
@@ -125,7 +126,7 @@ def dump(
             f"--transition {transition:g} and --paged-out {paged_out:g} are more than the whole of paged pool together"
         )
     chosen = windows_named(windows)
-    size = _machine_size(usual_size(chosen, story), ram, processors, tags)
+    size = machine_size(usual_size(chosen, story), ram, processors, tags)
     hidden = Hidden(transition=transition, paged_out=paged_out, left_out=left_out)
     machine = make_machine(chosen, story, seed=seed, size=size, kdbg_encoded=encoded_kdbg, hidden=hidden)
     path = Path(target)
@@ -143,8 +144,3 @@ def dump(
         write_target(truth, truth_text(simulated.truth))
     if truth != "-":
         click.echo(f"wrote {target}: {chosen.title}, {story}, {pages:,} pages, {path.stat().st_size:,} bytes")
-
-
-def _machine_size(size: Size, ram: int | None, processors: int | None, tags: int | None) -> Size:
-    given = {"ram_bytes": ram, "processors": processors, "tags": tags}
-    return replace(size, **{name: value for name, value in given.items() if value is not None})

@@ -1,4 +1,4 @@
-"""What tells a machine from others: version, time, processors, bug check, the debugger's blocks."""
+"""What tells a machine from others: version, time, bug check, the debugger's blocks."""
 
 import struct
 
@@ -28,7 +28,7 @@ def uptime(machine: Machine) -> int:
 
 
 def write_identity(scene: Scene) -> None:
-    """Version, shared data, bug check, processors and the debugger's blocks. Everything else must be placed before."""
+    """Version, shared data, bug check and the debugger's blocks. Everything else must be placed before."""
     machine, image = scene.machine, scene.image
     windows = machine.windows
     image.put("NtBuildNumber", _FREE_BUILD | windows.build, 4)
@@ -38,24 +38,8 @@ def write_identity(scene: Scene) -> None:
     check = (machine.bug_check.code, *machine.bug_check.parameters)
     image.put("KiBugCheckData", b"".join(scene.word(value) for value in check))
     image.put("PsNtosImageBase", image.base)
-    _write_processors(scene)
     _write_shared_data(scene)
     _write_debugger_data(scene)
-
-
-def _write_processors(scene: Scene) -> None:
-    """The control block of each processor: its number and its page tables, where their places are known."""
-    layout = scene.layout
-    if not layout.has("_KPRCB", "Number"):
-        return
-    places: list[int] = []
-    for number in range(scene.machine.processors):
-        record = layout.record("_KPRCB")
-        record.set("Number", number)
-        record.set("ProcessorState.SpecialRegisters.Cr3", scene.system.dtb)
-        record.set("ProcessorState.SpecialRegisters.Cr4", 0x370678)
-        places.append(scene.nonpaged.place(bytes(record), 0x40))
-    scene.image.put("KiProcessorBlock", b"".join(scene.word(place) for place in places))
 
 
 def _write_shared_data(scene: Scene) -> None:

@@ -38,6 +38,7 @@ _LARGER = {  # in bytes
     "PsLoadedModuleResource": 0x68, "IopDatabaseResource": 0x68, "PpRegistryDeviceResource": 0x68,
     "MmSectionExtendResource": 0x68, "SepRmDbLock": 0x68,
 }  # fmt: skip
+# 47 pointers of eight bytes leave one free before the next multiple of 16: ObpTypeObjectType lies there
 _SINCE_VISTA = frozenset({"MiSystemPteInfo", "MmPoolFailures", "MmPoolFailureReasons"})
 _BEFORE_VISTA = frozenset({"MmTotalFreeSystemPtes"})
 
@@ -51,6 +52,7 @@ def invented_symbols(windows: SimulatedWindows) -> dict[str, int]:
     for name in _POINTERS:
         found[name] = at
         at += 8
+    found["ObpTypeObjectType"] = at  # in the gap before the larger ones
     for name, size in _LARGER.items():
         if name in (_BEFORE_VISTA if vista else _SINCE_VISTA):
             continue

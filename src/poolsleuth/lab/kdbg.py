@@ -14,7 +14,7 @@ from poolsleuth.lab.structures import Layout
 _VARIABLES: dict[int, str] = {
     0x048: "PsLoadedModuleList", 0x050: "PsActiveProcessHead", 0x058: "PspCidTable", 0x060: "ExpSystemResourcesList",
     0x068: "ExpPagedPoolDescriptor", 0x070: "ExpNumberOfPagedPools", 0x088: "KiBugCheckData",
-    0x0C0: "MmPfnDatabase", 0x0E0: "MmNumberOfPagingFiles", 0x0E8: "MmLowestPhysicalPage",
+    0x0A0: "ObpTypeObjectType", 0x0C0: "MmPfnDatabase", 0x0E0: "MmNumberOfPagingFiles", 0x0E8: "MmLowestPhysicalPage",
     0x0F0: "MmHighestPhysicalPage", 0x0F8: "MmNumberOfPhysicalPages", 0x100: "MmMaximumNonPagedPoolInBytes",
     0x108: "MmNonPagedSystemStart", 0x110: "MmNonPagedPoolStart", 0x118: "MmNonPagedPoolEnd",
     0x120: "MmPagedPoolStart", 0x128: "MmPagedPoolEnd", 0x130: "MmPagedPoolInfo", 0x140: "MmSizeOfPagedPoolInBytes",

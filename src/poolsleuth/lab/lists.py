@@ -3,8 +3,9 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from poolsleuth.lab.driver_code import driver_code
 from poolsleuth.lab.machine import PAGE, LoadedModule, LockOwner, Process, Resource, UnloadedModule
-from poolsleuth.lab.pe_image import CODE, DATA, DISCARDED, PAGED, READ_ONLY, Section, build_image
+from poolsleuth.lab.pe_image import CODE, DATA, DISCARDED, PAGED, READ_ONLY, Section, build_image, import_slots
 from poolsleuth.lab.scene import Scene
 
 UNLOADED_SLOTS = 50
@@ -63,13 +64,21 @@ def write_modules(scene: Scene) -> tuple[LoadedModule, ...]:
     return tuple(found)
 
 
+_IMPORTS, _CODE, _LETTERS = PAGE + 0x200, PAGE + 0x800, 0x40
+"""Where the imports, the code, and (in the data section) the letters of a driver lie."""
+
+
 def _write_driver(scene: Scene, module: LoadedModule) -> None:
-    """Map what the image has in memory: its headers, and the pages that they lead to."""
-    if not module.present or module.base is None:
+    """Map what the image has in memory: its headers, and the pages that they lead to.
+
+    Headers that are paged out take the version resource and the debug record with them, not code and imports: all of
+    such an image but its first page is in memory.
+    """
+    if module.base is None:
         return
-    windows = scene.layout.windows
+    windows, wide = scene.layout.windows, scene.pointer == 8
     last = module.size // PAGE * PAGE - PAGE
-    text = max(PAGE, last // 2 // PAGE * PAGE)
+    text = PAGE  # all code of it is in memory, of the data what is known
     sections = (
         Section(".text", PAGE, text, CODE),
         Section(".data", PAGE + text, max(PAGE, last - text - PAGE), DATA),
@@ -77,7 +86,7 @@ def _write_driver(scene: Scene, module: LoadedModule) -> None:
     )
     routines = _routines(scene)
     pieces = build_image(
-        wide=scene.pointer == 8,
+        wide=wide,
         base=module.base,
         size=module.size,
         timestamp=module.timestamp,
@@ -86,12 +95,24 @@ def _write_driver(scene: Scene, module: LoadedModule) -> None:
         version=(windows.major, windows.minor, windows.build),
         pdb=module.pdb,
         imports={name: routines[name] for name in module.imports},
-        imports_at=PAGE + 0x200,
+        imports_at=_IMPORTS,
         strings=module.version,
         strings_at=last,
     )
+    code = driver_code(
+        wide=wide,
+        base=module.base,
+        at=_CODE,
+        slots=import_slots(module.imports, _IMPORTS, wide),
+        tags=module.tags,
+        wrapped=module.timestamp % 2 == 1,
+    )
+    letters = b"".join(tag.encode("latin-1").ljust(4) + b"\0\0\0\0" for tag in module.letters)
+    pieces += [(_CODE, code), (PAGE + text + _LETTERS, letters)]
+    scene.system.write(module.base + PAGE, bytes(PAGE if module.present else module.size - PAGE))
     for relative, data in pieces:
-        scene.system.write(module.base + relative, data)
+        if data and (module.present or PAGE <= relative < last):
+            scene.system.write(module.base + relative, data)
 
 
 def _routines(scene: Scene) -> dict[str, int]:

@@ -13,6 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from poolsleuth.lab.contents import BlockContents
+from poolsleuth.lab.segment_heap.contents import HeapContents
 from poolsleuth.windows.kernel_table import PdbId
 
 PAGE = 4096
@@ -209,7 +211,9 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModule:
-    """A loaded image. ``present``: its PE headers are in memory. ``pdb`` is what they name as its symbols.
+    """A loaded image. ``tags`` are those that its code allocates with, ``letters`` other tags that stand in its data.
+
+    ``present``: its PE headers are in memory. ``pdb`` is what they name as its symbols.
 
     ``version`` are the strings of its version resource, empty when it has none. ``imports`` are the names that its
     import table takes from ntoskrnl.exe.
@@ -224,6 +228,8 @@ class LoadedModule:
     version: Mapping[str, str] = field(default_factory=dict)
     imports: tuple[str, ...] = ()
     present: bool = True
+    tags: tuple[str, ...] = ()
+    letters: tuple[str, ...] = ()
     base: int | None = None
 
 
@@ -303,7 +309,8 @@ class Hidden:
 class Machine:
     """A machine at the moment of its crash: everything that a dump of it must say.
 
-    ``pool_pages`` are the pool pages that are in memory; the tags count what lies in them and more.
+    ``pool_pages`` are the pool pages that are in memory, ``heaps`` the segment heaps (1903 and later) that are; the
+    tags count what lies in them and more.
 
     ``kdbg_encoded``: the debugger data block is scrambled, as in memory that an imaging tool took. ``table_size`` is
     the number of slots of the tag tables (a power of two and one for the overflow); ``places`` are the addresses of
@@ -322,6 +329,8 @@ class Machine:
     table_size: int
     big_pages: BigPages
     pool_pages: tuple[PoolPages, ...] = ()
+    contents: tuple[BlockContents, ...] = ()
+    heaps: tuple[HeapContents, ...] = ()
     descriptors: tuple[PoolDescriptor, ...]
     memory: Memory
     modules: tuple[LoadedModule, ...]

@@ -5,7 +5,7 @@ relative addresses are the same.
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from poolsleuth.windows.kernel_table import PdbId
@@ -114,6 +114,13 @@ def _headers(
 def _guid(text: str) -> bytes:
     raw = bytes.fromhex(text)
     return raw[3::-1] + raw[5:3:-1] + raw[7:5:-1] + raw[8:]
+
+
+def import_slots(imports: Iterable[str], at: int, wide: bool) -> dict[str, int]:
+    """Where the addresses of imports that lie ``at`` stand, from the image's base on."""
+    width, names = 8 if wide else 4, list(imports)
+    first = at + 40 + (len(names) + 1) * width
+    return {name: first + number * width for number, name in enumerate(names)}
 
 
 def _imports(imports: Mapping[str, int], at: int, wide: bool) -> tuple[bytes, tuple[int, int], tuple[int, int]]:

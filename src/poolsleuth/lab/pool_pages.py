@@ -24,14 +24,16 @@ def place_pool_pages(
 ) -> tuple[PoolPages, ...]:
     """Give every pool page its address, and fill in what depends on addresses; ``descriptors`` are those of the pools.
 
-    Gives the pages as they are to be in memory: ``write_pool_pages`` maps them. The list heads are written, too.
+    Gives the pages as they are to be in memory: ``write_pool_pages`` maps them. The list heads are written, too. Pages
+    of sessions (``index`` is the session's id) all begin at the same address, and their free lists have no heads.
     Raises InputError when the pages do not fit between what else this Windows has there.
     """
     cookie = _cookie(scene)
     found: list[PoolPages] = []
     for pages in scene.machine.pool_pages:
-        found.append(_moved(pages, _start(scene, pages), processes, cookie, scene.pointer))
-    by_place = {(pages.pool != "nonpaged", pages.index): pages for pages in found}
+        start = scene.plan.session_pool if pages.pool == "session" else _start(scene, pages)
+        found.append(_moved(pages, start, processes, cookie, scene.pointer))
+    by_place = {(pages.pool == "paged", pages.index): pages for pages in found if pages.pool != "session"}
     for key, address in descriptors.items():
         _write_heads(scene, address, by_place.get(key), paged=key[0])
     return tuple(found)

@@ -3,12 +3,15 @@
 The structure is seen twice: there, and at an address of its own that the whole system sees, which EPROCESS.Session has.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from poolsleuth.lab.machine import PAGE, Process, Session, TagUse
+from poolsleuth.lab.machine import PAGE, PoolPages, Process, Session, TagUse
 from poolsleuth.lab.page_tables import AddressSpaceWriter
+from poolsleuth.lab.pool_pages import write_pool_pages
 from poolsleuth.lab.pool_tables import place_tags, tag_rows
 from poolsleuth.lab.processes import session_list_head
+from poolsleuth.lab.processors import lookaside_list
 from poolsleuth.lab.scene import Area, Scene
 from poolsleuth.lab.structures import Layout, Record
 
@@ -47,9 +50,15 @@ def session_addresses(scene: Scene) -> dict[int, int]:
 
 
 def write_sessions(
-    scene: Scene, spaces: dict[int, AddressSpaceWriter], processes: tuple[Process, ...]
+    scene: Scene,
+    spaces: dict[int, AddressSpaceWriter],
+    processes: tuple[Process, ...],
+    heap_states: Mapping[int, int] | None = None,
 ) -> tuple[Session, ...]:
-    """Write every session into the space of its first process; gives them with their addresses."""
+    """Write every session into the space of its first process; gives them with their addresses.
+
+    ``heap_states`` are the addresses of the state of a session's heaps (1903 and later), by its id.
+    """
     layout = scene.layout
     addresses = session_addresses(scene)
     if not addresses:
@@ -63,7 +72,9 @@ def write_sessions(
         area = Area(scene.plan.session)
         record = _space_record(scene, session, session_list_head(scene, processes, session.id, address))
         record.set("GlobalVirtualAddress", address)
+        record.set("HeapState", (heap_states or {}).get(session.id, 0))
         at = area.reserve(layout.size(_SPACE))
+        _write_lookasides(scene, session, record, at)
         tags = session.tags if has_session_tags(layout) else ()
         if has_session_tags(layout):
             _write_tags(scene, tags, area, record)
@@ -77,6 +88,19 @@ def write_sessions(
         known = layout.has(_SPACE, "SessionPoolAllocationFailures")
         found.append(replace(session, address=address, tags=tags, failures=session.failures if known else ()))
     return tuple(found)
+
+
+def write_session_pages(
+    scene: Scene,
+    spaces: dict[int, AddressSpaceWriter],
+    processes: tuple[Process, ...],
+    pool_pages: tuple[PoolPages, ...],
+) -> None:
+    """Write the pages of sessions' pools into the space of each session's first process, as its structure is."""
+    for pages in pool_pages:
+        members = [process for process in processes if process.session == pages.index]
+        if pages.pool == "session" and members:
+            write_pool_pages(pages, spaces[members[0].pid], scene.random)
 
 
 def _space_record(scene: Scene, session: Session, process_list: bytes) -> Record:
@@ -112,6 +136,21 @@ def _space_record(scene: Scene, session: Session, process_list: bytes) -> Record
             if inner is not None:
                 record.number(pool + inner.offset, value, inner.size or layout.pointer)
     return record
+
+
+def _write_lookasides(scene: Scene, session: Session, record: Record, at: int) -> None:
+    """The lists of freed blocks of the session's own pool, in its structure at ``at``."""
+    place = scene.layout.place(_SPACE, "Lookaside")
+    if place is None or not place.size or place.count == 1:
+        return
+    stride = place.size // place.count
+    mine = [pages for pages in scene.machine.pool_pages if pages.pool == "session" and pages.index == session.id]
+    waiting = dict(mine[0].lookaside) if mine else {}
+    for index in range(place.count):
+        waits = tuple(scene.plan.session_pool + offset for offset in waiting.get(index + 1, ()))
+        begin = place.offset + index * stride
+        body = lookaside_list(scene, at + begin, index, 0x21, waits)
+        record.data[begin : begin + len(body)] = body
 
 
 def _write_tags(scene: Scene, tags: tuple[TagUse, ...], area: Area, record: Record) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 
 from poolsleuth.lab.address_plan import plan_addresses
+from poolsleuth.lab.block_contents import fill_blocks, object_headers
 from poolsleuth.lab.containers.header import DumpHeaderFields
 from poolsleuth.lab.containers.kinds import DumpKind, write_dump
 from poolsleuth.lab.counters import invalid_pte_mask, write_counters
@@ -17,8 +18,18 @@ from poolsleuth.lab.physical import PhysicalImage
 from poolsleuth.lab.pool_pages import place_pool_pages, write_pool_pages
 from poolsleuth.lab.pool_tables import settle_big_pages, write_big_pages, write_descriptors, write_tags
 from poolsleuth.lab.processes import make_spaces, write_processes
+from poolsleuth.lab.processors import reserve_processors, write_processors
 from poolsleuth.lab.scene import Area, KernelImage, Scene
-from poolsleuth.lab.sessions import session_addresses, write_sessions
+from poolsleuth.lab.segment_heap.place import (
+    PlacedHeap,
+    align_plan,
+    end_of_state,
+    place_heaps,
+    session_states,
+    write_heap,
+    write_session_heaps,
+)
+from poolsleuth.lab.sessions import session_addresses, write_session_pages, write_sessions
 from poolsleuth.lab.structures import layout_of
 
 __all__ = ["SimulatedMachine", "simulate"]
@@ -79,6 +90,8 @@ def simulate(machine: Machine, *, seed: int | None = None) -> SimulatedMachine:
     random = Random(chosen)
     layout = layout_of(machine.windows)
     plan = plan_addresses(machine.windows, random)
+    if machine.heaps:
+        plan = align_plan(plan)
     physical = PhysicalImage(machine.pages, seed=chosen)
     system = _SystemSpace(
         physical,
@@ -89,7 +102,7 @@ def simulate(machine: Machine, *, seed: int | None = None) -> SimulatedMachine:
         paged_pool_base=plan.paged if layout.pointer == 4 else 0xE1000000,
     )
     spaces = make_spaces(machine, system)
-    size = -(-layout.end // 0x1000) * 0x1000 + 0x8000
+    size = -(-max(layout.end, end_of_state(layout)) // 0x1000) * 0x1000 + 0x8000
     kernel = machine.modules[0]
     scene = Scene(
         machine=replace(
@@ -108,13 +121,21 @@ def simulate(machine: Machine, *, seed: int | None = None) -> SimulatedMachine:
     )
     descriptors: dict[tuple[bool, int], int] = {}
     truth = _fill(scene, spaces, descriptors)
+    processors = reserve_processors(scene)
+    headers = object_headers(scene)
     pool_pages = place_pool_pages(scene, truth.processes, descriptors)
+    write_processors(scene, processors, pool_pages)
+    heaps = place_heaps(scene, truth.processes)
+    fill_blocks(scene, truth, pool_pages, heaps, headers)
     _write_kernel(scene)
-    absent, left_out = _write_areas(scene, machine.hidden, pool_pages)
+    absent, left_out = _write_areas(scene, machine.hidden, pool_pages, heaps)
+    write_session_heaps(heaps, spaces, truth.processes)
+    write_session_pages(scene, spaces, truth.processes, pool_pages)
     return SimulatedMachine(
         truth=replace(
             truth,
             pool_pages=pool_pages,
+            heaps=tuple(heap.truth for heap in heaps),
             places=dict(sorted(scene.image.known.items())),
             absent_pages=absent,
             layout=layout.source,
@@ -138,7 +159,7 @@ def _fill(scene: Scene, spaces: dict[int, AddressSpaceWriter], descriptors: dict
         unloaded=write_unloaded(scene),
         resources=write_resources(scene, processes),
         processes=processes,
-        sessions=write_sessions(scene, spaces, processes),
+        sessions=write_sessions(scene, spaces, processes, session_states(scene)),
         memory=write_counters(scene),
     )
 
@@ -163,7 +184,7 @@ def _maps_large(scene: Scene, least: int) -> bool:
 
 
 def _write_areas(
-    scene: Scene, hidden: Hidden, pool_pages: tuple[PoolPages, ...]
+    scene: Scene, hidden: Hidden, pool_pages: tuple[PoolPages, ...], heaps: tuple[PlacedHeap, ...]
 ) -> tuple[tuple[int, ...], frozenset[int]]:
     """Write both pools; gives the virtual pages that no reader can see, and the physical pages left out of the dump."""
     space, random = scene.system, scene.random
@@ -175,10 +196,20 @@ def _write_areas(
         if part.pool == "nonpaged":
             write_pool_pages(part, space, random)
             continue
+        if part.pool == "session":
+            continue  # they are mapped in their session's processes only
         mine = part.addresses.tolist()
         states |= _states(mine, hidden, random)
         pages += mine
         write_pool_pages(part, space, random, states.__getitem__)
+    for heap in heaps:
+        if heap.truth.pool == "paged":
+            mine = heap.addresses()
+            states |= _states(mine, hidden, random)
+            pages += mine
+            write_heap(heap, space, random, states.__getitem__)
+        elif heap.truth.session is None:
+            write_heap(heap, space, random)
     left = _left_out(scene, pages, hidden)
     absent = [page for page in pages if states[page] == "paged-out"]
     return tuple(sorted(absent + list(left))), frozenset(left.values())

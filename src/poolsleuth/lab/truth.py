@@ -13,6 +13,7 @@ from poolsleuth.lab.allocator.figures import totals_of
 from poolsleuth.lab.allocator.headers import tag_text
 from poolsleuth.lab.counters import figures_of
 from poolsleuth.lab.machine import FREED, IN_USE, Machine, PoolPages, PoolUse, TagUse
+from poolsleuth.lab.segment_heap.contents import KIND_NAMES, HeapContents
 
 SCHEMA = "poolsleuth.lab-truth/1"
 STATES = ("allocated", "free", "lookaside")
@@ -37,8 +38,8 @@ def truth_document(machine: Machine) -> dict[str, object]:
         "layout": machine.layout,
         "processors": machine.processors,
         "physical_bytes": machine.physical_bytes,
-        "booted_at": _time(machine.booted_at),
-        "crashed_at": _time(machine.crashed_at),
+        "booted_at": time_text(machine.booted_at),
+        "crashed_at": time_text(machine.crashed_at),
         "uptime_seconds": (machine.crashed_at - machine.booted_at).total_seconds(),
         "bug_check": {
             "code": f"{machine.bug_check.code:#010x}",
@@ -50,6 +51,8 @@ def truth_document(machine: Machine) -> dict[str, object]:
         "tags": [_tag(use) for use in machine.tags],
         "big_pages": _big_pages(machine),
         "pool_pages": [_pool_pages(pages) for pages in machine.pool_pages],
+        "block_contents": [asdict(contents) for contents in machine.contents],
+        "segment_heaps": [_heap(heap) for heap in machine.heaps],
         "descriptors": [asdict(descriptor) for descriptor in machine.descriptors],
         "memory": _plain(figures_of(machine.memory)),
         "page_files": [asdict(file) for file in machine.memory.page_files],
@@ -61,7 +64,7 @@ def truth_document(machine: Machine) -> dict[str, object]:
                 "name": module.name,
                 "start": _hex(module.start),
                 "size": module.size,
-                "time": _time(module.time),
+                "time": time_text(module.time),
             }
             for module in machine.unloaded
         ],
@@ -147,11 +150,38 @@ def _pool_pages(pages: PoolPages) -> dict[str, object]:
     }
 
 
+def _heap(heap: HeapContents) -> dict[str, object]:
+    """A segment heap and its blocks in columns; ``kind`` is the part of the heap that made a block.
+
+    A block's size is all that it has, which may be more than its header tells. A tag is null where none is left.
+    """
+    blocks = heap.blocks
+    return {
+        "pool": heap.pool,
+        "node": heap.node if heap.session is None else None,
+        "index": heap.index,
+        "special": heap.special,
+        "session": heap.session,
+        "heap": _hex(heap.address),
+        "segments": [f"{heap.base + part.at:#x}" for part in heap.segments],
+        "lfh_subsegments": len(heap.lfh),
+        "vs_subsegments": len(heap.vs),
+        "address": [f"{value:#x}" for value in blocks["address"].tolist()],
+        "size": blocks["size"].tolist(),
+        "tag": [tag_text(value) if value else None for value in blocks["tag"].tolist()],
+        "state": [STATES[value] for value in blocks["state"].tolist()],
+        "kind": [KIND_NAMES[value] for value in blocks["kind"].tolist()],
+        "protected": blocks["protected"].tolist(),
+        "process": [f"{value:#x}" if value else None for value in blocks["process"].tolist()],
+    }
+
+
 def _hex(address: int | None) -> str | None:
     return None if address is None else f"{address:#x}"
 
 
-def _time(time: datetime) -> str:
+def time_text(time: datetime) -> str:
+    """A time as the truth gives it."""
     return time.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

@@ -16,6 +16,7 @@ _PAGED_POOLS = 5
 _FIRST_DYNAMIC, _FIRST_NX, _VISTA, _SERVER_2003 = 9200, 9200, 6000, 3790
 
 Pool = Literal["nonpaged", "paged"]
+_POOLS: tuple[Pool, Pool] = ("nonpaged", "paged")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,17 @@ def pool_limits(windows: SimulatedWindows, ram_bytes: int) -> dict[Pool, int]:
 
 def used_pages(tags: list[TagUse], pool: Pool, cut: CutPages = _NONE) -> int:
     """Pages that a pool takes up: those that are really there, and about what the rest of the tags' bytes needs."""
-    return -(-int((bytes_of(tags, pool) - cut.held) * _SLACK) // PAGE) + _ALWAYS + cut.pages
+    return pages_for(bytes_of(tags, pool), cut)
+
+
+def pages_for(held: int, cut: CutPages = _NONE) -> int:
+    """The same where the bytes that the tags hold are known."""
+    return -(-int((held - cut.held) * _SLACK) // PAGE) + _ALWAYS + cut.pages
+
+
+def bytes_in(pages: int) -> int:
+    """About what tags hold in so many pages more."""
+    return int(pages * PAGE / _SLACK)
 
 
 def room_for(used_bytes: int) -> int:
@@ -83,10 +94,22 @@ def room_for(used_bytes: int) -> int:
     return int((used_bytes - _ALWAYS * PAGE) / _SLACK)
 
 
+def sums_of(tags: list[TagUse]) -> dict[Pool, PoolUse]:
+    """What all tags together did in each pool."""
+    found: dict[Pool, PoolUse] = {}
+    for pool in _POOLS:
+        uses = [use_of(use, pool) for use in tags]
+        found[pool] = PoolUse(sum(u.allocs for u in uses), sum(u.frees for u in uses), sum(u.bytes for u in uses))
+    return found
+
+
 def usual_descriptors(
-    windows: SimulatedWindows, tags: list[TagUse], cut: Mapping[Pool, CutPages]
+    windows: SimulatedWindows, sums: Mapping[Pool, PoolUse], cut: Mapping[Pool, CutPages]
 ) -> tuple[PoolDescriptor, ...]:
-    """The pools' own counters: two of nonpaged pool since 8 (the second not executable), five of paged pool."""
+    """The pools' own counters: two of nonpaged pool since 8 (the second not executable), five of paged pool.
+
+    ``sums`` is what all tags together did in each pool.
+    """
     found: list[PoolDescriptor] = []
     pools: tuple[tuple[Pool, int], ...] = (
         ("nonpaged", 2 if windows.build >= _FIRST_NX else 1),
@@ -94,9 +117,8 @@ def usual_descriptors(
     )
     for pool, parts in pools:
         real = cut.get(pool, _NONE)
-        total = used_pages(tags, pool, real) - real.pages
-        allocs = sum(use_of(use, pool).allocs for use in tags)
-        frees = sum(use_of(use, pool).frees for use in tags)
+        allocs, frees, held = sums[pool].allocs, sums[pool].frees, sums[pool].bytes
+        total = pages_for(held, real) - real.pages
         for index in range(parts):
             share = total // parts if index else total - total // parts * (parts - 1)
             big = share // 3
@@ -109,7 +131,7 @@ def usual_descriptors(
                     running_frees=frees // parts & 0xFFFF_FFFF,
                     pages=share - big + mine.pages,
                     big_pages=big,
-                    bytes=(bytes_of(tags, pool) - real.held) // parts + mine.cut,
+                    bytes=(held - real.held) // parts + mine.cut,
                 )
             )
     return tuple(found)

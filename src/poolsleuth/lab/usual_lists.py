@@ -29,6 +29,21 @@ _DRIVERS = (
     "tcpipreg.sys", "acmeflt.sys", "vendorav.sys",
 )  # fmt: skip
 _WITHOUT_HEADERS = frozenset({"crashdmp.sys", "luafv.sys"})  # paged out, as headers of drivers often are
+_USUAL_IMPORTS = ("ExAllocatePoolWithTag", "ExFreePoolWithTag")
+_TAGS: dict[str, tuple[str, ...]] = {
+    "leaky.sys": ("Leak", "Lkc1"),
+    "pagehog.sys": ("HogP",),
+    "oldcard.sys": ("OldC",),
+    "churner.sys": ("Chrn",),
+    "reqsrv.sys": ("Rqst",),
+    "keeper.sys": ("Kpr2",),
+    "acmeflt.sys": ("AcmF", "AcmN"),
+    "vendorav.sys": ("VnAv",),
+}
+"""What the code of drivers that are not Windows' own allocates with. Drivers that are not named have one like their
+name, of four small letters, as no tag of a simulated table is."""
+_LETTERS = {"vendorav.sys": ("Leak", "HogP", "Even", "CM31")}
+"""Tags of others that stand in a driver's data: a scanner knows them, and allocates nothing with them."""
 _SERVICES = (
     "svchost.exe", "svchost.exe", "spoolsv.exe", "svchost.exe", "lsm.exe", "taskhost.exe", "dwm.exe", "SearchIndexer.e",
     "vmtoolsd.exe", "sqlservr.exe", "w3wp.exe", "MsMpEng.exe",
@@ -92,8 +107,10 @@ def usual_modules(
                 if number % 3
                 else None,
                 version=strings,
-                imports=extra.get(name, ("ExAllocatePoolWithTag", "ExFreePoolWithTag") if own else ()),
+                imports=extra.get(name, _USUAL_IMPORTS if name.endswith((".sys", ".SYS")) else ()),
                 present=name not in _WITHOUT_HEADERS,
+                tags=_TAGS.get(name, (name[:4].lower().replace(".", "_"),) if name.endswith((".sys", ".SYS")) else ()),
+                letters=_LETTERS.get(name, ()),
             )
         )
     return tuple(found)

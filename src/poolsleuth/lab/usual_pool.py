@@ -25,6 +25,8 @@ _KNOWN = (
     "Gla1", "Usqu", "Uspi", "Ttfd", "Bitm", "NtFB", "NtfF", "smNp", "Hal ", "KsoP", "CcSc", "CcVm", "Mdl ", "ThPr",
     "WfpC", "WPCT", "fpim", "UlHT", "DmVs",
 )  # fmt: skip
+# Tags of Windows Vista and later, and what stands in their places before
+_BEFORE_VISTA = {"TcpE": "TCPC", "EtwB": "LStr", "EtwR": "RxSc", "DxgK": "Fat ", "WfpC": "CcBc", "smNp": "SeSd"}
 # Objects of a machine at work: how many there are for each process, and the bytes of one. Their number follows from
 # what the machine does, not from what is left of the pool
 _OBJECTS: dict[str, tuple[bool, float, int]] = {
@@ -39,6 +41,8 @@ _OBJECTS: dict[str, tuple[bool, float, int]] = {
     "Obtb": (True, 2, 4096),
     "ObNm": (True, 30, 64),
 }
+_MOST_OF = {"Driv": 240, "Devi": 900}
+"""Objects that drivers make: no machine has many, however large its pools are."""
 OBJECT_TAGS = frozenset(_OBJECTS)
 """Their number follows from the machine's processes."""
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -46,7 +50,7 @@ _ODD = "Ab\x01c"  # drivers have used bytes that no one can print
 # Pages from the start of a pool: where big allocations begin, and what lies between the areas of 32-bit Windows
 _FIRST_X86, _FIRST_X64 = 0x0080_0000 // PAGE, 0x4000_0000 // PAGE
 _LAST_X86, _LAST_X64 = 0x0680_0000 // PAGE, 0x40_0000_0000 // PAGE
-_FIRST_NX, _FIRST_WITH_BYTES = 9200, 6000
+_FIRST_NX, _VISTA = 9200, 6000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +64,10 @@ class BigGroup:
     largest: int
 
 
-def tag_names(count: int, random: Random) -> list[str]:
+def tag_names(count: int, random: Random, build: int) -> list[str]:
     """So many different tags: known ones first, then drawn ones, and one that cannot be printed."""
-    names = [*_KNOWN[: max(count - 1, 1)], _ODD][:count]
+    known = [_BEFORE_VISTA.get(tag, tag) for tag in _KNOWN] if build < _VISTA else _KNOWN
+    names = [*known[: max(count - 1, 1)], _ODD][:count]
     seen = set(names)
     while len(names) < count:
         name = "".join(random.choice(_LETTERS) for _ in range(4))
@@ -86,6 +91,9 @@ def usual_tags(names: list[str], nonpaged: int, paged: int, random: Random, proc
             nonpaged=_use(int(nonpaged * share * random.uniform(0.2, 1.8)), random) if i % 3 != 1 else PoolUse(),
             paged=_use(int(paged * share * random.uniform(0.2, 1.8)), random) if i % 3 else PoolUse(),
         )
+        if name in _MOST_OF:
+            use = found[name]
+            found[name] = TagUse(name, _at_most(use.nonpaged, _MOST_OF[name]), _at_most(use.paged, _MOST_OF[name]))
     # One tag was so busy that counters of 32 bits went round
     busy = found[names[0]]
     over = 5 << 32
@@ -102,6 +110,13 @@ def _use(held: int, random: Random) -> PoolUse:
     blocks = held // each
     freed = random.randrange(0, 50 * blocks + 200)
     return PoolUse(allocs=freed + blocks, frees=freed, bytes=blocks * each)
+
+
+def _at_most(use: PoolUse, blocks: int) -> PoolUse:
+    """The same with no more blocks than that."""
+    if use.outstanding <= blocks:
+        return use
+    return PoolUse(use.frees + blocks, use.frees, use.bytes // use.outstanding * blocks)
 
 
 def _objects(tag: str, processes: int, random: Random) -> TagUse:
@@ -129,7 +144,7 @@ def big_pages(
         [random.integers(group.smallest, group.largest + 1, group.count, dtype=np.int64) for group in groups]
         or [np.zeros(0, np.int64)]
     )
-    if windows.build < _FIRST_WITH_BYTES:
+    if windows.build < _VISTA:
         sizes = -(-sizes // PAGE) * PAGE  # the table counts pages
     names = np.repeat(
         np.array([group.tag.encode("latin-1") for group in groups], "S4"), [group.count for group in groups]

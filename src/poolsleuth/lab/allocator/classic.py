@@ -47,11 +47,20 @@ class ClassicPool:
     """One pool of a machine with pointers of 4 or 8 bytes. The same calls give the same bytes.
 
     ``index`` is the pool's number among those of its kind. ``lookaside_depth``: so many freed blocks of each small size
-    wait in a lookaside list, where they look allocated; with 0 there are no such lists. Pages begin at ``base``.
+    (up to ``lookaside_units``) wait in a lookaside list, where they look allocated; with 0 there are no such lists.
+    Pages begin at ``base``.
     """
 
     def __init__(
-        self, pool: PoolName, pointer: int, build: int, *, index: int = 0, lookaside_depth: int = 0, base: int = 0
+        self,
+        pool: PoolName,
+        pointer: int,
+        build: int,
+        *,
+        index: int = 0,
+        lookaside_depth: int = 0,
+        lookaside_units: int = MOST_LOOKASIDE_UNITS,
+        base: int = 0,
     ) -> None:
         self.pool: PoolName = pool
         self.build = build
@@ -59,6 +68,7 @@ class ClassicPool:
         self.base = base
         self.form = form_of(pointer)
         self.lookaside_depth = lookaside_depth
+        self.lookaside_units = lookaside_units
         self.request_type = request_type(pool)
         self.rows: dict[int, bytearray] = {}
         """The pages in use that are cut into blocks, by address."""
@@ -118,7 +128,7 @@ class ClassicPool:
         page = self.rows[at // PAGE * PAGE]
         previous, index, units, _kind, tag = read_header(page, at % PAGE, self.form)
         self._count(tag_text(tag), 1, -units * self.form.unit)
-        if self.processes.pop(at, None) is None and units <= MOST_LOOKASIDE_UNITS:
+        if self.processes.pop(at, None) is None and units <= self.lookaside_units:
             waiting = self.lookaside.setdefault(units, [])
             if len(waiting) < self.lookaside_depth:
                 waiting.append(at)
