@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from poolsleuth.cli.main import main
+from poolsleuth.cli.shell import _Working
 from poolsleuth.lab.catalogue import windows_named
 from poolsleuth.lab.containers.kinds import DumpKind
 from poolsleuth.lab.simulate import simulate
@@ -82,6 +83,34 @@ def test_ctrl_c_ends_a_command_and_ctrl_d_the_shell(
     assert "*** interrupted" in out
     assert "Evaluate expression: 2" in out
     assert "help says which commands there are" in out
+
+
+def test_the_verdict_is_that_of_diagnose(dump: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(str(dump), "--offline", "-c", "!analyze; !analyze -v", capsys=capsys)
+    assert status == 0
+    short, _, long = out.partition("0: kd> !analyze -v")
+    for text in (short, long):
+        assert "Bugcheck Analysis" in text
+        assert "Pool verdict of poolsleuth:" in text
+        assert "Nothing found: " in text
+    assert "ruled out" in long
+    assert len(long) > len(short)
+    assert all(len(line) <= 80 for line in long.partition("Pool verdict")[2].splitlines())
+
+
+def test_long_commands_say_how_far_they_are(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = iter(range(100))
+    monkeypatch.setattr("poolsleuth.cli.shell.time.monotonic", lambda: next(moment))
+    working = _Working()
+    working.begin()
+    working.tell("pool pages", 4096)
+    working.clear()
+    working.clear()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == "\r(pool pages: 4,096 - Ctrl-C stops)\r" + " " * 34 + "\r"
 
 
 @pytest.mark.parametrize("content", [b"", b"PAGEDU64", b"hello world" * 1000])

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from poolsleuth.debugger import shell as shell_module
-from poolsleuth.debugger.shell import COMMANDS, MAX_COMMAND, Shell
+from poolsleuth.debugger.registry import COMMANDS
+from poolsleuth.debugger.shell import MAX_COMMAND, Shell
 from poolsleuth.debugger.target import Target
 
 Run = Callable[..., list[str]]
@@ -50,9 +51,13 @@ def test_help_names_every_command(run: Run) -> None:
     assert all(command.usage in text and command.says in text for command in COMMANDS)
 
 
-WRONG = """!vm x|!poolused zz|!poolused 10|!poolused 2 toolong|lm q|lm m|lmv tcpip|!locks -q|!process 4 0|!process
-vertarget x|.time 1|db|db 1 L0|dd zz|x|x Pool*|ln|? (|!pool|s|s -d|s -d 0 L?10|s -d 10 5 1|s -a 0 L?10 ""
-!for_each_module lm|.logopen"""
+WRONG = """!vm x|!poolused zz|!poolused 10|!poolused 2 toolong|lm q|lm m|lmv tcpip|!locks -q|!process 9999 0
+!process 4 0 x|!process zz|vertarget x|.time 1|db|db 1 L0|dd zz|x|x Pool*|ln|? (|!pool|s|s -d|s -d 0 L?10
+s -d 10 5 1|s -a 0 L?10 ""|!for_each_module|!for_each_module s-d 1 2 3|.logopen|!analyze -q|!xpool
+!xpool 5|!poolval|!poolval zz|!lmi|!lmi zz|!dh|!dh -q nt|!dh zz|!dh nt+1000000|dt|dt nt!|dt _NOSUCH
+dt tcpip!_X|.process 99999|.process zz|.process /q|!session 1|!session -s 99|!sprocess|!sprocess 99
+!sprocess x y z|!sysptes zz|!lookaside zz|!pte zz|!vtop|u|u zz|u nt nt-1|.formats|? @$nosuch|.formats %
+? 1 <|? 1 ** 2"""
 
 
 @pytest.mark.parametrize("command", WRONG.replace("\n", "|").split("|"))
@@ -108,7 +113,13 @@ def test_the_log(target_of: Callable[..., Target], tmp_path: Path) -> None:
 
 def test_completion(target_of: Callable[..., Target]) -> None:
     with Shell(target_of("19041-x64")) as shell:
-        assert shell.completions("", "!poo") == ["!pool", "!poolfind", "!poolused"]
+        assert shell.completions("", "!poo") == ["!pool", "!poolfind", "!poolused", "!poolval"]
+        assert shell.completions("!poolfind ", "Lea") == ["Leak"]
+        assert shell.completions("? ", "@$bug") == ["@$bug_code", *(f"@$bug_param{n}" for n in range(1, 5))]
+        assert shell.completions("u ", "nt!exallocatepoolwithta") == [
+            "nt!ExAllocatePoolWithTag",
+            "nt!ExAllocatePoolWithTagPriority",
+        ]
         assert shell.completions("lm; ", "!vm") == ["!vm"]
         assert shell.completions("!poolused 2 ", "Lea") == ["Leak"]
         assert shell.completions("dps ", "nt!PoolTrackTableM") == ["nt!PoolTrackTableMask"]

@@ -2,15 +2,17 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from poolsleuth.debugger.text import printable
 from poolsleuth.kernel.crash_dump.triage import TriageDump
+from poolsleuth.kernel.export_names import read_export_names
 from poolsleuth.kernel.image import read_exports, read_image
 from poolsleuth.kernel.modules import LoadedModule, LoadedModules, read_modules
 from poolsleuth.kernel.target import Kernel
 from poolsleuth.windows.wanted_symbols import SYMBOLS
 
+MAX_EXPORTING = 400  # modules whose exports are looked at: all that real machines have
 _FAR = 0x100000  # bytes behind a symbol beyond which it says nothing of an address: a few functions are this large
 
 
@@ -25,7 +27,10 @@ def module_name(module: LoadedModule, kernel: Kernel) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The modules of a kernel by address, and the kernel's own symbols: ``symbols`` maps names to addresses."""
+    """The modules of a kernel by address, and the kernel's own symbols: ``symbols`` maps names to addresses.
+
+    ``exact`` of them are from its symbol table (or found without one), the others are its exports.
+    """
 
     kernel: Kernel
     loaded: LoadedModules
@@ -33,6 +38,8 @@ class Names:
     symbols: dict[str, int]
     _starts: Sequence[int]
     _places: Sequence[tuple[int, str]]
+    exact: int = 0
+    _exports: dict[int, dict[int, str]] = field(default_factory=dict)
 
     def module_at(self, address: int) -> LoadedModule | None:
         """The module in which the address lies."""
@@ -58,14 +65,39 @@ class Names:
     def text(self, address: int) -> str | None:
         """The address by name: an exact symbol, else module and offset; None outside of all modules.
 
-        Only some hundred of the kernel's symbols are known, so that the one before an address is not the one it
-        belongs to: it is not named.
+        Only some of a module's symbols are known, so that the one before an address is not the one it belongs to: it
+        is not named.
         """
         exact = self.symbol_at(address)
         if exact is not None and exact[1] == 0:
             return f"nt!{exact[0]}"
         module = self.module_at(address)
-        return None if module is None else f"{module_name(module, self.kernel)}+0x{address - module.base:x}"
+        if module is None:
+            return None
+        name = module_name(module, self.kernel)
+        exported = self.exports(module).get(address) if module.base != self.kernel.base else None
+        return f"{name}!{printable(exported)}" if exported else f"{name}+0x{address - module.base:x}"
+
+    def _any_case(self, symbol: str) -> int | None:
+        """The debugger does not look at the case of letters."""
+        wanted = symbol.lower()
+        return next((place for name, place in self.symbols.items() if name.lower() == wanted), None)
+
+    def exports(self, module: LoadedModule) -> dict[int, str]:
+        """What a module exports, by address. It is read when it is asked for, and kept."""
+        found = self._exports.get(module.base)
+        if found is None:
+            image = read_image(self.kernel.memory, module.base) if len(self._exports) < MAX_EXPORTING else None
+            names = read_export_names(self.kernel.memory, image) if image is not None else {}
+            found = self._exports[module.base] = {address: name for name, address in reversed(names.items())}
+        return found
+
+    def module_named(self, name: str) -> LoadedModule | None:
+        """A module by what the debugger calls it, or by its file's name."""
+        for one in self.modules:
+            if name.lower() in (module_name(one, self.kernel).lower(), (one.name or "").lower()):
+                return one
+        return None
 
     def named(self, name: str) -> int | None:
         """The address of ``nt!Name``, of a bare name, or of a module."""
@@ -73,13 +105,15 @@ class Names:
         if not mark or module.lower() == "nt":
             found = self.symbols.get(symbol)
             if found is not None or mark:
-                return found
+                return found if found is not None else self._any_case(symbol)
         if name.lower() == "nt":
             return self.kernel.base  # also where the list of modules is not in the dump
-        for one in self.modules:
-            if module_name(one, self.kernel).lower() == name.lower():
-                return one.base
-        return None
+        if mark:
+            exporter = self.module_named(module)
+            places = self.exports(exporter) if exporter is not None else {}
+            return next((place for place, exported in places.items() if exported == symbol), None)
+        found_module = self.module_named(name)
+        return None if found_module is None else found_module.base
 
 
 def names_of(kernel: Kernel, triage: TriageDump | None = None) -> Names:
@@ -92,7 +126,9 @@ def names_of(kernel: Kernel, triage: TriageDump | None = None) -> Names:
     symbols: dict[str, int] = {}
     image = read_image(kernel.memory, kernel.base)
     if image is not None:
+        symbols.update(read_export_names(kernel.memory, image))
         symbols.update(read_exports(kernel.memory, image, SYMBOLS))
+    exported = set(symbols)
     symbols.update(kernel.addresses)
     if kernel.table is not None:
         symbols.update({name: kernel.base + relative for name, relative in kernel.table.symbols.items()})
@@ -100,7 +136,8 @@ def names_of(kernel: Kernel, triage: TriageDump | None = None) -> Names:
     end = kernel.base + (kernel.size or (image.size if image is not None else 1 << 25))
     inside = {name: address for name, address in symbols.items() if kernel.base <= address < end}
     places = sorted((address, name) for name, address in inside.items())
-    return Names(kernel, loaded, modules, inside, [module.base for module in modules], places)
+    exact = sum(name not in exported for name in inside)
+    return Names(kernel, loaded, modules, inside, [module.base for module in modules], places, exact)
 
 
 def _of_triage(triage: TriageDump) -> LoadedModules:

@@ -10,21 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
-from poolsleuth.debugger.command import Command, Lines
-from poolsleuth.debugger.commands import (
-    about,
-    locks,
-    memory,
-    modules,
-    pool,
-    poolfind,
-    poolused,
-    processes,
-    search,
-    symbols,
-    vm,
-)
+from poolsleuth.debugger.command import Lines
+from poolsleuth.debugger.expressions import REGISTERS
 from poolsleuth.debugger.names import module_name
+from poolsleuth.debugger.registry import COMMANDS, run_command
 from poolsleuth.debugger.target import Target
 from poolsleuth.debugger.text import printable
 from poolsleuth.kernel.pool.tags import tag_text
@@ -36,33 +25,30 @@ MAX_COMPLETIONS = 1000  # offered for one word
 MAX_COMMAND = 4096  # characters of one command line
 PROMPT = "0: kd> "
 
-COMMANDS: tuple[Command, ...] = (
-    *vm.COMMANDS,
-    *poolused.COMMANDS,
-    *pool.COMMANDS,
-    *poolfind.COMMANDS,
-    *modules.COMMANDS,
-    *locks.COMMANDS,
-    *processes.COMMANDS,
-    *about.COMMANDS,
-    *memory.COMMANDS,
-    *symbols.COMMANDS,
-    *search.COMMANDS,
-)
 _OWN = {
     ".logopen FILE": "write all output to a file too (.logappend adds to one that exists, .logclose ends it)",
+    ".echo TEXT": "print the text",
+    ".cls": "clear the screen",
+    "* TEXT, $$ TEXT": "a comment: * up to the end of the line, $$ up to the next ;",
     "help": "this list (or ?)",
     "q": "leave",
 }
+_OWN_WORDS = (".logopen", ".logappend", ".logclose", ".echo", ".cls", "help", "q")
+_TAG_COMMANDS = ("!poolused", "!poolfind")
 _PIECES = re.compile(r'(?:[^;"]|"[^"]*"?)+')
 
 
 class Shell:
-    """One dump, and the state that commands leave behind: the log, and whether the user has left."""
+    """One dump, and the state that commands leave behind: the log, the address space, and whether the user has left.
+
+    ``cleared`` is True after ``.cls``: whoever owns the screen clears it, and sets it back.
+    """
 
     def __init__(self, target: Target) -> None:
-        self.target = target
+        self.target = target.copied()
+        self.target.run_command = self._run
         self.ended = False
+        self.cleared = False
         self._log: TextIO | None = None
         self._log_name = ""
 
@@ -80,23 +66,27 @@ class Shell:
 
     def words(self) -> list[str]:
         """What the first word of a command can be."""
-        own = [".logopen", ".logappend", ".logclose", "help", "q"]
-        return sorted({word for command in COMMANDS for word in command.words} | set(own))
+        return sorted({word for command in COMMANDS for word in command.words} | set(_OWN_WORDS))
 
     def completions(self, before: str, text: str) -> list[str]:
         """What ``text`` at the end of a line can become; ``before`` is the line up to it.
 
-        The first word is a command, behind ``!poolused`` stands a tag, else the name of a module or a symbol.
+        The first word is a command, behind ``!poolused`` and ``!poolfind`` stands a tag, else a module, a symbol or a
+        register.
         """
         command = before.rpartition(";")[2].strip()
         if not command:
             return [word for word in self.words() if word.startswith(text)]
-        if command.startswith("!poolused"):
-            tags = (tag_text(key) for key in read_tag_totals(self.target.kernel).keys.tolist())
+        if command.startswith(_TAG_COMMANDS):
+            tags = {tag_text(key) for key in read_tag_totals(self.target.kernel).keys.tolist()}
             return sorted(tag for tag in tags if tag.startswith(text))[:MAX_COMPLETIONS]
         names = self.target.names
         kernel = self.target.kernel
         words = {module_name(module, kernel) for module in names.modules} | {f"nt!{name}" for name in names.symbols}
+        words.update(REGISTERS)
+        module = names.module_named(text.partition("!")[0]) if "!" in text else None
+        if module is not None and module.base != kernel.base:
+            words |= {f"{module_name(module, kernel)}!{name}" for name in names.exports(module).values()}
         return sorted(word for word in words if word.lower().startswith(text.lower()))[:MAX_COMPLETIONS]
 
     def run(self, line: str, *, typed: bool = False) -> Iterator[str]:
@@ -107,7 +97,7 @@ class Shell:
         if len(line) > MAX_COMMAND:
             yield f"a command line has at most {MAX_COMMAND} characters"
             return
-        commands = [piece.strip() for piece in _PIECES.findall(printable(line, MAX_COMMAND)) if piece.strip()]
+        commands = _commands(printable(line, MAX_COMMAND))
         for command in commands:
             echo = f"{PROMPT}{command}"
             if not typed or len(commands) > 1:
@@ -147,10 +137,9 @@ class Shell:
         own = self._own(command)
         if own is not None:
             return iter(own)
-        for known in COMMANDS:
-            match = known.name.match(command)
-            if match is not None:
-                return known.run(self.target, match, command[match.end() :].strip())
+        lines = run_command(self.target, command)
+        if lines is not None:
+            return lines
         there = ", ".join(self.words())
         word = printable(command.split(maxsplit=1)[0], 40)
         return iter([f"there is no command '{word}'; there are: {there} (help says more)"])
@@ -158,11 +147,19 @@ class Shell:
     def _own(self, command: str) -> list[str] | None:
         word, _, rest = command.partition(" ")
         rest = rest.strip()
+        if command.startswith(("*", "$$")):
+            return []
+        word = word.lower()
         if word in ("q", "qq", "qd", "quit", "exit"):
             self.ended = True
             return []
         if word in ("help", ".help", "!help") or command == "?":
             return _help()
+        if word == ".echo":
+            return [rest.strip('"')]
+        if word == ".cls":
+            self.cleared = True
+            return []
         if word in (".logopen", ".logappend"):
             return [self._open_log(rest, append=word == ".logappend")]
         if word == ".logclose":
@@ -190,6 +187,25 @@ class Shell:
             return "there is no log file open"
         self.close()
         return f"Closing open log file {self._log_name}"
+
+
+def _commands(line: str) -> list[str]:
+    """The commands of a line: ``;`` stands between them, but not in a text, and not behind ``*``."""
+    found: list[str] = []
+    at = 0
+    while at < len(line):
+        match = _PIECES.match(line, at)
+        if match is None:
+            at += 1
+            continue
+        piece = match.group().strip()
+        if piece.startswith("*"):
+            found.append(line[match.start() :].strip())
+            break
+        if piece:
+            found.append(piece)
+        at = match.end()
+    return found
 
 
 def _help() -> list[str]:

@@ -87,7 +87,8 @@ def test_near_an_address(run: Run) -> None:
     assert run("ln nt!PoolTrackTable+2")[0].split()[1] == "nt!PoolTrackTable+0x2"
     assert run("ln tcpip+5")[0].endswith("   tcpip+0x5")
     assert run("ln 1000") == ["*** no module lies at 00000000`00001000"]
-    assert run("x tcpip!*") == ["*** of tcpip no symbols are known: only those of nt are"]
+    assert run("x tcpip!*") == ["*** of tcpip no symbols are known: it exports none, or they are not in this dump"]
+    assert run("x nosuch!*") == ["*** there is no module nosuch"]
 
 
 def test_values(run: Run) -> None:

@@ -87,7 +87,7 @@ def test_the_segment_heap(target_of: Callable[..., Target], monkeypatch: pytest.
     blocks["pool"], blocks["kind"] = int(Pool.NONPAGED_NX), int(Kind.VS)
     blocks["state"] = [int(State.ALLOCATED), int(State.FREE), int(State.ALLOCATED)]
     walk = [SegmentPart(blocks[:0], 0, 0, 0, ()), SegmentPart(blocks, 1, 1, 0, ())]
-    monkeypatch.setattr("poolsleuth.debugger.commands.pool.walk_segment_pool", lambda _kernel: iter(walk))
+    monkeypatch.setattr("poolsleuth.debugger.commands.pool.walk_segment_pool", lambda *_: iter(walk))
     with Shell(target) as shell:
         lines = list(shell.run("!pool nt+90"))[1:-1]
     assert lines == [
@@ -131,7 +131,7 @@ def test_what_poolfind_does_not_know(command: str, run: Run) -> None:
 def test_a_walk_that_could_not_see_everything_says_so(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     empty = np.zeros(0, BLOCK)
     walk = [SegmentPart(empty, 5, 0, 3, ()), SegmentPart(empty, 0, 0, 0, (), "the walk ends there")]
-    monkeypatch.setattr("poolsleuth.debugger.commands.poolfind.walk_pool", lambda _kernel: iter(walk))
+    monkeypatch.setattr("poolsleuth.debugger.commands.poolfind.walk_pool", lambda *_: iter(walk))
     assert run("!poolfind Leak")[-4:] == [
         "...",
         "*** the walk ends there",

@@ -131,11 +131,19 @@ def _time(target: Target, module: LoadedModule, image: PeImage | None) -> str | 
         return None
     if not raw:
         return "unavailable (00000000)"
+    at = build_time(target, raw, image)
+    if at is None:
+        return f"{raw:08X} (This is a reproducible build file hash, not a timestamp)"
+    return f"{time_text(at)} ({raw:08X})"
+
+
+def build_time(target: Target, raw: int, image: PeImage | None) -> datetime | None:
+    """The time that a time stamp tells (UTC); None where it is a hash of the build."""
     captured = target.captured_at
     latest = captured.timestamp() if captured is not None else 1 << 32
     if not _FIRST_BUILD_TIME <= raw <= latest or (image is not None and _is_reproducible(target.kernel, image)):
-        return f"{raw:08X} (This is a reproducible build file hash, not a timestamp)"
-    return f"{time_text(datetime.fromtimestamp(raw, UTC))} ({raw:08X})"
+        return None
+    return datetime.fromtimestamp(raw, UTC)
 
 
 def time_text(time: datetime, *, milliseconds: bool = False) -> str:

@@ -12,8 +12,9 @@ from poolsleuth.debugger.commands.poolused import tag_pattern
 from poolsleuth.debugger.pool_names import REGIONS
 from poolsleuth.debugger.target import Target
 from poolsleuth.debugger.text import missing, printable
+from poolsleuth.kernel.address_space import PAGE
 from poolsleuth.kernel.pool.big_pages import PAGED, read_big_pages
-from poolsleuth.kernel.pool.blocks import Pool, State
+from poolsleuth.kernel.pool.blocks import Blocks, Pool, State
 from poolsleuth.kernel.pool.classic_walk import has_classic_pool
 from poolsleuth.kernel.pool.tags import Keys, tag_text
 from poolsleuth.kernel.pool.walk import walk_pool
@@ -25,6 +26,9 @@ _KINDS = {
     1: ("paged", (Pool.PAGED,)),
     4: ("session paged", (Pool.SESSION,)),
 }
+_SESSION = 4
+_OLD_NAMES = {0: "NonPaged", 1: "Paged", 4: "SessionPaged"}
+_WINDOWS_8 = 9200  # debuggers of Windows before that print the rows of !pool
 _RANGES = {4: (0x8000_0000, 0xFFFF_FFFF), 8: (0xFFFF_8000_0000_0000, 0xFFFF_FFFF_FFFF_FFFF)}
 _USAGE = "!poolfind TAG [0 nonpaged, 1 paged, 4 session]"
 
@@ -42,16 +46,19 @@ def _run(target: Target, _match: re.Match[str], rest: str) -> Lines:
 
 def _lines(target: Target, tag: str, pattern: re.Pattern[str], kind: int) -> Lines:
     name, pools = _KINDS[kind]
+    old = target.kernel.build < _WINDOWS_8 and bool(has_classic_pool(target.kernel))
     raw = int.from_bytes(tag[:4].ljust(4).encode("latin-1", "replace"), "little")
-    wanted = f"for tag 0x{raw:08x} ({printable(tag)})"
+    wanted = f"for Tag: {printable(tag)}" if old else f"for tag 0x{raw:08x} ({printable(tag)})"
     first, last = (target.plain(end) for end in _RANGES[target.kernel.pointer_size])
-    found = _small(target, pattern, pools)
-    if has_classic_pool(target.kernel) and kind != 4:
+    found = _small(target, pattern, pools, old=old)
+    if has_classic_pool(target.kernel) and kind != _SESSION:
         yield f"Scanning large pool allocation table {wanted} ({first} : {last})"
         yield ""
         yield from islice(_large(target, pattern, kind), MAX_FOUND)
         yield ""
-    yield f"Searching {name} pool ({first} : {last}) {wanted}"
+    if kind == _SESSION and target.session is None and has_classic_pool(target.kernel):
+        yield "*** no session is chosen: pool of sessions is seen after !session -s N only"
+    yield f"Searching {name if not old else _OLD_NAMES[kind]} pool ({first} : {last}) {wanted}"
     yield ""
     yield from islice(found, MAX_FOUND)
     if next(found, None) is not None:
@@ -64,19 +71,34 @@ def _chosen(keys: Keys, pattern: re.Pattern[str]) -> NDArray[np.bool_]:
     return np.isin(keys, np.array(good, np.uint32))
 
 
-def _small(target: Target, pattern: re.Pattern[str], pools: tuple[Pool, ...]) -> Iterator[str]:
+def _small(target: Target, pattern: re.Pattern[str], pools: tuple[Pool, ...], *, old: bool) -> Iterator[str]:
     unreadable = 0
-    for part in walk_pool(target.kernel):
+    for part in walk_pool(target.kernel, target.progressed("pool pages")):
         unreadable += part.unreadable
         if part.stopped is not None:
             yield from missing(part.stopped)
         blocks = part.blocks
-        chosen = _chosen(blocks["tag"], pattern) & (blocks["state"] != State.FREE)
-        for block in blocks[chosen & np.isin(blocks["pool"], [int(pool) for pool in pools])]:
-            region = REGIONS[Pool(int(block["pool"]))]
-            yield _row(target, int(block["address"]), int(block["tag"]), int(block["size"]), region)
+        chosen = _chosen(blocks["tag"], pattern) & np.isin(blocks["pool"], [int(pool) for pool in pools])
+        for at in np.flatnonzero(chosen & (blocks["state"] != State.FREE)).tolist():
+            block = blocks[at]
+            place, key, size = int(block["address"]), int(block["tag"]), int(block["size"])
+            if old:
+                yield _old_row(target, place, key, size, _previous(blocks, at))
+            else:
+                yield _row(target, place, key, size, REGIONS[Pool(int(block["pool"]))])
     if unreadable:
         yield from missing(f"{unreadable:,} mapped pages are not in this dump: blocks in them are not listed")
+
+
+def _previous(blocks: Blocks, at: int) -> int:
+    """The size of the block before this one in its page."""
+    if not int(blocks["address"][at]) % PAGE or not at:
+        return 0
+    return int(blocks["size"][at - 1])
+
+
+def _old_row(target: Target, place: int, key: int, size: int, previous: int) -> str:
+    return f"{target.plain(place)} size: {size:4x} previous size: {previous:4x}  (Allocated) {tag_text(key)}"
 
 
 def _large(target: Target, pattern: re.Pattern[str], kind: int) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """``!poolused``: what every pool tag holds, from the kernel's tag tables.
 
-Flags: 1 more columns, 2 sorted by nonpaged bytes, 4 by paged bytes, else by tag; ``/tN`` the first N rows; a tag with
-``*`` and ``?``. Up to Windows 7 the debugger prints one half only for flags 3 and 5. ``Allocs`` without ``Frees``
-beside it counts what is still allocated.
+Flags: 1 more columns, 2 sorted by nonpaged bytes, 4 by paged bytes, else by tag; 8 the pool of the current session
+instead of the system's; ``/tN`` the first N rows; a tag with ``*`` and ``?``. Up to Windows 7 the debugger prints one
+half only for flags 3 and 5. ``Allocs`` without ``Frees`` beside it counts what is still allocated.
 """
 
 import re
@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from poolsleuth.debugger.command import Command, Lines
 from poolsleuth.debugger.target import Target
 from poolsleuth.debugger.text import missing, printable
+from poolsleuth.kernel.pool.session_tags import read_session_tags
 from poolsleuth.kernel.pool.tag_totals import Counters, TagTotals
 from poolsleuth.kernel.pool.tags import tag_text
 from poolsleuth.kernel.pool.tracker_tables import read_tag_totals
+from poolsleuth.kernel.sessions import read_sessions
 from poolsleuth.model.errors import InputError
 from poolsleuth.windows.tag_notes import find
 
-_VERBOSE, _NONPAGED, _PAGED = 1, 2, 4
+_VERBOSE, _NONPAGED, _PAGED, _SESSION = 1, 2, 4, 8
 _WINDOWS_8 = 9200
 MAX_TAG = 4
 MAX_TOP = 1 << 20  # rows of /tN: no table has more
@@ -50,8 +52,10 @@ def _asked(rest: str) -> _Asked:
             flags = int(words.pop(0), 16)
         except ValueError:
             raise InputError(f"!poolused does not know '{printable(rest, 40)}': {_USAGE}") from None
-    if flags & ~(_VERBOSE | _NONPAGED | _PAGED):
-        raise InputError("the flags of !poolused are 1 (more columns), 2 (by nonpaged bytes) and 4 (by paged bytes)")
+    if flags & ~(_VERBOSE | _NONPAGED | _PAGED | _SESSION):
+        raise InputError(
+            "the flags of !poolused are 1 (more columns), 2 (by nonpaged bytes), 4 (by paged bytes), 8 (session pool)"
+        )
     tag = words[0].strip('"') if words else None
     return _Asked(flags, min(int(top[1]), MAX_TOP) if top else None, tag_pattern(tag) if tag else None)
 
@@ -65,7 +69,7 @@ def tag_pattern(tag: str) -> re.Pattern[str]:
 
 
 def _lines(target: Target, asked: _Asked) -> Lines:
-    totals = read_tag_totals(target.kernel)
+    totals = _session_totals(target) if asked.flags & _SESSION else read_tag_totals(target.kernel)
     if not len(totals.keys):
         yield f"*** {printable('; '.join(totals.says) or 'there is no tag table in this dump')}"
         return
@@ -73,36 +77,87 @@ def _lines(target: Target, asked: _Asked) -> Lines:
     flags = asked.flags
     key = "NonPaged Pool Consumed" if flags & _NONPAGED else "Paged Pool Consumed" if flags & _PAGED else "Tag"
     halves: tuple[str, ...] = ("NonPaged", "Paged")
+    if flags & _SESSION:
+        key = f"Session {key}"
     if old and flags & _VERBOSE and flags & (_NONPAGED | _PAGED):
         halves = ("NonPaged",) if flags & _NONPAGED else ("Paged",)
     yield f"{'   Sorting by  ' if old else ' Sorting by '}{key}"
     yield ""
     if old:
         yield "  Pool Used:"
-    yield from _header(halves, verbose=bool(flags & _VERBOSE))
+    form = _Form(old, bool(flags & _VERBOSE))
+    yield from form.header(halves)
     order, left_out = _chosen(totals, asked, halves)
     shown = order if asked.top is None else order[: asked.top]
     parts = [getattr(totals, half.lower()) for half in halves]
     for place in shown.tolist():
         tag = tag_text(int(totals.keys[place]))
-        numbers = "".join(_numbers(part, place, verbose=bool(flags & _VERBOSE)) for part in parts)
-        yield f" {tag:<4}{numbers}  {_description(tag)}"
+        yield f" {tag:<4}{form.numbers([_figures(part, place) for part in parts])}{form.gap}{_description(tag)}"
     if left_out or not totals.complete:
         says = list(totals.says)
         if left_out:
             says.append(f"{left_out:,} tags are left out: a part of what belongs to their sums is not in this dump")
         yield from missing("; ".join(says) or "tags may be missing")
     elif asked.tag is None and len(order):
-        numbers = _totals(parts, order, verbose=bool(flags & _VERBOSE))
+        numbers = form.numbers([_sums(part, order) for part in parts])
         # The word is one letter longer than a tag, and a number may fill its column
         yield f" TOTAL{numbers.removeprefix(' ') if numbers.startswith('  ') else numbers}"
 
 
-def _header(halves: Sequence[str], *, verbose: bool) -> Lines:
-    width = 50 if verbose else 23
-    yield " " * 12 + "".join(f"{half:<{width}}" for half in halves).rstrip()
-    names = f"{'Allocs':>12}{'Frees':>12}{'Diff':>12}{'Used':>14}" if verbose else f"{'Allocs':>9}{'Used':>14}"
-    yield " Tag " + names[1:] + names * (len(halves) - 1)
+def _session_totals(target: Target) -> TagTotals:
+    """The tables of the session that was chosen; of the only one, where there is one only. Raises InputError."""
+    found = read_sessions(target.kernel)
+    sessions = [session for session in found.sessions if session.memory is not None]
+    if target.session is not None:
+        sessions = [session for session in sessions if session.id == target.session]
+    if not sessions:
+        raise InputError("; ".join(found.says) or "there are no sessions whose memory can be read")
+    if len(sessions) > 1:
+        numbers = " ".join(str(session.id) for session in sessions)
+        raise InputError(f"no session is chosen: !session -s N, with N one of {numbers}, or .process with one of its")
+    return read_session_tags(target.kernel, sessions[0])
+
+
+_Figures = tuple[int, int, int, int]
+"""Allocations, frees, what is outstanding, and its bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How wide the columns are: newer debuggers made room for the figures of 64-bit systems."""
+
+    old: bool
+    verbose: bool
+
+    @property
+    def gap(self) -> str:
+        """What stands in front of the description."""
+        return "  " if not self.old or self.verbose else "      "
+
+    def header(self, halves: Sequence[str]) -> Lines:
+        """The two lines of the header."""
+        if self.old:
+            width = 20 if not self.verbose else 38
+            names = f"{'Allocs':>9}{'Frees':>9}{'Diff':>9}{'Used':>9}" if self.verbose else f"{'Allocs':>9}{'Used':>9}"
+            between = " "
+        else:
+            width = 50 if self.verbose else 23
+            names = f"{'Allocs':>12}{'Frees':>12}{'Diff':>12}{'Used':>14}"
+            names = names if self.verbose else f"{'Allocs':>9}{'Used':>14}"
+            between = ""
+        yield " " * 12 + "".join(f"{half:<{width}}" for half in halves).rstrip()
+        yield " Tag " + (names if self.old else names[1:]) + "".join(between + names for _ in halves[1:])
+
+    def numbers(self, halves: Sequence[_Figures]) -> str:
+        """The figures of a row. A number that is too wide for its column keeps a blank in front of it."""
+        texts = []
+        for allocs, frees, diff, used in halves:
+            if self.old:
+                row = f" {allocs:>8} {frees:>8} {diff:>8} {used:>8}" if self.verbose else f" {diff:>8} {used:>8}"
+            else:
+                row = f" {allocs:>11} {frees:>11} {diff:>11} {used:>13}" if self.verbose else f" {diff:>8} {used:>13}"
+            texts.append(row)
+        return (" " if self.old else "").join(texts)
 
 
 def _chosen(totals: TagTotals, asked: _Asked, halves: Sequence[str]) -> tuple[NDArray[np.intp], int]:
@@ -131,23 +186,14 @@ def _chosen(totals: TagTotals, asked: _Asked, halves: Sequence[str]) -> tuple[ND
     return places[order], left_out
 
 
-def _numbers(part: Counters, place: int, *, verbose: bool) -> str:
+def _figures(part: Counters, place: int) -> _Figures:
     diff, used = max(int(part.outstanding[place]), 0), max(int(part.bytes[place]), 0)
-    if verbose:
-        return f" {int(part.allocs[place]):>11} {int(part.frees[place]):>11} {diff:>11} {used:>13}"
-    return f" {diff:>8} {used:>13}"
+    return int(part.allocs[place]), int(part.frees[place]), diff, used
 
 
-def _totals(parts: Sequence[Counters], order: NDArray[np.intp], *, verbose: bool) -> str:
-    text = ""
-    for part in parts:
-        diff = int(np.maximum(part.outstanding[order], 0).sum())
-        used = int(np.maximum(part.bytes[order], 0).sum())
-        if verbose:
-            text += f" {int(part.allocs[order].sum()):>11} {int(part.frees[order].sum()):>11} {diff:>11} {used:>13}"
-        else:
-            text += f" {diff:>8} {used:>13}"
-    return text
+def _sums(part: Counters, order: NDArray[np.intp]) -> _Figures:
+    diff, used = np.maximum(part.outstanding[order], 0).sum(), np.maximum(part.bytes[order], 0).sum()
+    return int(part.allocs[order].sum()), int(part.frees[order].sum()), int(diff), int(used)
 
 
 def _description(tag: str) -> str:
@@ -162,7 +208,7 @@ COMMANDS = (
         re.compile(r"!poolused\b"),
         ("!poolused",),
         _USAGE,
-        "what every pool tag holds; flags 1 more columns, 2 by nonpaged bytes, 4 by paged bytes",
+        "what every pool tag holds; flags 1 more columns, 2 by nonpaged bytes, 4 by paged bytes, 8 of the session",
         _run,
     ),
 )

@@ -4,15 +4,16 @@ Only what is mapped and in the dump is looked at, some megabytes at a time.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from poolsleuth.debugger.command import Command, Lines
 from poolsleuth.debugger.expressions import address, evaluate
+from poolsleuth.debugger.names import module_name
 from poolsleuth.debugger.target import Target, address_text
-from poolsleuth.debugger.text import ascii_column
+from poolsleuth.debugger.text import ascii_column, printable
 from poolsleuth.kernel.address_space import PAGE
 from poolsleuth.kernel.paging.space import VirtualMemory
 from poolsleuth.model.errors import InputError
@@ -174,16 +175,59 @@ _SEARCH = re.compile(r"s(?:\s*-\s*(?P<kind>[bwdqauBWDQAU]))?(?=\s|$)")
 
 
 def _each_module(target: Target, _match: re.Match[str], rest: str) -> Lines:
+    rest = rest.strip('"') if rest.count('"') == 2 and rest[:1] == rest[-1:] == '"' else rest
     search = _SEARCH.match(rest)
-    if search is None or "@#Base" not in rest:
-        raise InputError("of !for_each_module only the search is there: !for_each_module s-d @#Base @#End VALUE")
+    if search is None:
+        return _command_for_each(target, rest)
+    if "@#Base" not in rest:
+        raise InputError("a search of all modules has their range: !for_each_module s-d @#Base @#End VALUE")
+    if not target.names.modules:
+        raise InputError(target.names.loaded.says or "there are no modules in the list of modules")
     text = rest[search.end() :].strip()
     kind = (search["kind"] or "b").lower()
-    every = [
-        _asked(target, kind, text.replace("@#Base", f"{m.base:#x}").replace("@#End", f"{m.end:#x}"))
-        for m in target.names.modules
-    ]
+    every = [_asked(target, kind, _filled(target, text, number)) for number in range(len(target.names.modules))]
     return _lines(target, every)
+
+
+def _filled(target: Target, text: str, number: int) -> str:
+    """The text with the words of a module in place of their names."""
+    module = target.names.modules[number]
+    words = {
+        "@#Base": f"{module.base:#x}",
+        "@#End": f"{module.end:#x}",
+        "@#Size": f"{module.size:#x}",
+        "@#ModuleIndex": f"{number:02x}",
+        "@#ModuleName": module_name(module, target.kernel),
+        "@#ImageName": printable(module.name or ""),
+        "@#LoadedImageName": printable(module.name or ""),
+        "@#TimeDateStamp": f"{module.time_stamp or 0:08x}",
+        "@#Checksum": f"{module.checksum or 0:08x}",
+    }
+    return _NAMES.sub(lambda match: words.get(match.group(), match.group()), text)
+
+
+def _command_for_each(target: Target, command: str) -> Lines:
+    run = target.run_command
+    if not command or run is None or command.lower().startswith(("!for_each_module", ".log", "q")):
+        raise InputError("behind !for_each_module stands a command, such as s-d @#Base @#End VALUE, or !lmi @#Base")
+    return _each_output(target, command, run)
+
+
+def _each_output(target: Target, command: str, run: Callable[[str], Iterator[str]]) -> Lines:
+    if not target.names.modules:
+        yield f"*** {printable(target.names.loaded.says or 'there are no modules in the list of modules')}"
+    for number, module in enumerate(target.names.modules):
+        text = _filled(target, command, number)
+        if text == command:
+            # Nothing of the module stands in it: the debugger runs it as often, which tells nothing
+            yield f"*** {module_name(module, target.kernel)}"
+        try:
+            yield from run(text)
+        except InputError as error:
+            yield f"*** {module_name(module, target.kernel)}: {printable(str(error))}"
+
+
+_NAMES = re.compile(r"@#\w+")
 
 
 COMMANDS = (
@@ -191,8 +235,8 @@ COMMANDS = (
     Command(
         re.compile(r"!for_each_module\b"),
         ("!for_each_module",),
-        "!for_each_module s-d @#Base @#End VALUE",
-        "the same search in the memory of every module",
+        "!for_each_module s-d @#Base @#End VALUE | COMMAND",
+        "the same search in all modules; or any command with @#Base, @#End, @#ModuleName for each of them",
         _each_module,
     ),
 )

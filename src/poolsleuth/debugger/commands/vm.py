@@ -19,7 +19,7 @@ from poolsleuth.kernel.page_files import KernelPageFile
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.memory import VmFamily
 
-_SESSIONS = 4  # of the flags
+_SUMMARY, _SESSIONS = 1, 4  # flags
 _EXCESSIVE = 0.8  # of the maximum: real outputs have no banner at 78 % and have one at 80.2 %
 
 
@@ -93,16 +93,18 @@ def _run(target: Target, _match: re.Match[str], rest: str) -> Lines:
             raise InputError(f"!vm takes flags in hexadecimal, not '{printable(rest, 40)}'") from None
     if flags == _SESSIONS:
         return session_lines(target)
-    return _lines(target, sessions=bool(flags & _SESSIONS))
+    return _lines(target, sessions=bool(flags & _SESSIONS), others=bool(flags & ~(_SUMMARY | _SESSIONS)))
 
 
-def _lines(target: Target, *, sessions: bool) -> Lines:
+def _lines(target: Target, *, sessions: bool, others: bool) -> Lines:
     read = read_memory_counters(target.kernel, target.physical_pages)
     yield from _Vm(target, read).lines()
     for label, figure in read.impossible:
         yield f"*** the figure of {label} ({figure.value:,} bytes or counts) cannot be true and is left out"
     for note in read.notes:
         yield f"*** {printable(note)}"
+    if others:
+        yield "*** of the flags of !vm 1 (no list of processes, as always here) and 4 (sessions) are known"
     if sessions:
         yield ""
         yield from session_lines(target)
