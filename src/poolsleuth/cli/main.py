@@ -13,7 +13,7 @@ UNUSABLE = 2
 INTERRUPTED = 130
 # In the order of --help. Each stands in the module of its name, which is imported when it is asked for: what one
 # command needs (a disassembler, tables) must not slow down all others
-COMMANDS = ("diagnose", "trend", "diff", "collect", "tags", "limits", "symbols", "whois", "shell", "lab")
+COMMANDS = ("diagnose", "trend", "diff", "collect", "tags", "limits", "symbols", "whois", "map", "shell", "lab")
 
 
 class _Commands(click.Group):
