@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 from poolsleuth import __version__
 from poolsleuth.compose import compose_machine
+from poolsleuth.driver_code import CODE_READER, code_of_drivers
 from poolsleuth.evidence.dump.options import AS_FOUND, DumpOptions
 from poolsleuth.fusion.machines import MAX_MACHINES, assemble
 from poolsleuth.fusion.reported import ReportedMachine, facts_of_report
-from poolsleuth.model.facts import Problem, Reason
+from poolsleuth.model.facts import Problem, Reason, Where
 from poolsleuth.model.finding import Finding, Verdict
 from poolsleuth.model.machine import Machine, System
 from poolsleuth.model.report import Report, ReportFinding, ReportMachine, ReportProblem, ReportReason
@@ -73,7 +75,7 @@ def diagnose(
     ``assumed`` fills in what no input says of a machine. ``dumps`` says how crash dumps are read (symbols).
     """
     names = [*_names(paths), *(_names(pooltags) if pooltags is not None else [])]
-    result = read_all(names, progress, selection, dumps)
+    result = read_all(names, progress, selection, replace(dumps, code=dumps.code or CODE_READER))
     if len(result.inputs) == 1 and result.reports:
         return result.reports[0][1]  # a report alone is shown as it was written
     descriptions = [d for facts in result.facts for f in facts if isinstance(f, TagDescriptions) for d in f.entries]
@@ -92,7 +94,10 @@ def diagnose(
         offsets[index] = len(inputs)
         inputs += report.inputs
         problems += [replace(p, input=None if p.input is None else p.input + offsets[index]) for p in report.problems]
-    machines = [(m.inputs[0], _report_machine(m, offsets, descriptions, result.problems, selection)) for m in found]
+    known = _Known(descriptions, result.drivers, progress)
+    machines = [(m.inputs[0], _report_machine(m, offsets, known, result.problems, selection)) for m in found]
+    if result.drivers and not found:
+        result.problems.append(Problem(_DRIVERS_ALONE, Where(result.drivers[0][0])))
     problems = [*(_report_problem(problem) for problem in result.problems), *problems]
     machines.sort(key=lambda item: item[0])  # in the order of the inputs; within one, as they stand in it
     machines_in_order = tuple(machine for _, machine in machines)
@@ -108,7 +113,7 @@ def _names(paths: Paths) -> list[str]:
 def _report_machine(
     machine: Machine,
     offsets: dict[int, int],
-    descriptions: Sequence[TagDescription],
+    known: "_Known",
     problems: list[Problem],
     selection: Selection,
 ) -> ReportMachine:
@@ -116,7 +121,7 @@ def _report_machine(
     told = list(machine.all(ReportedMachine))
     if len(told) == 1 and machine.inputs == (told[0].where.input,):
         return _shifted(told[0].machine, offsets[told[0].where.input], told[0].where.input)
-    judged = _diagnose_machine(machine, descriptions, problems, selection)
+    judged = _diagnose_machine(machine, known, problems, selection)
     if not told:
         return judged
     # What the reports found from outputs that are not at hand any more stands, unless it was judged anew
@@ -137,16 +142,40 @@ def _report_machine(
     )
 
 
-def _diagnose_machine(
-    machine: Machine, descriptions: Sequence[TagDescription], problems: list[Problem], selection: Selection
-) -> ReportMachine:
-    evidence = Evidence(machine, descriptions)
-    findings: list[Finding] = []
-    for pattern in all_patterns():
-        findings += _judge(pattern, evidence, problems)
+_DRIVERS_ALONE = (
+    "a driver or program file tells nothing of a machine by itself: give the evidence beside it, or ask"
+    " `poolsleuth whois TAG` whose a tag is"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was given that belongs to no machine: lists of tags, and driver files with the inputs they are."""
+
+    descriptions: Sequence[TagDescription]
+    drivers: Sequence[tuple[int, Path]]
+    progress: Progress | None
+
+
+def _diagnose_machine(machine: Machine, known: _Known, problems: list[Problem], selection: Selection) -> ReportMachine:
+    evidence = Evidence(machine, known.descriptions)
+    findings = _findings(evidence, problems)
+    accused = list(dict.fromkeys(f.subject.tag for f in findings if f.holds and f.subject.tag is not None))
+    if known.drivers and accused:
+        # Only now it is known what to look for in the drivers' files
+        files = code_of_drivers(known.drivers, accused, known.progress, problems)
+        evidence = Evidence(machine, known.descriptions, files)
+        findings = _findings(evidence, problems)
     asked = selection.asks_for if selection.counters else None
     asked_tag = selection.asks_for_tag if selection.tags else None
     return compose_machine(machine, evidence, findings, asked, asked_tag)
+
+
+def _findings(evidence: Evidence, problems: list[Problem]) -> list[Finding]:
+    findings: list[Finding] = []
+    for pattern in all_patterns():
+        findings += _judge(pattern, evidence, problems)
+    return findings
 
 
 def _judge(pattern: Pattern, evidence: Evidence, problems: list[Problem]) -> tuple[Finding, ...]:

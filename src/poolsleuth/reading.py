@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from os import PathLike, fspath
+from pathlib import Path
 
 from poolsleuth.evidence.counters.blg.reader import BlgReader
 from poolsleuth.evidence.counters.capture import captures
@@ -101,12 +102,17 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 @dataclass(slots=True)
 class Read:
-    """What came out of all inputs; ``inputs`` and ``facts`` are of equal length."""
+    """What came out of all inputs; ``inputs`` and ``facts`` are of equal length.
+
+    ``drivers`` are inputs that are driver files, or folders of them: their code is searched for the tags that are
+    accused, once these are known.
+    """
 
     inputs: list[ReportInput] = field(default_factory=list)
     facts: list[tuple[Fact, ...]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     reports: list[tuple[int, Report]] = field(default_factory=list)
+    drivers: list[tuple[int, Path]] = field(default_factory=list)
 
 
 def read_all(
@@ -119,6 +125,11 @@ def read_all(
     result = Read()
     snapshots = SnapshotFiles()
     for path in dict.fromkeys(fspath(path) for path in paths):
+        if Path(path).is_dir():
+            result.drivers.append((len(result.inputs), Path(path)))
+            result.inputs.append(ReportInput(path, InputKind.DRIVER, None, None))
+            result.facts.append(())
+            continue
         try:
             found = sources(path)
         except InputError as error:
@@ -205,6 +216,10 @@ class _Input:
         if not sample and stream.stopped is None:
             raise InputError("it is empty")
         content = self._content_of(sample, packed=stream.packed)
+        if content is Content.DRIVER and self._is_plain(stream):
+            result.drivers.append((self._index, Path(self._source.name)))
+            self._kind = InputKind.DRIVER
+            return ()
         if content in REFUSALS:
             self._kind = _REFUSED_KINDS.get(content)
             self._problem(REFUSALS[content])
@@ -245,6 +260,10 @@ class _Input:
             if not packed and image_kind(sample, self._source.size) is None:
                 raise
             return Content.MEMORY_IMAGE
+
+    def _is_plain(self, stream: EvidenceStream) -> bool:
+        """Whether the input is a file as it lies on the disk: drivers are read by their paths."""
+        return self._source.member is None and not stream.packed
 
     def _advance(self, stream: EvidenceStream) -> None:
         if self._progress is not None:

@@ -50,7 +50,7 @@ def diagnose(
     reports.
 
     Several FILES are fused: outputs of one machine are judged together, different machines are kept apart. Packed files
-    (gz, zip, zstd) are opened.
+    (gz, zip, zstd) are opened. Drivers (.sys) and folders of them are searched for the tags that are accused.
 
     \b
     Exit status: 0 nothing found or suspected, 1 something found or suspected,

@@ -11,14 +11,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from poolsleuth.cli.output import check_target, write_target
+from poolsleuth.cli.dump_options import dump_options, gather
+from poolsleuth.cli.output import check_target, progress_on_terminal, write_target
+from poolsleuth.cli.whois_dump import SearchedDump, is_dump, search_dump
 from poolsleuth.drivers.cache import cache_folder
 from poolsleuth.drivers.score import Candidate, Line, Ownership, functions_for, judge, names_for
+from poolsleuth.drivers.survey import Looked, Question, driver_files, one_of_each, survey
 from poolsleuth.drivers.survey import Progress as ProgressCall
-from poolsleuth.drivers.survey import Question, driver_files, survey
 from poolsleuth.drivers.tag_functions import Use
 from poolsleuth.drivers.tag_scan import TagUse
 from poolsleuth.drivers.tags import tag_key, tag_text
+from poolsleuth.evidence.dump.options import DumpOptions
 from poolsleuth.evidence.pooltags import parse_pool_tags
 from poolsleuth.model.errors import InputError
 from poolsleuth.report.wording import clean, plural, short
@@ -34,7 +37,7 @@ _WIDEST = 300  # characters of a text from a file
 
 @click.command()
 @click.argument("tag", metavar="TAG")
-@click.argument("paths", nargs=-1, required=True, metavar="DRIVERS|FOLDERS...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, metavar="DUMP|DRIVERS|FOLDERS...", type=click.Path(path_type=Path))
 @click.option("--pooltags", multiple=True, metavar="FILE", help="pooltag.txt or localtag.txt; may be given twice.")
 @click.option("--json", "json_file", metavar="FILE|-", help="Write JSON.")
 @click.option("--force", is_flag=True, help="Overwrite an output file that exists.")
@@ -43,6 +46,7 @@ _WIDEST = 300  # characters of a text from a file
     "--thorough", is_flag=True, help="Read the code of every driver, also where the tag's bytes are not in it."
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show each place of the tag, with its bytes and disassembly.")
+@dump_options
 @click.pass_context
 def whois(
     context: click.Context,
@@ -54,8 +58,15 @@ def whois(
     no_cache: bool,
     thorough: bool,
     verbose: bool,
+    symbols: tuple[str, ...],
+    offline: bool,
+    dtb: int | None,
+    kernel_base: int | None,
 ) -> int:
-    """Say which driver owns a pool tag, by the code of driver files: calls that allocate with it, and weaker signs.
+    """Say which driver owns a pool tag, by the code of drivers: calls that allocate with it, and weaker signs.
+
+    Give driver files, folders of them, and crash dumps (or images of memory), whose loaded modules are searched in
+    memory: also those that have no file.
 
     \b
     Exit status: 0 somebody was found; 1 nobody in what was given; 2 no usable input.
@@ -65,9 +76,24 @@ def whois(
     check_target(json_file, [*map(str, paths), *pooltags], force=force, option="--json")
     lines = [line for name in pooltags for line in _lines(Path(name), text)]
     question = Question(key, functions_for(text), names_for(text, lines), thorough)
+    dumps = [path for path in paths if is_dump(path)]
+    options = gather(symbols, offline, dtb, kernel_base)
+    searched: list[SearchedDump] = []
+    failed: list[Looked] = []
+    for path in dumps:
+        try:
+            searched.append(_in_dump(path, question, options))
+        except InputError as error:
+            if len(paths) == 1:
+                raise
+            failed.append(Looked(str(path), problem=str(error), driver=False))
     with _progress() as progress:
-        looked = list(survey(driver_files(paths), question, None if no_cache else cache_folder(), progress))
-    answer = judge(key, looked, lines)
+        files = driver_files(path for path in paths if path not in dumps)
+        looked = list(survey(files, question, None if no_cache else cache_folder(), progress))
+    for one in searched:
+        looked = one_of_each(looked, one.looked)
+    looked += failed
+    answer = judge(key, looked, lines, [one.scope for one in searched])
     for problem in answer.problems[:MAX_PROBLEMS]:
         click.echo(f"poolsleuth: {short(problem, _WIDEST)}", err=True)
     if len(answer.problems) > MAX_PROBLEMS:
@@ -76,12 +102,19 @@ def whois(
     if json_file is not None:
         write_target(json_file, json.dumps(_document(answer), indent=1) + "\n")
     if not answer.drivers:
-        raise InputError("none of what was given is a driver: give driver files (.sys, .dll, .exe) or folders of them")
+        raise InputError(
+            "none of what was given is a driver: give driver files (.sys, .dll, .exe), folders of them, or a crash dump"
+        )
     if json_file != "-":
         _print(answer, verbose=verbose)
     if not answer.candidates:
         context.exit(NOBODY)
     return 0
+
+
+def _in_dump(path: Path, question: Question, options: DumpOptions) -> SearchedDump:
+    with progress_on_terminal() as opening, _progress() as progress:
+        return search_dump(path, question, options, opening, progress)
 
 
 def _lines(path: Path, tag: str) -> Iterator[Line]:
@@ -144,7 +177,7 @@ def _print(answer: Ownership, *, verbose: bool) -> None:
     if not answer.candidates:
         say("  Give the folder of all drivers (C:\\Windows\\System32\\drivers, and the driver store).")
         say("  With --thorough a tag is also found that the code works out of other numbers.")
-        say("  A driver that exists only in memory is not found in files.")
+        say("  A driver that exists only in memory is found in a crash dump, not in files.")
 
 
 def _identity(candidate: Candidate) -> Iterator[str]:
@@ -203,6 +236,7 @@ def _candidate(candidate: Candidate) -> dict[str, object]:
     version = summary.version
     return {
         "file": candidate.name,
+        "loaded": candidate.loaded,
         "confidence": candidate.confidence.value,
         "score": candidate.score,
         "because": list(candidate.because),

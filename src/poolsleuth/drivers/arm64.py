@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from poolsleuth.drivers.flow import ALL_BITS, Instruction, Place, Step, Wanted
 from poolsleuth.drivers.image_bytes import ImageBytes
 
 _PARTS = re.compile(r"\[[^\]]*\]!?|[^,\s][^,]*")
+MAX_NAMES = 4096  # of instructions that are remembered: a processor has some 1,500
 _NUMBER = re.compile(r"#?-?(?:0x[\da-f]+|\d+)")
 _MEMORY = re.compile(r"\[(?P<base>\w+)(?:, #(?P<far>-?(?:0x[\da-f]+|\d+)))?\](?P<first>!?)")
 _REGISTER = re.compile(r"[wx](\d+|zr)|sp|wsp|fp|lr")
@@ -37,6 +39,11 @@ def register(text: str) -> str | None:
     return "x" + text[1:] if text[0] == "w" else text
 
 
+@lru_cache(MAX_NAMES)
+def _branches(name: str) -> bool:
+    return name == "b" or name.startswith(("b.", "cb", "tb"))
+
+
 class Arm64:
     """The semantics."""
 
@@ -47,10 +54,13 @@ class Arm64:
         """Not after a jump without condition, a return or a break."""
         return instruction.name not in _ENDS
 
+    def branches(self, name: str) -> bool:
+        """Whether it names the place to which it may jump."""
+        return _branches(name)
+
     def jumps_to(self, instruction: Instruction) -> int | None:
         """The target of a branch that names it."""
-        name = instruction.name
-        if name == "b" or name.startswith(("b.", "cb", "tb")):
+        if self.branches(instruction.name):
             return number(operands(instruction.operands)[-1])
         return None
 

@@ -39,6 +39,7 @@ class Code:
         self.machine = image.machine
         arch, mode = _MODES[image.machine]
         self._engine = capstone.Cs(arch, mode)
+        self._kept: list[Instruction] = []
         self._engine.skipdata = True  # tables between functions must not end the walk
         fragments: set[int] = set()
         starts = {image.entry, *read_export_places(image)}
@@ -50,7 +51,11 @@ class Code:
             # A jump leads to a function or to another part of the same one: nobody knows
             starts |= self._believable(np.unique(calls.targets[calls.come_back]))
         self._fragments = fragments
-        self._starts = sorted(start for start in starts if image.section_at(start) is not None)
+        every = np.array(sorted(start for start in starts if 0 <= start < 1 << 40), np.int64)
+        inside = np.zeros(len(every), np.bool_)
+        for section in image.sections:
+            inside |= (every >= section.rva) & (every < section.end)
+        self._starts: list[int] = every[inside].tolist()
 
     def _believable(self, targets: NDArray[np.int64]) -> set[int]:
         """Targets of calls that look like a function's first byte; bytes that are no call lead anywhere."""
@@ -88,9 +93,10 @@ class Code:
         section = self.image.section_at(begin)
         if section is None:
             return
+        intern = sys.intern
         data = section.data[begin - section.rva : max(0, min(end, section.end) - section.rva)]
         for at, size, name, text in self._engine.disasm_lite(data, begin):
-            yield Instruction(at, size, sys.intern(name), text)
+            yield Instruction(at, size, intern(name), text)
 
     def stream(self, begin: int, end: int) -> Iterator[Instruction]:
         """The same, a little at a time: for who nearly always stops early."""
@@ -113,6 +119,10 @@ class Code:
         begin = first
         if end - begin > span:
             begin, entry = (end - span) & ~3, False
+        if entry:
+            found = self._from_entry(begin, end)
+            if found:
+                return found, True
         if self.machine != "arm64" and not entry:
             begin = max(first, begin - STEP)
         for shift in range(MAX_SHIFT + 1):
@@ -125,6 +135,23 @@ class Code:
             if self.machine == "arm64":
                 break
         return [], False
+
+    def _from_entry(self, begin: int, end: int) -> list[Instruction]:
+        """The instructions of a function from its first up to ``end``; empty when none ends there.
+
+        Those of the function before are kept: most functions that call one of the functions that matter call several.
+        """
+        kept = self._kept if self._kept and self._kept[0].at == begin else []
+        last = kept[-1].at + kept[-1].size if kept else begin
+        if last > end:
+            found = [line for line in kept if line.at + line.size <= end]
+        else:
+            found = [*kept, *self.disassemble(last, end)]
+        if not found or found[-1].at + found[-1].size != end or found[-1].name.startswith("."):
+            return []
+        if last <= end:
+            self._kept = found
+        return found
 
 
 def _exception_table(image: ImageBytes) -> tuple[set[int], set[int]]:

@@ -90,6 +90,9 @@ class Semantics(Protocol):
     def goes_on(self, instruction: Instruction) -> bool:
         """Whether the next instruction can follow it."""
 
+    def branches(self, name: str) -> bool:
+        """Whether instructions of that name may jump to a place that they name."""
+
     def jumps_to(self, instruction: Instruction) -> int | None:
         """Where it may jump to."""
 
@@ -127,12 +130,14 @@ class Flow:
         self.instructions = instructions
         self._semantics = semantics
         self._from_entry = from_entry
-        index = {instruction.at: n for n, instruction in enumerate(instructions)}
         self._jumps: dict[int, list[int]] = {}
-        for n, instruction in enumerate(instructions):
-            target = semantics.jumps_to(instruction)
-            if target is not None and target in index:
-                self._jumps.setdefault(index[target], []).append(n)
+        branches = [n for n, instruction in enumerate(instructions) if semantics.branches(instruction.name)]
+        if branches:
+            index = {instruction.at: n for n, instruction in enumerate(instructions)}
+            for n in branches:
+                target = semantics.jumps_to(instructions[n])
+                if target is not None and target in index:
+                    self._jumps.setdefault(index[target], []).append(n)
 
     def ask(self, index: int, wanted: Wanted) -> Answer:
         """Where what is wanted just before instruction ``index`` comes from."""

@@ -1,10 +1,11 @@
 """A driver's file: opened, and what it says about itself."""
 
 import stat
-from collections import Counter
 from dataclasses import dataclass
 from math import log2
 from pathlib import Path
+
+import numpy as np
 
 from poolsleuth.drivers.image_bytes import DEBUG, MAX_IMAGE, ImageBytes, of_file
 from poolsleuth.drivers.imports import Import, read_imports
@@ -115,5 +116,7 @@ def _packed(image: ImageBytes) -> bool:
     section = image.section_at(image.entry) if image.entry else None
     if section is None or len(section.data) < 4096:
         return False
-    sample = section.data[:_SAMPLE]
-    return -sum(n / len(sample) * log2(n / len(sample)) for n in Counter(sample).values()) > PACKED_BITS
+    sample = np.frombuffer(section.data[:_SAMPLE], np.uint8)
+    counts = np.bincount(sample)
+    shares: list[float] = (counts[counts > 0] / len(sample)).tolist()
+    return -sum(share * log2(share) for share in shares) > PACKED_BITS

@@ -5,7 +5,7 @@ The layout is that of the public PE/COFF specification. Nothing in a header is b
 
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from poolsleuth.model.errors import InputError
 
@@ -23,7 +23,8 @@ EXPORTS, IMPORTS, RESOURCES, EXCEPTIONS, CERTIFICATES, DEBUG, DELAY_IMPORTS = 0,
 """Numbers of data directories."""
 
 _EXECUTE, _WRITE = 0x2000_0000, 0x8000_0000
-_CODE = 0x20
+_CODE, _DISCARDED = 0x20, 0x0200_0000
+_PAGEABLE = "PAGE"  # how the names of sections begin that Windows may page out
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,10 @@ class ImageBytes:
 
     ``machine`` is ``x86``, ``x64`` or ``arm64``; ``directories`` are pairs of an address from the base on (of the
     certificates: an offset in the file) and a size. ``sections`` are sorted by address and begin with the headers.
+
+    Of an image in memory, ``unread_code`` are the bytes of resident code in pages that could not be read, and
+    ``unread_pageable`` those of code that Windows may page out; what is discarded after the start counts as neither.
+    ``headless``: its headers are gone, so that all of it is taken for code.
     """
 
     base: int
@@ -63,6 +68,9 @@ class ImageBytes:
     entry: int
     sections: tuple[Section, ...]
     directories: tuple[tuple[int, int], ...]
+    unread_code: int = 0
+    unread_pageable: int = 0
+    headless: bool = False
     _starts: tuple[int, ...] = field(default=(), repr=False)
 
     def section_at(self, rva: int) -> Section | None:
@@ -137,26 +145,80 @@ def of_file(data: bytes, name: str) -> ImageBytes:
     return _image(data[:HEADER_BYTES], None, section, name, in_file=True)
 
 
-def of_memory(read: Callable[[int, int], bytes | None], base: int, size: int, name: str) -> ImageBytes:
+def of_memory(
+    read: Callable[[int, int], bytes | None], base: int, size: int, name: str, machine: str | None = None
+) -> ImageBytes:
     """The image that lies at ``base``. Pages that cannot be read are left out. Raises InputError.
 
-    ``read(address, size)`` gives all of the bytes or None; ``size`` bounds what is read.
+    ``read(address, size)`` gives all of the bytes or None; ``size`` bounds what is read. ``machine`` is the kind of
+    processor, where the caller knows it: an image whose headers are wiped or not in memory is then read all the same,
+    as one stretch of code after another. Without it such an image raises.
     """
     headers = read(base, HEADER_BYTES) or b""
+    if machine is not None and not _has_headers(headers):
+        return _headless(read, base, size, name, machine)
+    lost = [0, 0]
 
     def section(header: _Header) -> tuple[bytes, int]:
         length = min(header.virtual or header.raw_size, max(0, min(size, MAX_IMAGE) - header.rva))
         whole = read(base + header.rva, length) if length > 0 else b""
         if whole is not None:
             return whole, 0
+        counts = bool(header.flags & (_EXECUTE | _CODE)) and not header.flags & _DISCARDED
         pages = []
         for at in range(header.rva, header.rva + length, PAGE):
             wanted = min(PAGE, header.rva + length - at)
+            page = read(base + at, wanted)
+            if page is None and counts:
+                lost[header.name.startswith(_PAGEABLE)] += wanted
             # A missing page is filled up with int 3, that no instruction and no tag runs across it
-            pages.append(read(base + at, wanted) or b"\xcc" * wanted)
+            pages.append(page or b"\xcc" * wanted)
         return b"".join(pages), 0
 
-    return _image(headers, base, section, name, in_file=False)
+    image = _image(headers, base, section, name, in_file=False)
+    return replace(image, unread_code=lost[0], unread_pageable=lost[1])
+
+
+def _has_headers(headers: bytes) -> bool:
+    at = int.from_bytes(headers[0x3C:0x40], "little")
+    return headers[:2] == b"MZ" and headers[at : at + 4] == b"PE\0\0"
+
+
+def _headless(read: Callable[[int, int], bytes | None], base: int, size: int, name: str, machine: str) -> ImageBytes:
+    """What is in memory of an image without headers: each run of pages is a section that may be code or data."""
+    size = min(size, MAX_IMAGE)
+    runs: list[tuple[int, list[bytes]]] = []
+    there = False
+    for at in range(0, size, PAGE):
+        page = read(base + at, min(PAGE, size - at))
+        if page is None:
+            there = False
+            continue
+        if not there:
+            runs.append((at, []))
+        there = True
+        runs[-1][1].append(page)
+    if not runs:
+        raise InputError(f"{name}: no page of it is in the dump")
+    found = [(at, b"".join(pages)) for at, pages in runs]
+    sections = (
+        Section("", 0, b"", None, executable=False, writable=False),
+        *(Section("", at, data, None, executable=True, writable=True) for at, data in found),
+    )
+    return ImageBytes(
+        base=base,
+        machine=machine,
+        bits=32 if machine == "x86" else 64,
+        timestamp=0,
+        size=size,
+        entry=0,
+        sections=sections,
+        directories=(),
+        # The first page has headers only
+        unread_code=size - sum(len(data) for _, data in found) - (0 if found[0][0] == 0 else min(size, PAGE)),
+        headless=True,
+        _starts=tuple(section.rva for section in sections),
+    )
 
 
 def _image(

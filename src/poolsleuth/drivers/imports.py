@@ -3,6 +3,8 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from poolsleuth.drivers.image_bytes import DELAY_IMPORTS, EXPORTS, IMPORTS, ImageBytes
 from poolsleuth.drivers.tag_functions import bare_name
 
@@ -76,14 +78,16 @@ def slots_by_address(image: ImageBytes, functions: Mapping[int, str]) -> dict[in
     """
     width = image.bits // 8
     found: dict[int, str] = {}
+    known = np.array(sorted(address & (1 << 8 * width) - 1 for address in functions), np.uint64)
+    if not len(known):
+        return found
+    names = {address & (1 << 8 * width) - 1: name for address, name in functions.items()}
     for section in image.sections:
-        for address, name in functions.items():
-            wanted = address.to_bytes(8, "little")[:width]
-            at = section.data.find(wanted)
-            while at >= 0 and len(found) < MAX_IMPORTS:
-                if (section.rva + at) % width == 0:
-                    found[section.rva + at] = name
-                at = section.data.find(wanted, at + 1)
+        skip = -section.rva % width
+        words = np.frombuffer(section.data, f"<u{width}", max(0, len(section.data) - skip) // width, skip)
+        near = np.flatnonzero((words >= known[0]) & (words <= known[-1]))
+        near = near[np.isin(words[near].astype(np.uint64), known)][: MAX_IMPORTS - len(found)]
+        found |= {section.rva + skip + width * at: names[int(words[at])] for at in near.tolist()}
     return found
 
 

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PureWindowsPath
 
+from poolsleuth.drivers.scope import Scope, doubts, gone, kilobytes, paged_out, times_text
 from poolsleuth.drivers.summary import DriverSummary
 from poolsleuth.drivers.survey import Looked
+from poolsleuth.drivers.tag_bytes import within_text
 from poolsleuth.drivers.tag_functions import CONTIGUOUS, DMA, FRAMEWORK, UNTAGGED, Use
 from poolsleuth.drivers.tag_scan import TagUse
 from poolsleuth.drivers.tags import alike, tag_text, turned
@@ -50,7 +52,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A driver that may own the tag. ``places`` are all places of the tag in it, those at calls first."""
+    """A driver that may own the tag. ``places`` are all places of the tag in it, those at calls first.
+
+    ``loaded`` says where it lies in a dump that was given, None when it is not known to be loaded.
+    """
 
     name: str
     summary: DriverSummary
@@ -59,6 +64,7 @@ class Candidate:
     because: tuple[str, ...]
     against: tuple[str, ...]
     places: tuple[TagUse, ...]
+    loaded: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +112,8 @@ class _Weighing:
     named: bool = False
     alike: bool = False
     imports: bool = False
+    absent: bool = False  # from the machine of a dump
+    rivals: bool = False  # drivers that are gone are named like the tag
     in_text: list[TagUse] = field(default_factory=list)
     places: list[TagUse] = field(default_factory=list)
 
@@ -114,32 +122,72 @@ class _Weighing:
         (self.because if weight > 0 else self.against).append(says)
 
 
-def judge(tag: int, looked: Sequence[Looked], lines: Sequence[Line] = ()) -> Ownership:
-    """Weigh what the files say about a tag."""
+def judge(tag: int, looked: Sequence[Looked], lines: Sequence[Line] = (), scopes: Sequence[Scope] = ()) -> Ownership:
+    """Weigh what drivers say about a tag; ``scopes`` are the dumps among what was given."""
     text = tag_text(tag)
     weighed = [_weigh(tag, text, one, one.summary, lines) for one in looked if one.summary is not None]
     owners = [one for one in weighed if one.score >= LEAST]
     certain = [one for one in owners if one.allocates]
     importers = [one for one in owners if one.imports]
+    doubtful = [sentence for scope in scopes for sentence in doubts(scope, looked)]
+    for one in owners:
+        _weigh_presence(one, tag, scopes)
     candidates = [
         Candidate(
             name=one.looked.name,
             summary=one.summary,
             score=one.score,
-            confidence=_confidence(one, certain, importers, _shared(text)),
+            confidence=_lowered(_confidence(one, certain, importers, _shared(text)), one, bool(doubtful)),
             because=tuple(one.because),
             against=tuple(one.against + _others(one, certain)),
             places=tuple(one.places),
+            loaded=one.looked.loaded,
         )
         for one in sorted(owners, key=lambda one: (-one.score, one.looked.name))
     ]
     return Ownership(
         tag=text,
         candidates=tuple(candidates),
-        remarks=_remarks(text, lines, len(weighed) - len(owners)),
+        remarks=(
+            *_remarks(text, lines, len(weighed) - len(owners)),
+            *(sentence for scope in scopes for sentence in gone(tag, scope)),
+            *doubtful,
+            *(sentence for scope in scopes for sentence in paged_out(scope, looked)),
+            *(f"{scope.dump}: {note}" for scope in scopes for note in scope.notes),
+        ),
         drivers=sum(one.driver for one in looked),
         problems=tuple(one.problem for one in looked if one.problem is not None),
     )
+
+
+def _weigh_presence(one: _Weighing, tag: int, scopes: Sequence[Scope]) -> None:
+    """Whether a candidate runs on the machine of a dump, and what of it is not in the dump."""
+    name = PureWindowsPath(one.looked.name.replace("/", "\\")).name.lower()
+    if one.looked.loaded is not None:
+        one.because.append(f"it is loaded: {one.looked.loaded}")
+    for scope in scopes:
+        unloaded = dict(scope.unloaded)
+        if one.looked.loaded is None and name not in scope.loaded:
+            times = next((count for other, count in unloaded.items() if other.lower() == name), 0)
+            if times:
+                one.because.append(
+                    f"it was unloaded {times_text(times)} in {scope.dump}: it may have left memory behind"
+                )
+            elif scope.whole:
+                one.absent = True
+                one.against.append(f"it is not loaded in {scope.dump}")
+        others = [other for other in unloaded if other.lower() not in scope.loaded and other.lower() != name]
+        one.rivals |= any(alike(tag, PureWindowsPath(other.lower()).stem) for other in others)
+    if one.looked.unread_code or one.looked.unread_pageable:
+        missing = one.looked.unread_code + one.looked.unread_pageable
+        one.against.append(f"{kilobytes(missing)} of its code are not in the dump: there may be more than was seen")
+
+
+def _lowered(confidence: Confidence, one: _Weighing, doubtful: bool) -> Confidence:
+    """What was not seen, a driver that is not loaded, and a rival that is gone each cost certainty."""
+    if confidence is Confidence.HIGH and ((doubtful and not one.named) or one.absent or one.rivals):
+        return Confidence.MEDIUM
+    return confidence
 
 
 def _weigh(tag: int, text: str, looked: Looked, summary: DriverSummary, lines: Sequence[Line]) -> _Weighing:
@@ -225,18 +273,11 @@ def _weigh_bytes(one: _Weighing, tag: int, text: str) -> None:
     if compared:
         one.add(AS_COMPARED, f"its code compares something with {text} ({_spots(compared)}): perhaps a signature")
     data = [place for place in places if place.use is Use.DATA]
-    aligned = [place for place in data if place.rva % 4 == 0 and not _within_text(place)]
+    aligned = [place for place in data if place.rva % 4 == 0 and not within_text(place)]
     if aligned:
         one.add(AS_DATA, f"the four bytes stand in its data ({_spots(aligned)}), as in a table or a variable")
     elif data:
         one.in_text = data
-
-
-def _within_text(place: TagUse) -> bool:
-    """Whether a letter stands right before or behind the four."""
-    raw = place.raw
-    before, after = (raw[3:4], raw[8:9]) if len(raw) > 8 else (b"", raw[4:5])
-    return any(0x20 <= octet <= 0x7E for octet in before + after)
 
 
 def _weigh_imports(one: _Weighing, text: str) -> None:

@@ -1,6 +1,6 @@
 """Where the bytes of one tag lie in an image: as an operand in code, by chance in code, in data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -13,6 +13,7 @@ from poolsleuth.drivers.tags import PROTECTED, turned
 
 MAX_PLACES = 200  # of one tag in one image that are listed; four letters such as "File" stand in many texts
 PAIR = 8  # instructions of ARM64 between the two halves of a constant
+_AT_ONCE = 256 << 10  # bytes that are compared with all tags: they stay in the processor's own memory
 _BACK = 64  # bytes before a place from which the code is read, to see which instruction covers it
 
 HALVES = 0x7F800000  # the bits of ARM64 words that say movz or movk, of 32 or 64 bits
@@ -37,6 +38,30 @@ def may_hold(data: bytes, tag: int, *, arm64: bool) -> bool:
     if any(needle in data for needle in needles(tag)):
         return True
     return arm64 and any(True for form in {tag, turned(tag)} for _ in _halves(data, form))
+
+
+def held_tags(data: bytes, tags: Sequence[int], *, arm64: bool) -> set[int]:
+    """Which of several tags stand in some bytes, also with the protected bit or a NUL for the blank at the end.
+
+    All are looked for in one pass: three times as quick as one search for each. Tags with their letters the other way
+    round are not looked for.
+    """
+    wanted: dict[int, int] = {}
+    for tag in tags:
+        wanted[tag] = tag
+        raw = tag.to_bytes(4, "little")
+        if raw.endswith(b" "):
+            wanted[int.from_bytes(raw.rstrip(b" ").ljust(4, b"\0"), "little")] = tag
+    found: set[int] = set()
+    plain = np.uint32(~PROTECTED & 0xFFFF_FFFF)
+    for begin in range(0, len(data), _AT_ONCE):
+        part = data[begin : begin + _AT_ONCE + 3]
+        for phase in range(min(4, len(part) - 3)):
+            words = np.frombuffer(part, "<u4", (len(part) - phase) // 4, phase) & plain
+            found |= {tag for number, tag in wanted.items() if tag not in found and bool((words == number).any())}
+    if arm64:
+        found |= {tag for tag in tags if tag not in found and any(True for _ in _halves(data, tag))}
+    return found
 
 
 def _halves(data: bytes, tag: int) -> Iterator[int]:
@@ -73,6 +98,13 @@ def tag_places(image: ImageBytes, code: Code, tag: int) -> list[TagUse]:
                     found.append(_plain(image, section, at, needle, Use.DATA, ""))
                 at = section.data.find(needle, at + 1)
     return sorted(found, key=lambda use: use.rva)[:MAX_PLACES]
+
+
+def within_text(place: TagUse) -> bool:
+    """Whether a letter stands right before or behind the four bytes of a place in data."""
+    raw = place.raw
+    before, after = (raw[3:4], raw[8:9]) if len(raw) > 8 else (b"", raw[4:5])
+    return any(0x20 <= octet <= 0x7E for octet in before + after)
 
 
 def _key(needle: bytes) -> int:

@@ -4,7 +4,8 @@ The core sees sections as bytes and a map from slots of the import address table
 matter whether the image was read from a file or from memory.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -80,19 +81,27 @@ class _State:
     work: int = 0
 
 
-def scan_image(image: ImageBytes, slots: Mapping[int, str], targets: Mapping[int, str] | None = None) -> Scan:
+def scan_image(
+    image: ImageBytes,
+    slots: Mapping[int, str],
+    targets: Mapping[int, str] | None = None,
+    near: Collection[int] | None = None,
+    code: Code | None = None,
+) -> Scan:
     """The tags at the calls of an image.
 
     ``slots`` are places of the import address table, from the image's base on, and the names in them. ``targets`` are
     virtual addresses of functions that are called directly: the image's own exports, and in memory those of others.
+    ``near``: only calls of functions that hold one of these places are looked at (None: all calls). ``code`` is that of
+    the image, where the caller has it.
     """
-    return _Scanner(image, slots, targets or {}).scan()
+    return _Scanner(image, slots, targets or {}, near, code).scan()
 
 
-def scan_file_image(image: ImageBytes) -> Scan:
+def scan_file_image(image: ImageBytes, near: Collection[int] | None = None, code: Code | None = None) -> Scan:
     """The same, with the slots that its own import tables name, and the functions that it exports itself."""
     own = {image.base + rva: name for rva, name in read_named_exports(image, _INTERESTING).items()}
-    return scan_image(image, {found.slot: found.name for found in read_imports(image)}, own)
+    return scan_image(image, {found.slot: found.name for found in read_imports(image)}, own, near, code)
 
 
 def scan_memory_image(
@@ -111,11 +120,13 @@ def scan_memory_image(
     return scan_loaded_image(of_memory(read, base, size, name), functions)
 
 
-def scan_loaded_image(image: ImageBytes, functions: Mapping[int, str]) -> Scan:
-    """The same of an image that was read from memory before."""
+def scan_loaded_image(
+    image: ImageBytes, functions: Mapping[int, str], near: Collection[int] | None = None, code: Code | None = None
+) -> Scan:
+    """The same of an image that was read from memory before. ``near`` and ``code`` as for ``scan_image``."""
     wanted = {address: text for address, text in functions.items() if bare_name(text) in _INTERESTING}
     own = {image.base + rva: text for rva, text in read_named_exports(image, _INTERESTING).items()}
-    return scan_image(image, loaded_slots(image, wanted), wanted | own)
+    return scan_image(image, loaded_slots(image, wanted), wanted | own, near, code)
 
 
 def loaded_slots(image: ImageBytes, functions: Mapping[int, str]) -> dict[int, str]:
@@ -133,11 +144,19 @@ def _distance(image: ImageBytes, address: int) -> int:
 
 
 class _Scanner:
-    def __init__(self, image: ImageBytes, slots: Mapping[int, str], targets: Mapping[int, str]) -> None:
+    def __init__(
+        self,
+        image: ImageBytes,
+        slots: Mapping[int, str],
+        targets: Mapping[int, str],
+        near: Collection[int] | None,
+        code: Code | None,
+    ) -> None:
         self._image = image
+        self._near = None if near is None else sorted(near)
         self._slots = {slot: bare_name(name) for slot, name in slots.items()}
         self._targets = {_distance(image, address): bare_name(name) for address, name in targets.items()}
-        self._code = Code(image)
+        self._code = Code(image) if code is None else code
         self._semantics: X86 | Arm64 = Arm64(image) if image.machine == "arm64" else X86(image, self._pops)
         self._returns: dict[int, int | None] = {}
         self._registers: dict[int, str] = {}  # ends of calls through a register, and what it holds
@@ -162,7 +181,10 @@ class _Scanner:
         for name, ends in counted.items():
             target_of = self._imported(name)
             tails = {end for end in ends if self._is_jump(end)}
-            todo += [(Site(end, name, tail=end in tails), target_of) for end in sorted(ends) if target_of is not None]
+            if target_of is not None:
+                near = sorted(end for end in ends if self._is_near(end))
+                todo += [(Site(end, name, tail=end in tails), target_of) for end in near]
+        todo.sort(key=lambda item: item[0].end)  # calls of one function follow one another
         done: set[tuple[int, int]] = set()
         for _ in range(MAX_LEVELS):
             fresh: dict[int, list[_Target]] = {}
@@ -182,11 +204,21 @@ class _Scanner:
         uses = sorted(self._state.uses.values(), key=lambda use: (use.rva, use.tag))
         return Scan(tuple(uses), {name: len(ends) for name, ends in sorted(counted.items())}, self._state.unread)
 
+    def _is_near(self, end: int) -> bool:
+        """Whether one of the places that matter lies in the function of a call, before the end of the call."""
+        if self._near is None:
+            return True
+        begin = max(self._code.function_at(end - 1)[0], end - WIDE_WINDOW)
+        index = bisect_left(self._near, begin)
+        return index < len(self._near) and self._near[index] < end
+
     def _kept_calls(self, loads: set[int], slots: Mapping[int, str]) -> Iterator[Site]:
         """Calls through a register that holds a slot's address on every way, as after it was kept on the stack."""
         asked = 0
         for begin in sorted({self._code.function_at(load)[0] for load in loads})[:MAX_WIDE]:
             end = min(self._code.function_end(begin), begin + WIDE_WINDOW)
+            if not self._is_near(end):
+                continue
             body = list(self._code.disassemble(begin, end))
             flow = Flow(body, self._semantics, from_entry=True)
             for index, call in enumerate(body):

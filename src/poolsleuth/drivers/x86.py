@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from poolsleuth.drivers.flow import Instruction, Place, Step, Wanted
 from poolsleuth.drivers.image_bytes import ImageBytes
@@ -10,6 +11,7 @@ _MEMORY = re.compile(
     r"(?:(?P<width>byte|word|dword|qword|xmmword) ptr )?(?P<segment>[a-z]s:)?"
     r"\[(?:(?P<base>[a-z]\w+)(?: (?P<sign>[+-]) (?P<far>0x[\da-f]+|\d+))?|(?P<plain>0x[\da-f]+|\d+))\]"
 )
+MAX_NAMES = 4096  # of instructions that are remembered: a processor has some 1,500
 _NUMBER = re.compile(r"-?(?:0x[\da-f]+|\d+)")
 
 _LETTERS = ("a", "b", "c", "d")
@@ -71,6 +73,11 @@ def register(text: str) -> tuple[str, int] | None:
     return _REGISTERS.get(text)
 
 
+@lru_cache(MAX_NAMES)
+def _branches(name: str) -> bool:
+    return name[0] == "j" or name.startswith("loop")
+
+
 class X86:
     """The semantics of both widths; ``pops`` says how many bytes a called function takes off the stack (x86)."""
 
@@ -88,10 +95,13 @@ class X86:
             return instruction.operands != "0x29"
         return instruction.name not in _ENDS
 
+    def branches(self, name: str) -> bool:
+        """Whether it names the place to which it may jump."""
+        return _branches(name)
+
     def jumps_to(self, instruction: Instruction) -> int | None:
         """The target of a jump that names it."""
-        name = instruction.name
-        return number(instruction.operands) if name[0] == "j" or name.startswith("loop") else None
+        return number(instruction.operands) if self.branches(instruction.name) else None
 
     def register_place(self, text: str) -> Place | None:
         """The register that an operand is; None when it is none."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from poolsleuth.evidence.dump.block_facts import looks_fragmented
 from poolsleuth.evidence.dump.context import DumpContext
 from poolsleuth.kernel.address_space import Reader
 from poolsleuth.kernel.imports import ImportSearch, ImportSlot, search_imports
@@ -12,38 +13,30 @@ from poolsleuth.model.facts import Fact
 from poolsleuth.model.module_search import ModuleSearch
 from poolsleuth.model.modules import MemoryHit, PointerRow, PointerTable, SymbolAddress
 from poolsleuth.model.tags import TagTable
+from poolsleuth.windows.shared_tags import ROUTINES
 
 WORTH_SHARE = 0.10  # of all tagged bytes of a pool: the pattern speaks of untagged memory from 15 % of a pool on
 WORTH_BYTES = 16 << 20  # of a tag: it is looked into, however large the pool is
+IN_PIECES = 0.30  # of a pool's pages in no tag: the pattern speaks of fragmentation from there on
+CONTIGUOUS = frozenset({"MmCm", "Cont"})
 MAX_SESSIONS = 4  # sessions in which the drivers of the window manager are looked for: they are the same in all
 MAX_TOLD = 500  # places that are handed on
-
-ROUTINES: dict[str, tuple[str, ...]] = {
-    "None": ("ExAllocatePool", "ExAllocatePoolWithQuota"),
-    "MmCm": (
-        "MmAllocateContiguousMemory",
-        "MmAllocateContiguousMemoryEx",
-        "MmAllocateContiguousMemorySpecifyCache",
-        "MmAllocateContiguousMemorySpecifyCacheNode",
-        "MmAllocateContiguousNodeMemory",
-    ),
-}
-"""Tags that the kernel itself puts on what drivers ask for, and the routines they ask with."""
 
 
 def import_facts(kernel: Kernel, told: list[Fact], context: DumpContext) -> Iterator[Fact]:
     """Search all modules for the routines of those tags that hold a notable part of a pool; else nothing."""
-    names = [name for tag, routines in ROUTINES.items() if _worth_it(tag, told) for name in routines]
-    if not names:
+    symbols = dict.fromkeys(s for tag, routines in ROUTINES.items() if _worth_it(tag, told) for s in routines)
+    if not symbols:
         return
     loaded = read_modules(kernel)
     if not loaded.modules:
         return  # why is told where the list itself is read
-    search = search_imports(kernel, loaded.modules, names, lambda: _session_memory(kernel))
+    names = {symbol: symbol.partition("!")[2] for symbol in symbols}
+    search = search_imports(kernel, loaded.modules, names.values(), lambda: _session_memory(kernel))
     if search.says is not None:
         context.problem(f"imports: {search.says}")
-    for name in names:
-        yield from _of_routine(name, search, loaded.whole, loaded.address, context)
+    for symbol in symbols:
+        yield from _of_routine(symbol, names[symbol], search, loaded.whole, loaded.address, context)
 
 
 def _session_memory(kernel: Kernel) -> list[Reader]:
@@ -52,21 +45,22 @@ def _session_memory(kernel: Kernel) -> list[Reader]:
 
 
 def _worth_it(tag: str, told: list[Fact]) -> bool:
+    # Contiguous memory takes a pool apart although little of it is in use at a time
+    in_pieces = tag in CONTIGUOUS and looks_fragmented(told, IN_PIECES)
     for table in told:
         if not isinstance(table, TagTable) or table.session is not None:
             continue
         for row in table.rows:
             if row.tag == tag and row.bytes:
                 all_bytes = sum(other.bytes or 0 for other in table.rows if other.pool is row.pool)
-                if row.bytes >= WORTH_BYTES or row.bytes >= WORTH_SHARE * all_bytes:
+                if in_pieces or row.bytes >= WORTH_BYTES or row.bytes >= WORTH_SHARE * all_bytes:
                     return True
     return False
 
 
 def _of_routine(
-    name: str, search: ImportSearch, whole_list: bool, list_address: int | None, context: DumpContext
+    symbol: str, name: str, search: ImportSearch, whole_list: bool, list_address: int | None, context: DumpContext
 ) -> Iterator[Fact]:
-    symbol = f"nt!{name}"
     address = search.addresses.get(name)
     slots = [slot for slot in search.slots if slot.routine == name]
     if address is None and not slots:
