@@ -8,6 +8,7 @@ from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Finding
 from poolsleuth.model.machine import Machine, System
 from poolsleuth.model.modules import Module, ModuleList, UnloadedModule, UnloadedModules
+from poolsleuth.model.pool import PoolPages, PoolReconciliation
 from poolsleuth.model.report import (
     Pools,
     PoolUse,
@@ -27,6 +28,7 @@ from poolsleuth.patterns.attribution import Attribution
 from poolsleuth.patterns.conclusion import conclude
 from poolsleuth.patterns.courses import Courses
 from poolsleuth.patterns.pattern import Evidence
+from poolsleuth.patterns.report_blocks import report_blocks
 from poolsleuth.patterns.report_series import Asked, AskedTag, report_series
 from poolsleuth.patterns.views import PoolState, PoolStates, SessionStates, TagView
 from poolsleuth.windows import bugchecks
@@ -49,7 +51,7 @@ def compose_machine(
         name=machine.system.name,
         inputs=machine.inputs,
         system=_system(machine.system),
-        pools=_pools(evidence.one(PoolStates), evidence.one(SessionStates), tags),
+        pools=_with_blocks(_pools(evidence.one(PoolStates), evidence.one(SessionStates), tags), machine),
         tags=_tags(tags, evidence.one(Attribution)),
         conclusion=conclude(findings),
         findings=tuple(_finding(finding) for finding in findings),
@@ -96,6 +98,17 @@ def _pools(states: PoolStates | None, sessions: SessionStates | None, tags: TagV
             for session in (sessions.sessions if sessions is not None else ())
         ),
         failures=states.failures.value if states is not None and states.failures is not None else None,
+    )
+
+
+def _with_blocks(pools: Pools, machine: Machine) -> Pools:
+    summaries, balances = tuple(machine.all(PoolPages)), tuple(machine.all(PoolReconciliation))
+    if not summaries:
+        return pools
+    return replace(
+        pools,
+        nonpaged=replace(pools.nonpaged, blocks=report_blocks(PoolKind.NONPAGED, summaries, balances)),
+        paged=replace(pools.paged, blocks=report_blocks(PoolKind.PAGED, summaries, balances)),
     )
 
 
@@ -231,6 +244,7 @@ def _finding(finding: Finding) -> ReportFinding:
         explains=finding.explains,
         next_steps=finding.next_steps,
         trend=finding.trend,
+        roles=finding.roles,
     )
 
 

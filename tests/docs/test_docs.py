@@ -33,8 +33,8 @@ PAGES = sorted(page for page in PATTERNS.glob("*.md") if page.name != "README.md
 DOCUMENTS = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "examples" / "README.md"])
 PICTURE_WIDTH = 100  # as docs/make_picture.py draws it
 SYMBOLS = ("symbols add", "symbols fetch", "symbols list", "symbols show")
-LAB = ("lab dump", "lab list")
-PARENTS = ("diagnose", "trend", "diff", "collect", "tags", "limits", "symbols", "whois", "shell", "lab")
+LAB = ("lab dump", "lab list", "lab run")
+PARENTS = ("diagnose", "trend", "diff", "collect", "tags", "limits", "symbols", "whois", "map", "shell", "lab")
 COMMANDS = ("", *PARENTS[:7], *SYMBOLS, *PARENTS[7:], *LAB)
 PARTS = (
     "What it means",
@@ -52,7 +52,7 @@ HELPERS = {
     "handle-leak": ("handles_over_time",),
     "tags-growing-together": ("lockstep_groups",),
 }
-BOUNDED_PAGES = tuple(DOCS / f"{page}.md" for page in ("reading-logs", "counters", "symbols", "dumps"))
+BOUNDED_PAGES = tuple(DOCS / f"{page}.md" for page in ("reading-logs", "counters", "symbols", "dumps", "map"))
 
 _THRESHOLD_ROW = re.compile(r"^\| `(?P<name>[A-Z][A-Z_]+)` \| (?P<value>[^|]+) \| (?P<reason>[^|]+) \|$", re.MULTILINE)
 _SAMPLE = re.compile(

@@ -253,6 +253,73 @@ def test_sessions(poolmon_text: Writer) -> None:
     ]  # fmt: skip
 
 
+def sessions_under_one_date(write: Writer, hours: int, *names: str, **options: Any) -> str:
+    """Each hour a date, and the screens of these pools under it, each of which has one tag."""
+    return "".join(
+        write(
+            [("Gh05", "Paged", 10, 5, 500 * hour + place)],
+            f"2008-03-27 {10 + hour}:15:00" if place == 0 else None,
+            section=f"{name} pool information",
+            **(options if place else {}),
+        )
+        for hour in range(hours)
+        for place, name in enumerate(names)
+    )
+
+
+@pytest.mark.parametrize("options", [{}, {"physical": None}], ids=["header lines", "none"])
+def test_the_sessions_screens_under_one_date(poolmon_text: Writer, options: dict[str, Any]) -> None:
+    facts, problems = read(sessions_under_one_date(poolmon_text, 3, "System", "Session 0", "Session 1", **options))
+
+    assert problems == []
+    history = only(facts, TagHistory)
+    hours = [seconds(2008, 3, 27, hour, 15) for hour in (10, 11, 12)]
+    shown = {
+        key.session: [(t, b) for t, b in zip(history.times, column.bytes, strict=True) if not math.isnan(b)]
+        for key, column in history.columns.items()
+    }
+    assert shown == {
+        session: [(time, 500.0 * hour + place) for hour, time in enumerate(hours)]
+        for place, session in enumerate((None, 0, 1))
+    }
+    memory = only(facts, MemoryHistory)
+    # The header lines of a session's screen are no sample of their own
+    assert [t for t, f in zip(memory.times, memory.figures["nonpaged_used"], strict=True) if not math.isnan(f)] == hours
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("System", "Session 0", "Session 0"), ("System", "System", "Session 0"), ("System", "Session 0", "System")],
+)
+def test_a_screen_that_comes_twice_under_one_date_has_none(poolmon_text: Writer, names: tuple[str, ...]) -> None:
+    facts, problems = read(sessions_under_one_date(poolmon_text, 2, *names))
+
+    assert any(math.isnan(time) for time in only(facts, TagHistory).times)
+    assert ["some of its snapshots carry no date" in problem.says for problem in problems] == [True]
+
+
+def test_sessions_under_one_date_where_not_all_tables_are_kept(
+    poolmon_text: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots.SnapshotList.__init__, "__defaults__", (4,))
+    monkeypatch.setattr(poolmon_blocks, "BLOCK_BYTES", 500)
+    monkeypatch.setattr(poolmon_blocks, "SAMPLE_BYTES", 64)
+
+    facts, problems = read(sessions_under_one_date(poolmon_text, 9, "System", "Session 0", "Session 1"))
+
+    assert problems == []
+    history = only(facts, TagHistory)
+    assert 4 <= len(history.times) < 27
+    shown = {
+        (time, b)
+        for column in history.columns.values()
+        for time, b in zip(history.times, column.bytes, strict=True)
+        if not math.isnan(b)
+    }
+    assert {session for key in history.columns if (session := key.session) is not None} == {0, 1}
+    assert shown <= {(seconds(2008, 3, 27, 10 + n, 15), 500.0 * n + place) for n in range(9) for place in range(3)}
+
+
 def test_machines_are_told_apart_by_their_memory(poolmon_text: Writer) -> None:
     text = "".join(
         poolmon_text([("File", "Nonp", 10, 5, 500 * n)], f"2008-03-27 10:1{n}:00", physical=1_000_000 + n % 2)

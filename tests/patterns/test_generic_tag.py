@@ -2,8 +2,10 @@ from collections.abc import Callable
 
 import pytest
 
+from poolsleuth.model.facts import Where
 from poolsleuth.model.finding import Confidence, Finding, Severity, Verdict
 from poolsleuth.model.memory import MemoryCounters
+from poolsleuth.model.tag_code import CodeUse, TagSearch, TagUseInCode, TagUser
 from poolsleuth.model.tags import TagRow, TagTable
 from poolsleuth.patterns.thresholds import TAG_UNTAGGED_BYTES, TAG_UNTAGGED_SHARE
 from poolsleuth.windows.builds import Era
@@ -92,3 +94,30 @@ def test_a_complete_table_proves_absence(finding: Judge, row: Row, table: Table)
 
 def test_without_tags_the_command_is_named(finding: Judge) -> None:
     assert "`!poolused 2`" in finding(ID).next_steps[0]
+
+
+def test_who_allocates_with_it_in_code_is_told_and_not_accused(finding: Judge, vm: Vm, row: Row, table: Table) -> None:
+    """Of a dump: calls show that a driver can, not how much of the memory is its."""
+    search = TagSearch(
+        where=Where(0),
+        tags=("Ddk",),
+        modules=9,
+        unseen=(),
+        unfinished=(),
+        partial=0,
+        unread_code=0,
+        paged=0,
+        unread_pageable=0,
+        functions=5,
+        whole_list=True,
+    )
+    use = TagUseInCode("Ddk", CodeUse.ALLOCATES, (0x1810,), 1, ("ExAllocatePoolWithTag",))
+    user = TagUser(where=Where(0), driver="old.sys", base=0xF7000000, timestamp=None, use=use)
+    counters = vm(nonpaged_used=100 * MB, nonpaged_max=200 * MB)
+
+    found = finding(ID, counters, table(row("Ddk", bytes=60 * MB, outstanding=1000)), search, user)
+
+    assert found.subject.driver is None
+    assert "only old.sys allocates with this tag" in found.headline
+    assert any("old.sys allocates with tag Ddk: 1 call" in reason.says for reason in found.because)
+    assert any("Ddk is a default tag that drivers share" in reason.says for reason in found.against)

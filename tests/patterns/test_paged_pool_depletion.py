@@ -7,7 +7,13 @@ from poolsleuth.model.finding import Finding, Severity, Verdict
 from poolsleuth.model.memory import MemoryCounters
 from poolsleuth.model.system import EventText
 from poolsleuth.model.tags import TagRow, TagTable
-from poolsleuth.patterns.thresholds import COMMIT_SHARE_CRITICAL, COMMIT_SHARE_WARNING, POOL_CRITICAL, POOL_WARNING
+from poolsleuth.patterns.thresholds import (
+    COMMIT_CRITICAL,
+    COMMIT_SHARE_CRITICAL,
+    COMMIT_SHARE_WARNING,
+    POOL_CRITICAL,
+    POOL_WARNING,
+)
 from poolsleuth.windows.builds import Era
 
 Judge = Callable[..., Finding]
@@ -140,3 +146,26 @@ def test_without_figures_the_command_is_named(finding: Judge, vm: Vm) -> None:
 
     assert judged.verdict is Verdict.NOT_ASSESSED
     assert "`!vm`" in judged.next_steps[0]
+
+
+@pytest.mark.parametrize(
+    ("committed", "verdict", "severity"),
+    [
+        (COMMIT_CRITICAL.value, Verdict.SUSPECTED, Severity.WARNING),
+        (COMMIT_CRITICAL.value - 0.01, Verdict.FOUND, Severity.CRITICAL),
+    ],
+)
+def test_requests_that_failed_while_commit_was_out(
+    finding: Judge, vm: Vm, committed: float, verdict: Verdict, severity: Severity
+) -> None:
+    # A counter log: failures are counted per pool, the pool's own limit is not known
+    counters = vm(
+        paged_used=28 * MB, paged_failures_seen=6950, committed=round(committed * 4 * GB) + 1, commit_limit=4 * GB
+    )
+
+    judged = finding(ID, counters)
+
+    assert (judged.verdict, judged.severity) == (verdict, severity)
+    assert "6,950 allocations of it failed while the counters were recorded" in says(judged)
+    if verdict is Verdict.SUSPECTED:
+        assert any("commit-exhaustion" in reason.says for reason in judged.against)

@@ -1,11 +1,12 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from poolsleuth.model.facts import Figure, Where
 from poolsleuth.model.finding import Confidence, Finding, Severity, Verdict
 from poolsleuth.model.memory import MemoryCounters
-from poolsleuth.model.pool import PoolBlock, PoolBlockList, PoolMap, PoolPage
+from poolsleuth.model.pool import PoolBlock, PoolBlockList, PoolMap, PoolPage, PoolPages, PoolReconciliation
 from poolsleuth.model.tags import PoolKind, TagRow, TagTable
 from poolsleuth.patterns.thresholds import FRAGMENTATION_GAP, FRAGMENTATION_MIN_BYTES, PINNED_PAGE_SHARE
 
@@ -195,3 +196,70 @@ def test_without_usage_the_command_is_named(finding: Judge, row: Row, table: Tab
 
     assert judged.verdict is Verdict.NOT_ASSESSED
     assert "`!vm`" in judged.next_steps[0]
+
+
+# What all pages of such a pool say together: 60 MB of pages, nearly all of them with a small block in the middle
+EVERY = PoolPages(
+    where=Where(0, address=0xFA808000),
+    pool=PoolKind.NONPAGED,
+    pages=15_000,
+    blocks=45_000,
+    live_bytes=20 * MB,
+    free_bytes=38 * MB,
+    largest_free=0xC00,
+    pinned=9_000,
+    pinned_bytes=216_000,
+    pinned_by=(("ReEv", 6_000), ("MFE0", 3_000)),
+    pinned_runs=((0xA20, 9_000),),
+    unreadable=0,
+    single=9_000,
+    packed_pages=5_200,
+)
+CHURN = blocks("MmCm", 0xF18, 300)
+
+
+def test_all_blocks_of_a_dump_tell_without_any_page(finding: Judge, capture: Capture) -> None:
+    found = finding(ID, *capture(100 * MB, 60 * MB, 105 * MB), EVERY, CHURN)
+    assert (found.verdict, found.confidence, found.subject.tag) == (Verdict.FOUND, Confidence.HIGH, "MmCm")
+    says = " ".join(reason.says for reason in found.because)
+    assert "packed, these blocks would take 5,200 pages instead of 15,000: 9,800 more blocks of 0xF18 bytes" in says
+    assert found.against == ()
+
+
+@pytest.mark.parametrize(("allocator", "confidence"), [("segment heap", Confidence.MEDIUM), ("scan", Confidence.LOW)])
+def test_what_was_not_shown_on_real_machines_is_less_sure(
+    finding: Judge, capture: Capture, allocator: str, confidence: Confidence
+) -> None:
+    found = finding(ID, *capture(100 * MB, 60 * MB, 105 * MB), replace(EVERY, allocator=allocator), CHURN)
+    assert (found.verdict, found.confidence) == (Verdict.FOUND, confidence)
+    assert len(found.against) == 1
+
+
+def test_a_gap_that_is_not_in_the_blocks_is_only_suspected(finding: Judge, capture: Capture) -> None:
+    found = finding(ID, *capture(100 * MB, 60 * MB, 105 * MB), replace(EVERY, free_bytes=4 * MB), CHURN)
+    assert (found.verdict, found.confidence) == (Verdict.SUSPECTED, Confidence.MEDIUM)
+    assert "the rest lies elsewhere" in found.against[0].says
+
+
+@pytest.mark.parametrize(("share", "against"), [(0.98, 0), (0.4, 1)])
+def test_what_was_found_of_the_tags_speaks_for_or_against(
+    finding: Judge, capture: Capture, share: float, against: int
+) -> None:
+    balance = PoolReconciliation(
+        where=Where(0),
+        pool=PoolKind.NONPAGED,
+        session=None,
+        counted=60 * MB,
+        found=int(60 * MB * share),
+        certain=True,
+        waiting=0,
+        unknown=0,
+        absent=0,
+        agreeing=9,
+        different=0,
+        differences=(),
+    )
+    found = finding(ID, *capture(100 * MB, 60 * MB, 105 * MB), EVERY, CHURN, balance)
+    assert len(found.against) == against
+    told = [reason.says for reason in (*found.because, *found.against) if "account for" in reason.says]
+    assert len(told) == 1

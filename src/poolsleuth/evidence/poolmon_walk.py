@@ -42,6 +42,8 @@ class Walk:
         self._session: int | None = None
         self._filled = False  # whether the open snapshot has rows
         self._skips = False  # whether the rows of the open snapshot are only held back
+        self._dated: tuple[Part, tuple[DateText, ...], set[int | None]] | None = None  # a date, and who stood under it
+        self._settled = True  # whether the open snapshot has its date, if there is one
         self._gap = _Gap()  # since the last row
         self._seen: Ids = np.zeros(0, np.int64)  # by column: the snapshot that showed it last
         self._first: Ids = np.zeros(0, np.int64)  # by column: its first place in the rows at hand
@@ -64,7 +66,7 @@ class Walk:
                 part = self._begin(text, 0, memory=True)
                 self._skips = not part.tags.wants(part.tags.tables - 1)
             if self._skips:
-                self._hold(text)
+                self._hold(text, first=start in begins)
             else:
                 self._read(text, (), whole=whole or end < len(block))
 
@@ -76,8 +78,12 @@ class Walk:
             self.unread = self.unread or self._gap.unread()
             self._part.keep(self._screen)
 
-    def _hold(self, text: bytes) -> None:
-        """Text of a snapshot whose rows are wanted only if it is the last one."""
+    def _hold(self, text: bytes, *, first: bool) -> None:
+        """Text of a snapshot whose rows are wanted only if it is the last one. ``first``: it begins there."""
+        if first and self._part is not None:
+            lines = text[:HEADER_CHARS].split(b"\n")
+            pools = next(filter(None, map(_pools, lines)), None)
+            self._settle_date(self._part, session_of(pools) if pools is not None else None)
         if self._screen.size + len(text) > MAX_SCREEN:
             self._release()  # too long to be held back
             self._read(text, (), whole=True)
@@ -150,6 +156,7 @@ class Walk:
             part.snapshots.last.before += tuple(dates)  # between header lines and table
         if part is None:
             return kept
+        self._settle_date(part, self._session)
         self._gap = _Gap()
         ids = self._ids(part, rows)
         cells = Cells(ids, figures.bytes, figures.outstanding, figures.allocs)
@@ -163,6 +170,23 @@ class Walk:
                 kept = self._cut(text, int(rows.offsets[done]), kept)
                 window = max(_WINDOW, 2 * fresh)
         return kept
+
+    def _settle_date(self, part: Part, session: int | None) -> None:
+        """A session's screen without a date, right behind the dated screens of others, is of their moment.
+
+        Its header lines count the same memory a second later: they are no sample of their own.
+        """
+        last = part.snapshots.last
+        if self._settled or last is None:
+            return
+        self._settled = True
+        if last.before:
+            self._dated = part, last.before, {session}
+        elif self._dated is not None and self._dated[0] is part and session not in {None, *self._dated[2]}:
+            self._dated[2].add(session)
+            last.before, last.figures = self._dated[1], None
+        else:
+            self._dated = None
 
     def _fresh(self, run: Ids) -> int:
         """How many of these columns come before one that the open snapshot already shows; marks them as shown."""
@@ -202,7 +226,7 @@ class Walk:
         self._screen = Screen(number, self._line)
         self._gap = _Gap()
         self._serial += 1
-        self._filled = self._skips = False
+        self._filled = self._skips = self._settled = False
         if memory:
             self._session = None
         return part

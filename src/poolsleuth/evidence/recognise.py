@@ -84,5 +84,5 @@ def _is_etw(sample: bytes) -> bool:
 REFUSALS = {
     Content.USER_DUMP: "it is a user-mode minidump, which holds nothing about kernel pool; a kernel dump (MEMORY.DMP)"
     " or a debugger log is needed",
-    Content.DRIVER: "it is a driver or program file, which this version does not read yet",
+    Content.DRIVER: "it is a driver or program in a packed file: unpack it, drivers are read as files",
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 from poolsleuth.model.document_node import Node
 from poolsleuth.model.errors import InputError
-from poolsleuth.model.finding import Confidence, Severity, Subject, Trend, Verdict
+from poolsleuth.model.finding import Confidence, Roles, Severity, Subject, Trend, Verdict
 from poolsleuth.model.report import (
     SCHEMA,
     Conclusion,
@@ -29,6 +29,7 @@ from poolsleuth.model.report import (
     ReportUnloadedDriver,
     SessionPoolUse,
 )
+from poolsleuth.model.report_blocks import blocks_document, read_blocks
 
 
 def to_json(report: Report) -> str:
@@ -74,8 +75,8 @@ def _machine(machine: ReportMachine) -> dict[str, Any]:
             "basis": list(system.basis),
         },
         "pools": {
-            "nonpaged": _fields(machine.pools.nonpaged),
-            "paged": _fields(machine.pools.paged),
+            "nonpaged": _pool(machine.pools.nonpaged),
+            "paged": _pool(machine.pools.paged),
             "sessions": [_fields(session) for session in machine.pools.sessions],
             "failures": machine.pools.failures,
         },
@@ -106,6 +107,9 @@ def _finding(finding: ReportFinding) -> dict[str, Any]:
     }
     if finding.trend is not None:
         document["trend"] = _fields(finding.trend)
+    if finding.roles is not None:
+        roles = finding.roles
+        document["roles"] = {"owner": roles.owner, "retainers": list(roles.retainers), "victims": list(roles.victims)}
     return document
 
 
@@ -114,6 +118,12 @@ def _series(series: ReportSeries) -> dict[str, Any]:
     document["trend"] = _fields(series.trend) if series.trend is not None else None
     document["line"] = [list(end) for end in series.line]
     return document
+
+
+def _pool(use: PoolUse) -> dict[str, Any]:
+    """``blocks`` is there only where the blocks were walked."""
+    known = {"blocks": blocks_document(use.blocks)} if use.blocks is not None else {}
+    return {name: value for name, value in _fields(use).items() if name != "blocks"} | known
 
 
 def _fields(value: Any) -> dict[str, Any]:
@@ -309,6 +319,7 @@ def _read_pool(node: Node) -> PoolUse:
         tagged_bytes=node["tagged_bytes"].optional(Node.integer),
         failures=node["failures"].optional(Node.integer),
         tags_complete=node["tags_complete"].optional(Node.boolean),
+        blocks=node["blocks"].optional(read_blocks),
     )
 
 
@@ -347,6 +358,15 @@ def _read_finding(node: Node) -> ReportFinding:
         explains=node["explains"].list(Node.text),
         next_steps=node["next_steps"].list(Node.text),
         trend=node["trend"].optional(_read_trend),
+        roles=node["roles"].optional(_read_roles),
+    )
+
+
+def _read_roles(node: Node) -> Roles:
+    return Roles(
+        owner=node["owner"].optional(Node.text),
+        retainers=node["retainers"].list(Node.text),
+        victims=node["victims"].list(Node.text),
     )
 
 

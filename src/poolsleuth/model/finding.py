@@ -55,6 +55,19 @@ class Trend:
     limit_reached_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Who does what to the blocks of a tag, as far as the blocks themselves tell.
+
+    ``owner`` is the driver that made them, None when it is not known; ``retainers`` keep them from being freed;
+    ``victims`` are tags and objects that grow because of them.
+    """
+
+    owner: str | None = None
+    retainers: tuple[str, ...] = ()
+    victims: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One verdict of one pattern about one subject."""
@@ -70,6 +83,7 @@ class Finding:
     explains: tuple[str, ...] = ()
     next_steps: tuple[str, ...] = ()
     trend: Trend | None = None
+    roles: Roles | None = None
 
     @property
     def holds(self) -> bool:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from poolsleuth.model.finding import Confidence, Severity, Subject, Trend, Verdict
+from poolsleuth.model.finding import Confidence, Roles, Severity, Subject, Trend, Verdict
+from poolsleuth.model.report_blocks import PoolBlocks
 
 SCHEMA = "poolsleuth.report/1"
 
@@ -55,6 +56,7 @@ class ReportFinding:
     explains: tuple[str, ...] = ()
     next_steps: tuple[str, ...] = ()
     trend: Trend | None = None
+    roles: Roles | None = None
 
     @property
     def holds(self) -> bool:
@@ -94,7 +96,7 @@ class PoolUse:
     ``tagged_bytes`` is what tags account for (a printed TOTAL, or the sum of a complete table; None otherwise);
     ``failures`` counts failed allocations that belong to this pool for certain. ``tags_complete`` is True when the
     tables show every tag of this pool (then a tag that is not among them does not exist), False when they are cut,
-    None when that is not known or there is no table.
+    None when that is not known or there is no table. ``blocks`` is None where the pool's blocks were not walked.
     """
 
     used_bytes: int | None = None
@@ -104,6 +106,7 @@ class PoolUse:
     tagged_bytes: int | None = None
     failures: int | None = None
     tags_complete: bool | None = None
+    blocks: PoolBlocks | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

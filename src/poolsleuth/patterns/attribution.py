@@ -10,10 +10,17 @@ from poolsleuth.model.finding import Confidence
 from poolsleuth.model.machine import Machine
 from poolsleuth.model.module_search import ModuleSearch
 from poolsleuth.model.modules import MemoryHit, Module, ModuleList, PointerTable, SymbolAddress, UnloadedModules
+from poolsleuth.model.tag_code import DriverFilesSearch, TagUser
 from poolsleuth.model.tags import TagDescription, TagRow
+from poolsleuth.patterns.importing import importing
+from poolsleuth.patterns.makers import CodeOfDrivers, Makers
 from poolsleuth.patterns.tag_knowledge import sure_note
+from poolsleuth.windows.own_modules import is_windows_module
+from poolsleuth.windows.shared_tags import ROUTINES
+from poolsleuth.windows.tag_notes import Role
 from poolsleuth.windows.tag_patterns import TagPatterns
 
+THIRD_PARTY = "third-party drivers"  # what our notes call a tag's component when it is not Windows' own
 MIN_PREFIX = 3  # characters of a tag that must agree with a driver's name before it is worth a word
 MAX_IMAGE = 32 << 20  # bytes: an import table further than this from a base is not of that module
 
@@ -66,7 +73,12 @@ class NameMatch:
 class Attribution:
     """Everything one machine's evidence says about who owns what."""
 
-    def __init__(self, machine: Machine, descriptions: Iterable[TagDescription] = ()) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        descriptions: Iterable[TagDescription] = (),
+        files: Iterable[TagUser | DriverFilesSearch] = (),
+    ) -> None:
         self._descriptions = TagPatterns((d.pattern, d) for d in descriptions)
         self.loaded: dict[str, Module] = {}
         self.loaded_complete = False
@@ -86,6 +98,7 @@ class Attribution:
         self._hits = list(machine.all(MemoryHit))
         self._tables = list(machine.all(PointerTable))
         self.searched_all_modules = any("for_each_module" in (hit.command or "") for hit in self._hits)
+        self._code = CodeOfDrivers(machine, files)
         self._searches = {fact.symbol.casefold(): fact for fact in machine.all(ModuleSearch)}
 
     def owner(self, row: TagRow) -> Owner | None:
@@ -102,6 +115,28 @@ class Attribution:
         if row.description is not None:
             return Owner(None, row.description, "the description in the log", Confidence.MEDIUM)
         return None
+
+    def makers(self, row: TagRow) -> Makers | None:
+        """Who may have made the blocks of a tag, by the code of drivers; None when none was searched for it.
+
+        Of a tag that Windows puts on what drivers ask for: those that import what they ask with.
+        """
+        if row.tag in ROUTINES:
+            return self._askers(row.tag)
+        listed = self._descriptions.find(row.tag)
+        exact = listed is not None and listed.pattern.rstrip() == row.tag
+        named = listed.binary if listed is not None and exact else row.binary
+        note = sure_note(row)
+        shared = note is not None and note.role is Role.GENERIC
+        return self._code.makers(
+            row.tag,
+            self.loaded,
+            loaded_complete=self.loaded_complete,
+            named=named,
+            known=note.binary if note is not None and not shared and note.component != THIRD_PARTY else None,
+            shared=shared,
+            gone=[(m.module, m.unloads) for m in self.named_like(row.tag) if m.unloads and not m.loaded],
+        )
 
     def importers(self, symbol: str) -> list[Importer]:
         """The modules whose memory holds the address of ``symbol`` (such as ``nt!ExAllocatePool``), each once."""
@@ -128,6 +163,22 @@ class Attribution:
             )
             found.setdefault(importer.base if module else slot, importer)
         return list(found.values())
+
+    def _askers(self, tag: str) -> Makers | None:
+        found: dict[str, list[tuple[Importer, str]]] = {}
+        for symbol in ROUTINES[tag]:
+            for importer in self.importers(symbol):
+                name = importer.name or f"the module around 0x{importer.slot:x}"
+                found.setdefault(name, []).append((importer, symbol))
+        searches = [search for symbol in ROUTINES[tag] if (search := self.search_of(symbol)) is not None]
+        windows = [name for name in found if self._is_windows(name)]
+        # Parts of Windows take such memory for others: drivers that do it for themselves come first
+        ranked = {name: found[name] for name in sorted(found, key=windows.__contains__)}
+        return importing(tag, ranked, windows, searches)
+
+    def _is_windows(self, name: str) -> bool:
+        module = self.loaded.get(name.casefold())
+        return is_windows_module(name, None if module is None else module.company)
 
     def search_of(self, symbol: str) -> ModuleSearch | None:
         """How far the modules of a dump were searched for ``symbol``; None when no dump was."""

@@ -10,6 +10,7 @@ from poolsleuth.model.tags import PoolKind
 from poolsleuth.patterns.attribution import Attribution
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.tag_knowledge import sure_note
+from poolsleuth.patterns.thresholds import COMMIT_CRITICAL
 from poolsleuth.patterns.views import PoolState, PoolStates, SessionStates, TagView
 from poolsleuth.patterns.wording import exact, percent, plural, size
 from poolsleuth.windows import bugchecks, tag_notes
@@ -35,11 +36,13 @@ def judge_pool(
     name = f"{kind} pool"
     told = _told_empty(kind, events, system.bugcheck)
     state = states.of(kind) if states is not None else None
-    if state is not None and state.failures_seen is not None:
+    if states is not None and state is not None and state.failures_seen is not None:
         seen = state.failures_seen
-        told += (
-            Reason(f"{plural(seen.value, 'allocation')} of it failed while the counters were recorded", seen.where),
-        )
+        failed = Reason(f"{plural(seen.value, 'allocation')} of it failed while the counters were recorded", seen.where)
+        commit = states.commit_share
+        if not told and not state.tight and commit is not None and commit >= COMMIT_CRITICAL.value:
+            return _failed_for_commit(pattern, state, failed, commit, remedies)
+        told += (failed,)
     if states is None or state is None or state.used is None:
         if told:
             return _found(
@@ -159,6 +162,28 @@ def _found(
         because=because,
         against=against,
         next_steps=("run `!vm` and `!poolused " + ("2" if kind is PoolKind.NONPAGED else "4") + "`", *steps),
+    )
+
+
+def _failed_for_commit(
+    pattern: str, state: PoolState, failed: Reason, commit: float, remedies: Iterable[str]
+) -> Finding:
+    """Requests failed, but memory to commit was out as well, and a pool that has room is refused then, too."""
+    flag = "2" if state.kind is PoolKind.NONPAGED else "4"
+    used = (Reason(f"{exact(state.used.value)} in use", state.used.where),) if state.used is not None else ()
+    return Finding(
+        pattern=pattern,
+        verdict=Verdict.SUSPECTED,
+        severity=Severity.WARNING,
+        confidence=Confidence.LOW,
+        headline=f"allocations from {state.kind} pool failed while committed memory was at {percent(commit)} of its"
+        " limit",
+        subject=Subject(pool=str(state.kind)),
+        because=(failed, *used),
+        against=(
+            Reason("for want of commit a request fails whatever room the pool itself has: see commit-exhaustion"),
+        ),
+        next_steps=(f"run `!vm` and `!poolused {flag}`: is the pool near a limit of its own?", *remedies),
     )
 
 
@@ -318,6 +343,9 @@ def _filled_by(
             continue
         owner = owners.owner(row)
         what = f", {owner.description}" if owner is not None and owner.description else ""
+        makers = owners.makers(row)
+        if makers is not None and makers.allocated_by:
+            what += f", {makers.allocated_by}"
         share = f", {percent(row.bytes / used)} of the pool" if used else ""
         largest = largest or f"{row.tag} ({size(row.bytes)}{what})"
         reasons.append(

@@ -4,6 +4,8 @@ from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.machine import System
 from poolsleuth.model.tags import TagRow
+from poolsleuth.patterns.attribution import Attribution
+from poolsleuth.patterns.makers import with_makers
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.shares import least_bytes, tag_share
 from poolsleuth.patterns.tag_knowledge import sure_note
@@ -15,8 +17,8 @@ from poolsleuth.windows import tag_notes
 ID = "generic-tag"
 
 
-def judge(tags: TagView, states: PoolStates | None, system: System) -> Finding:
-    """Found when the largest shared default tag is a substantial part of its pool."""
+def judge(tags: TagView, states: PoolStates | None, system: System, owners: Attribution) -> Finding:
+    """Found when the largest shared default tag is a substantial part of its pool; who uses it in code is told."""
     rows = [row for row in tags.rows if (note := sure_note(row)) is not None and note.role is tag_notes.Role.GENERIC]
     if not rows:
         return (
@@ -41,7 +43,7 @@ def judge(tags: TagView, states: PoolStates | None, system: System) -> Finding:
     because = [_what(row, share, least)]
     if note is not None:
         because.append(Reason(f"{row.tag}: {note.holds}"))
-    return Finding(
+    finding = Finding(
         pattern=ID,
         verdict=Verdict.FOUND,
         severity=Severity.CRITICAL if full else Severity.WARNING,
@@ -58,6 +60,7 @@ def judge(tags: TagView, states: PoolStates | None, system: System) -> Finding:
             " are per driver, whatever the tag",
         ),
     )
+    return with_makers(finding, owners.makers(row))
 
 
 def _complete(tags: TagView) -> bool:

@@ -1,20 +1,25 @@
 """Few bytes, very many objects: handles that are never closed, or references that a driver keeps."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+from poolsleuth.model.block_pointers import BlockPointers
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.system import ProcessInfo, ProcessList
 from poolsleuth.model.tags import Completeness, PoolKind, TagRow
+from poolsleuth.patterns.attribution import Attribution
 from poolsleuth.patterns.courses import Courses
 from poolsleuth.patterns.handles_over_time import handle_leaks_over_time, handles_at_rest
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
+from poolsleuth.patterns.pointers_home import Homes, with_home
 from poolsleuth.patterns.tag_knowledge import sure_note
 from poolsleuth.patterns.thresholds import (
     EVENTS_SUSPECT,
     HANDLES_CRITICAL,
     HANDLES_SUSPECT,
     OBJECTS_SUSPECT,
+    POINTERS_HOME,
     TWINS_DIFFERENCE,
     TWINS_MIN,
 )
@@ -28,12 +33,19 @@ ID = "handle-leak"
 _MANY_IS_NORMAL = frozenset({"Even", "File", "Key", "Sect", "Symt", "Sema", "Muta", "Toke"})
 
 
-def judge(tags: TagView | None, processes: ProcessList | None, courses: Courses | None) -> Iterator[Finding]:
+def judge(
+    tags: TagView | None,
+    processes: ProcessList | None,
+    courses: Courses | None,
+    owners: Attribution,
+    pointers: tuple[BlockPointers, ...] = (),
+) -> Iterator[Finding]:
     """Found where time shows handles or objects that only grow, and for a process with an impossible handle count;
     suspected for unusual counts of objects or handles in single captures."""
     over_time = handle_leaks_over_time(courses, tags) if courses is not None else []
     named = {(f.subject.process, f.subject.tag) for f in over_time}
-    single = [*_by_process(processes), *_by_objects(tags, processes)]
+    homes = Homes(pointers, owners)
+    single = [*_by_process(processes), *_by_objects(tags, processes, homes)]
     holding = [*over_time, *(f for f in single if (f.subject.process, f.subject.tag) not in named)]
     if holding:
         yield from holding
@@ -115,7 +127,7 @@ def _by_process(processes: ProcessList | None) -> Iterator[Finding]:
         )
 
 
-def _by_objects(tags: TagView | None, processes: ProcessList | None) -> Iterator[Finding]:
+def _by_objects(tags: TagView | None, processes: ProcessList | None, homes: Homes) -> Iterator[Finding]:
     if tags is None:
         return
     for row in tags.rows:
@@ -134,12 +146,14 @@ def _by_objects(tags: TagView | None, processes: ProcessList | None) -> Iterator
         holder = _holder(row.outstanding, processes)
         if holder is not None:
             because.append(Reason(f"{holder.name} alone has {holder.handles:,} handles open", holder.where))
-        yield Finding(
+        objects = _objects(homes.fact(row.tag, row.pool))
+        because += objects.because
+        found = Finding(
             pattern=ID,
             verdict=Verdict.SUSPECTED,
             severity=Severity.WARNING,
             confidence=Confidence.MEDIUM if holder is not None or twins else Confidence.LOW,
-            headline=f"{row.outstanding:,} {row.tag} objects exist: handles or references that are never closed",
+            headline=f"{row.outstanding:,} {row.tag} objects exist: {objects.kept}",
             subject=Subject(pool=str(row.pool), tag=row.tag, process=holder.name if holder is not None else None),
             because=tuple(because),
             against=(
@@ -149,9 +163,43 @@ def _by_objects(tags: TagView | None, processes: ProcessList | None) -> Iterator
             ),
             next_steps=(
                 "`!process 0 0` for the process with most handles, then `!handle 0 0 <pid>` by type",
+                *objects.steps,
                 *((note.next_step,) if note is not None else ()),
             ),
         )
+        yield with_home(found, homes.home(row))
+
+
+@dataclass(frozen=True, slots=True)
+class _Objects:
+    """What a sample of the objects tells: who keeps them, in words."""
+
+    kept: str = "handles or references that are never closed"
+    because: tuple[Reason, ...] = ()
+    steps: tuple[str, ...] = ()
+
+
+def _objects(fact: BlockPointers | None) -> _Objects:
+    """Whether open handles keep the objects, or references only: then a driver does, and no process."""
+    if fact is None or not fact.objects:
+        return _Objects()
+    most = fact.objects[0]
+    says = f"{most.blocks:,} of {fact.read:,} sampled blocks of {fact.tag} are objects of type {most.type}"
+    because = (Reason(f"{says}; {most.blocks - most.closed:,} of them have open handles", fact.where),)
+    if most.blocks < POINTERS_HOME.value * fact.read:
+        return _Objects(because=because)
+    if most.closed >= POINTERS_HOME.value * most.blocks:
+        return _Objects(
+            "no handle of them is open: references keep them, which a driver or the kernel forgot to give back",
+            because,
+            (
+                "`!object <address>` shows PointerCount; `!obtrace`, with object reference tracing (gflags), shows who"
+                " took the references",
+            ),
+        )
+    if most.closed <= (1 - POINTERS_HOME.value) * most.blocks:
+        return _Objects("handles that are never closed", because)
+    return _Objects(because=because)
 
 
 def _twins(row: TagRow, tags: TagView) -> list[TagRow]:

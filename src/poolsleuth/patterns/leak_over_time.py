@@ -12,6 +12,7 @@ from poolsleuth.patterns.courses import Courses, ProcessCourse, TagCourse
 from poolsleuth.patterns.leak_suspicion import FOLLOWS_LOAD, culprit, find_driver
 from poolsleuth.patterns.lines import Line
 from poolsleuth.patterns.lockstep_groups import Group, groups_of, row_of
+from poolsleuth.patterns.makers import with_makers
 from poolsleuth.patterns.over_time import WORDS, course_reasons, date, doubts, hours_until, rate, trend_of
 from poolsleuth.patterns.tag_knowledge import family_hint, sure_note
 from poolsleuth.patterns.thresholds import (
@@ -61,7 +62,8 @@ def leaks_over_time(seen: Seen) -> list[Finding]:
         explained = _explained(kind, seen, course)
         if explained < GROWTH_EXPLAINED.value:
             findings.append(_of_pool(kind, course, seen, explained))
-    findings += [_of_tag(tag, seen, groups) for tag in growing[:MAX_TAGS]]
+    for tag in growing[:MAX_TAGS]:
+        findings.append(with_makers(_of_tag(tag, seen, groups), seen.owners.makers(row_of(tag, seen.tags))))
     findings += _of_processes(seen, findings)
     return findings
 

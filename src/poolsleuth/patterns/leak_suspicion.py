@@ -9,6 +9,7 @@ from poolsleuth.model.machine import System
 from poolsleuth.model.tags import Completeness, PoolKind, TagRow, TagTable
 from poolsleuth.patterns.attribution import Attribution, Owner
 from poolsleuth.patterns.growth import Growth
+from poolsleuth.patterns.makers import with_makers
 from poolsleuth.patterns.shares import least_bytes, tag_share
 from poolsleuth.patterns.tag_knowledge import family_hint, sure_note
 from poolsleuth.patterns.thresholds import (
@@ -116,7 +117,7 @@ def _of_pool(
         most = failed is not None and share is not None and share > TAG_IS_MOST.value and _never_freed(row)
         if fills or lead is not None or grew is not None or most or _large_and_unknown(row, share, owners):
             signs = _Signs(tight=fills, lead=lead, growth=grew, failed=failed if most else None)
-            yield _suspect(row, share, system, owners, signs)
+            yield with_makers(_suspect(row, share, system, owners, signs), owners.makers(row))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from poolsleuth.model.memory import FileCache, MemoryCounters, MemoryUsage, Syst
 from poolsleuth.model.modules import ModuleList, UnloadedModules
 from poolsleuth.model.pool import PoolBlockList, PoolMap, PoolPage, PoolValidation
 from poolsleuth.model.system import BugCheck, ProcessList, ResourceLock, VerifierState
+from poolsleuth.model.tag_code import DriverFilesSearch, TagUser
 from poolsleuth.model.tags import TagDescription
 from poolsleuth.patterns.attribution import Attribution
 from poolsleuth.patterns.courses import Courses, courses_of
@@ -70,7 +71,12 @@ def all_patterns() -> tuple[Pattern, ...]:
 class Evidence:
     """One machine's evidence by type: what a pattern's parameters are filled from."""
 
-    def __init__(self, machine: Machine, descriptions: Iterable[TagDescription] = ()) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        descriptions: Iterable[TagDescription] = (),
+        files: Iterable[TagUser | DriverFilesSearch] = (),
+    ) -> None:
         self._machine = machine
         self._views: dict[type, Any] = {
             Machine: machine,
@@ -78,7 +84,7 @@ class Evidence:
             PoolStates: pool_states(machine),
             SessionStates: session_states(machine),
             TagView: tag_view(machine),
-            Attribution: Attribution(machine, descriptions),
+            Attribution: Attribution(machine, descriptions, files),
             Courses: courses_of(machine),
         }
 

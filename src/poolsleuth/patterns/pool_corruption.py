@@ -12,6 +12,7 @@ from poolsleuth.windows.bugchecks import BugCheckNote
 
 ID = "pool-corruption"
 PAGE = 4096
+_SHOWN = 5  # damaged pages told
 # Bug checks of a bad memory access: not the pool's, but freed pool is one of the places where bad pointers lead
 _BAD_POINTERS = frozenset({0x0A, 0x1A, 0x1E, 0x3B, 0x50, 0x7E, 0x8E, 0xD1, 0x1000007E, 0x1000008E})
 # Exceptions that nobody handled: damaged pool is one of their causes, so that they neither prove nor exclude it
@@ -27,10 +28,9 @@ def judge(
     check = system.bugcheck
     note = bugchecks.note(check.code) if check is not None else None
     invalid = [v for v in validations if v.valid is False]
-    because = [
-        Reason(f"!poolval: page 0x{v.page:x} is invalid" + (f" ({v.errors[0]})" if v.errors else ""), v.where)
-        for v in invalid[:5]
-    ]
+    because = [_invalid(v, check) for v in sorted(invalid, key=lambda v: not _named(v, check))[:_SHOWN]]
+    if len(invalid) > _SHOWN:
+        because.append(Reason(f"{len(invalid):,} pages have such damage; the first {_SHOWN} are told"))
     because += [Reason(text, page.where) for page in pages if (text := _bad_page(page)) is not None][:5]
     if check is not None and note is not None and note.about in _CORRUPTION:
         return _by_bugcheck(check, note, because)
@@ -42,7 +42,7 @@ def judge(
             confidence=Confidence.MEDIUM if invalid else Confidence.LOW,
             headline="block headers of the pool are damaged",
             because=tuple(because),
-            against=(Reason("`!poolval` may misjudge pages of the segment heap (Windows 10 1903 and later)"),),
+            against=(_doubt(invalid),),
             next_steps=_steps(None),
         )
     if check is not None:
@@ -91,6 +91,28 @@ def judge(
     return not_assessed(
         ID, "no bug check and no pool page is in the evidence", "run `!analyze -v`", "run `!poolval <address>`"
     )
+
+
+def _walked(found: PoolValidation) -> bool:
+    """Whether this comes from the pages of a dump, and not from what a debugger printed."""
+    return found.where.line is None and found.where.address is not None
+
+
+def _doubt(invalid: list[PoolValidation]) -> Reason:
+    if invalid and all(_walked(found) for found in invalid):
+        return Reason("memory that was copied while Windows ran can hold a header in the middle of a change")
+    return Reason("`!poolval` may misjudge pages of the segment heap (Windows 10 1903 and later)")
+
+
+def _named(found: PoolValidation, check: BugCheck | None) -> bool:
+    """Whether one of the bug check's arguments lies in the page."""
+    return check is not None and any(value // PAGE * PAGE == found.page for value in check.parameters if value >= PAGE)
+
+
+def _invalid(found: PoolValidation, check: BugCheck | None) -> Reason:
+    says = "" if _walked(found) else "!poolval: "
+    says += f"page 0x{found.page:x} is invalid" + (f" ({found.errors[0]})" if found.errors else "")
+    return Reason(says + ("; the bug check names this page" if _named(found, check) else ""), found.where)
 
 
 def _bad_page(page: PoolPage) -> str | None:

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 
 from poolsleuth.model.facts import Reason, Where
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
-from poolsleuth.model.pool import PoolBlockList, PoolMap, PoolPage, PoolPages
+from poolsleuth.model.pool import PoolBlockList, PoolMap, PoolPage, PoolPages, PoolReconciliation
 from poolsleuth.model.tags import PoolKind
+from poolsleuth.patterns.attribution import Attribution
+from poolsleuth.patterns.blocks_of_pool import accounted, blocks_say, doubts
+from poolsleuth.patterns.makers import with_makers
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.thresholds import (
     FRAGMENTATION_GAP,
@@ -19,6 +22,8 @@ from poolsleuth.patterns.wording import exact, percent, size
 
 ID = "pool-fragmentation"
 PAGE = 4096
+_OF_GAP = 0.5  # of what is in no tag must be free in pages with blocks, where all of them were read
+_MOST_COUNTED = 0.9  # of what the tags count must be found in blocks, before these speak for the whole pool
 _MOST_PAGES = 0.9  # of the pinned pages must be too small for a request that misses
 
 
@@ -48,15 +53,26 @@ def judge(
     lists: tuple[PoolBlockList, ...],
     maps: tuple[PoolMap, ...],
     summaries: tuple[PoolPages, ...],
+    balances: tuple[PoolReconciliation, ...] = (),
+    owners: Attribution | None = None,
 ) -> Finding:
     """Found when totals and pages agree; suspected when only the totals, or only a map, say so."""
     candidates = [
-        _pool(kind, states, tags, pages, lists, maps, [s for s in summaries if s.pool is kind])
+        _pool(
+            kind,
+            states,
+            tags,
+            pages,
+            lists,
+            maps,
+            [s for s in summaries if s.pool is kind],
+            [b for b in balances if b.pool is kind and b.session is None],
+        )
         for kind in (PoolKind.NONPAGED, PoolKind.PAGED)
     ]
     holding = [c for c in candidates if c is not None and c.holds]
     if holding:
-        return holding[0]
+        return _asked_by(holding[0], tags, owners)
     judged = [c for c in candidates if c is not None]
     if judged:
         return judged[0]
@@ -67,6 +83,15 @@ def judge(
     )
 
 
+def _asked_by(finding: Finding, tags: TagView | None, owners: Attribution | None) -> Finding:
+    """The finding with who may make the requests that find no room."""
+    subject = finding.subject
+    if owners is None or tags is None or subject.tag is None or subject.pool is None:
+        return finding
+    row = tags.row(subject.tag, PoolKind(subject.pool))
+    return finding if row is None else with_makers(finding, owners.makers(row))
+
+
 def _pool(
     kind: PoolKind,
     states: PoolStates,
@@ -75,6 +100,7 @@ def _pool(
     lists: tuple[PoolBlockList, ...],
     maps: tuple[PoolMap, ...],
     summaries: list[PoolPages],
+    balances: list[PoolReconciliation],
 ) -> Finding | None:
     state = states.of(kind)
     tagged = tags.tagged_bytes(kind) if tags is not None else None
@@ -105,7 +131,8 @@ def _pool(
             subject=Subject(pool=str(kind)),
         )
     pinned = [p for page in pages if page.pool in (kind, None) and (p := _pinned(page)) is not None]
-    if not pinned and not _short_enough(state):
+    looked = bool(pinned) or any(summary.pinned for summary in summaries)
+    if not looked and not _short_enough(state):
         return ruled_out(
             ID,
             f"{percent(gap)} of {kind} pool's pages is in no block, but the pool has room and no page was looked into",
@@ -116,7 +143,8 @@ def _pool(
         )
     largest = _largest_run(pinned, summaries)
     request = _missing_request(largest, pages, lists, tags, kind)
-    because += [_all_pages(summary) for summary in summaries[-1:]]
+    for summary in summaries[-1:]:
+        because += blocks_say(summary, request.size if request is not None else None)
     because += [_pinned_reason(p) for p in pinned[:5]]
     if request is not None:
         because.append(
@@ -130,14 +158,20 @@ def _pool(
     against = []
     if state.has_room and state.share is not None:
         against.append(Reason(f"the pool is not depleted yet: {percent(state.share)} of its limit"))
-    if not pinned:
+    if not looked:
         against.append(Reason("no page was looked into: `!pool` on some pages would show what pins them"))
+    against += doubts(summaries[-1:])
+    elsewhere = _lies_elsewhere(summaries, used - tagged[0])
+    if elsewhere is not None:
+        against.append(elsewhere)
+    for balance in balances[-1:]:
+        (because if (balance.share or 0) >= _MOST_COUNTED else against).append(accounted(balance))
     full = state.tight
     return Finding(
         pattern=ID,
-        verdict=Verdict.FOUND if pinned else Verdict.SUSPECTED,
+        verdict=Verdict.FOUND if looked and elsewhere is None else Verdict.SUSPECTED,
         severity=Severity.CRITICAL if full else Severity.WARNING,
-        confidence=Confidence.HIGH if pinned and request is not None else Confidence.MEDIUM,
+        confidence=_confidence(summaries, sure=looked and elsewhere is None and request is not None),
         headline=f"{kind} pool is in pieces: {size(used)} of pages are in use for {size(tagged[0])} of blocks"
         f" ({gap * 100:.0f} % in no tag)"
         + (
@@ -151,6 +185,27 @@ def _pool(
         explains=(f"why {kind} pool takes {size(used - tagged[0])} more than its tags account for",),
         next_steps=_steps(request),
     )
+
+
+def _lies_elsewhere(summaries: list[PoolPages], gap: int) -> Reason | None:
+    """Where all blocks were read, what is free in their pages must be most of what is in no tag."""
+    for summary in summaries[-1:]:
+        if summary.free_bytes < _OF_GAP * gap:
+            return Reason(
+                f"what is free in the pages with blocks ({exact(summary.free_bytes)}) is only"
+                f" {percent(summary.free_bytes / gap)} of what is in no tag ({exact(gap)}): the rest lies elsewhere, or"
+                " in pages that were not read",
+                summary.where,
+            )
+    return None
+
+
+def _confidence(summaries: list[PoolPages], *, sure: bool) -> Confidence:
+    """How sure: segment heaps are read in a way that no real dump could confirm, and a scan for headers is a guess."""
+    kinds = {summary.allocator for summary in summaries[-1:]}
+    if "scan" in kinds:
+        return Confidence.LOW
+    return Confidence.HIGH if sure and kinds <= {"classic"} else Confidence.MEDIUM
 
 
 def _short_enough(state: PoolState) -> bool:
@@ -209,17 +264,6 @@ def _pinned(page: PoolPage) -> _Pinned | None:
     if live_bytes > PINNED_PAGE_SHARE.value * PAGE:
         return None
     return _Pinned(page, live_bytes, max(block.size for block in free))
-
-
-def _all_pages(summary: PoolPages) -> Reason:
-    held = ", ".join(f"{tag} ({count:,})" for tag, count in summary.pinned_by[:3])
-    return Reason(
-        f"{summary.pinned:,} of {summary.pages:,} pages with blocks are held by less than a tenth of live bytes each"
-        f" ({exact(summary.pinned_bytes)} in all)"
-        + (f", by blocks of {held}" if held else "")
-        + (f"; the largest free block of all is 0x{summary.largest_free:X}" if summary.largest_free else ""),
-        summary.where,
-    )
 
 
 def _pinned_reason(pinned: _Pinned) -> Reason:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from poolsleuth.model.block_pointers import BlockPointers
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.machine import System
@@ -15,6 +16,7 @@ from poolsleuth.patterns.leak_suspicion import TWICE, caught_by_the_kernel, cut_
 from poolsleuth.patterns.over_time import course_reasons, doubts
 from poolsleuth.patterns.over_time import seen as seen_text
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
+from poolsleuth.patterns.pointers_home import Homes, with_home
 from poolsleuth.patterns.views import PoolState, PoolStates, SessionStates, TagView
 from poolsleuth.patterns.wording import amount
 
@@ -30,6 +32,7 @@ def judge(
     tables: tuple[TagTable, ...],
     courses: Courses | None,
     sessions: SessionStates | None = None,
+    pointers: tuple[BlockPointers, ...] = (),
 ) -> Iterator[Finding]:
     """Found where time shows it or the kernel itself caught a session's leak; suspected from single captures, or from
     a time too short; ruled out for pools that were watched long enough and came down."""
@@ -54,11 +57,22 @@ def judge(
             for f in suspicions(kind, tags, states, system, owners, growth, sessions)
             if (f.subject.tag, f.subject.pool) not in named and not _judged(f, courses)
         ]
+    homes = Homes(pointers, owners)
+    holding = [_with_home(finding, tags, owners, homes) for finding in holding]
     yield from holding
     if seen is not None and seen.courses.judged:
         yield from _other_pools(seen, holding)
     elif not holding:
         yield _too_little(tags, tables, courses)
+
+
+def _with_home(finding: Finding, tags: TagView | None, owners: Attribution, homes: Homes) -> Finding:
+    """A finding about a tag of a system pool with what its blocks tell of owner, retainer and victim."""
+    subject = finding.subject
+    if tags is None or subject.tag is None or subject.session is not None or subject.pool is None:
+        return finding
+    row = tags.row(subject.tag, PoolKind(subject.pool))
+    return finding if row is None else with_home(finding, homes.home(row), owners.makers(row))
 
 
 def _judged(finding: Finding, courses: Courses | None) -> bool:

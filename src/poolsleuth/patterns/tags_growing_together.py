@@ -2,8 +2,10 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
+from poolsleuth.model.block_pointers import BlockPointers, PointsTo
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.tags import TagRow
@@ -14,7 +16,14 @@ from poolsleuth.patterns.lockstep_groups import Group, groups_of, row_of
 from poolsleuth.patterns.over_time import seen
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.tag_knowledge import sure_note
-from poolsleuth.patterns.thresholds import OBJECTS_SUSPECT, TWINS_BY_CHANCE, TWINS_DIFFERENCE, TWINS_MIN
+from poolsleuth.patterns.thresholds import (
+    OBJECTS_SUSPECT,
+    POINTERS_BLOCKS,
+    POINTERS_HOME,
+    TWINS_BY_CHANCE,
+    TWINS_DIFFERENCE,
+    TWINS_MIN,
+)
 from poolsleuth.patterns.views import PoolStates, TagView
 from poolsleuth.patterns.wording import GROWTH_OF_TAG
 from poolsleuth.windows.tag_notes import Role
@@ -24,17 +33,23 @@ MAX_GROUPS = 10
 _AROUND = 1.25  # the neighbourhood in which counts are taken to lie evenly
 
 
-def judge(tags: TagView, states: PoolStates | None, courses: Courses | None) -> Iterator[Finding]:
+def judge(
+    tags: TagView,
+    states: PoolStates | None,
+    courses: Courses | None,
+    pointers: tuple[BlockPointers, ...] = (),
+) -> Iterator[Finding]:
     """Found for tags that time shows in lock-step. Without time, suspected when two tags have equal, large counts in a
     machine that is short of pool; else not assessed."""
     if courses is not None and any(tag.course.kind is not Kind.TOO_SHORT for tag in courses.tags.values()):
-        yield from _over_time(courses, tags)
+        for finding in _over_time(courses, tags):
+            yield _with_holding(finding, pointers)
         return
     tight = states is not None and any(state.tight for state in (states.nonpaged, states.paged))
     pairs = _pairs(tags) if tight else [p for p in _pairs(tags) if (p[0].outstanding or 0) >= OBJECTS_SUSPECT.value]
     for first, second in pairs[:5]:
-        whole, part = _order(first, second)
-        yield Finding(
+        whole, part = _order(first, second, pointers)
+        found = Finding(
             pattern=ID,
             verdict=Verdict.SUSPECTED,
             severity=Severity.INFO,
@@ -50,6 +65,7 @@ def judge(tags: TagView, states: PoolStates | None, courses: Courses | None) -> 
             explains=(f"tag {part.tag} as a part of what {whole.tag} counts",),
             next_steps=("take the table again later: both must grow by the same number",),
         )
+        yield _with_holding(found, pointers, (part.tag,))
     if not pairs:
         yield not_assessed(
             ID, "growth needs two captures", "take the tag table twice, hours apart (`!poolused`, poolmon -n)"
@@ -132,8 +148,46 @@ def _by_chance(pair: tuple[TagRow, TagRow], counts: list[int]) -> float:
     return as_large * max(around, 0) * (high - low + 1) / (end - begin)
 
 
-def _order(first: TagRow, second: TagRow) -> tuple[TagRow, TagRow]:
+def _order(first: TagRow, second: TagRow, pointers: tuple[BlockPointers, ...]) -> tuple[TagRow, TagRow]:
+    """What is the whole, and what its part: who holds whom, else what our notes know."""
+    if _holds(first.tag, second.tag, pointers) is not None:
+        return first, second
+    if _holds(second.tag, first.tag, pointers) is not None:
+        return second, first
     note = sure_note(second)
     if note is not None and note.role is Role.OBJECT:
         return second, first
     return first, second
+
+
+def _holds(tag: str, other: str, pointers: tuple[BlockPointers, ...]) -> Reason | None:
+    """That the sampled blocks of a tag hold the addresses of blocks of another one; None where they do not."""
+    for fact in pointers:
+        if fact.tag != tag or fact.read < POINTERS_BLOCKS.value:
+            continue
+        for sign in fact.signs:
+            if sign.to is PointsTo.TAG and sign.name == other and sign.blocks >= POINTERS_HOME.value * fact.read:
+                return Reason(
+                    f"{sign.blocks:,} of {fact.read:,} sampled blocks of {tag} hold the address of a block of {other}"
+                    f" at offset 0x{sign.offset:x}: {tag} is what keeps {other}, and {other} the victim",
+                    fact.where,
+                )
+    return None
+
+
+def _with_holding(
+    finding: Finding, pointers: tuple[BlockPointers, ...], others: tuple[str, ...] | None = None
+) -> Finding:
+    """A finding about tags in step with what their blocks tell of who holds whom."""
+    tag = finding.subject.tag
+    if tag is None:
+        return finding
+    if others is None:
+        others = tuple(text.removeprefix(GROWTH_OF_TAG) for text in finding.explains if text.startswith(GROWTH_OF_TAG))
+    reasons = [
+        reason
+        for other in others
+        for reason in (_holds(tag, other, pointers), _holds(other, tag, pointers))
+        if reason is not None
+    ]
+    return replace(finding, because=(*finding.because, *reasons)) if reasons else finding

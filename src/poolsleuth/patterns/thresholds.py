@@ -91,3 +91,26 @@ FOLLOWS_CLOSELY: Final = Threshold(
 )
 PROCESS_EXPLAINS: Final = Threshold(0.50, "a process that holds half of a growth is the one to look at")
 LOAD_SWING_BYTES: Final = Threshold(16 << 20, "a tag that comes and goes by less than 16 MB is no news")
+POINTERS_BLOCKS: Final = Threshold(
+    32, "of fewer blocks a share of nine tenths may be chance, or one list of one driver: they say nothing"
+)
+POINTERS_NAMED: Final = Threshold(
+    50, "a driver is named by what its blocks hold only when there are enough of them to be more than one table's"
+)
+POINTERS_SEEN: Final = Threshold(
+    0.50, "where most blocks of a tag are not in the dump, or cannot be found in it, the others may be another driver's"
+)
+POINTERS_HOME: Final = Threshold(
+    0.90,
+    "a structure has its routine's address in every block; what was left in memory by others stands in a few, or at"
+    " other offsets",
+)
+POINTERS_MET: Final = Threshold(
+    0.50, "a tag may be used for several structures: what stands in half of its blocks is worth a word, not a name"
+)
+POINTERS_ELSEWHERE: Final = Threshold(
+    0.25, "what a quarter of other blocks of that size hold at the same offset was there before: memory is not cleared"
+)
+POINTERS_HELD: Final = Threshold(
+    0.50, "who holds every other sampled block keeps them alive; single addresses are left in memory by chance"
+)

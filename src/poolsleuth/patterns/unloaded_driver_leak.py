@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from poolsleuth.model.block_pointers import BlockPointers
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.machine import System
@@ -10,6 +11,7 @@ from poolsleuth.model.system import BugCheck, VerifierState
 from poolsleuth.model.tags import TagRow
 from poolsleuth.patterns.attribution import Attribution, NameMatch
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
+from poolsleuth.patterns.pointers_home import Home, Homes, confidence_in, same_driver
 from poolsleuth.patterns.shares import least_bytes, tag_share
 from poolsleuth.patterns.tag_knowledge import sure_note
 from poolsleuth.patterns.thresholds import UNLOADED_BYTES
@@ -29,8 +31,10 @@ def judge(
     unloaded: tuple[UnloadedModules, ...],
     verifier: VerifierState | None,
     owners: Attribution,
+    pointers: tuple[BlockPointers, ...] = (),
 ) -> Iterator[Finding]:
-    """Found when Driver Verifier caught it; suspected when a living tag is named like a driver that is gone."""
+    """Found when Driver Verifier caught it, or the blocks of a tag still point at the code of a driver that is gone;
+    suspected when a living tag is named like one."""
     caught = _caught(system.bugcheck, verifier)
     if caught is not None:
         yield caught
@@ -41,8 +45,13 @@ def judge(
         yield not_assessed(ID, "it takes both the unloaded modules and the tags", *missing)
         return
     found = False
+    homes = Homes(pointers, owners)
     for row in tags.rows:
-        finding = _left_behind(row, states, system, owners)
+        home = homes.home(row)
+        if home is not None and home.gone:
+            finding = _still_points(row, home, states, system, owners)
+        else:
+            finding = _left_behind(row, states, system, owners)
         if finding is not None:
             found = True
             yield finding
@@ -100,6 +109,63 @@ def _caught(bugcheck: BugCheck | None, verifier: VerifierState | None) -> Findin
     )
 
 
+def _still_points(
+    row: TagRow, home: Home, states: PoolStates | None, system: System, owners: Attribution
+) -> Finding | None:
+    """The blocks of a tag hold addresses of code that is no longer there: the driver that is gone put them there."""
+    least = least_bytes(row, system)
+    driver = home.owner
+    if driver is None or not row.outstanding or least is None or least < UNLOADED_BYTES.value:
+        return None
+    share = tag_share(row, states, system)
+    state = states.of(row.pool) if states is not None else None
+    tight = state is not None and state.tight
+    match = owners.unloaded_named(driver)
+    again = match is not None and match.loaded
+    makers = owners.makers(row)
+    others = [name for name in (makers.drivers if makers is not None else ()) if not same_driver(name, driver)]
+    sure = home.sure and not home.known and not again and not others
+    against = [*home.against]
+    if others:
+        against.append(
+            Reason(
+                f"{' and '.join(others)} is loaded and allocates with tag {row.tag}: its blocks may lie where those of"
+                f" {driver} lay, and hold what was left there"
+            )
+        )
+    if again:
+        against.append(Reason(f"{driver} is loaded again, elsewhere: it may have taken over what it left behind"))
+    if not sure and not against:
+        against.append(Reason("too few blocks were seen to be sure"))
+    part = f", {percent(share)} of the {row.pool} pool in use" if share is not None else ""
+    return Finding(
+        pattern=ID,
+        verdict=Verdict.FOUND if sure else Verdict.SUSPECTED,
+        severity=Severity.WARNING if tight else Severity.INFO,
+        confidence=confidence_in(home) if sure else Confidence.MEDIUM,
+        headline=f"{driver} was unloaded and left {size(least)} of {row.pool} pool behind (tag {row.tag}): the blocks"
+        " still point at its code",
+        subject=Subject(pool=str(row.pool), tag=row.tag, driver=driver),
+        because=(
+            Reason(f"tag {row.tag}: {row.outstanding:,} blocks, {exact(least)} outstanding{part}", row.where),
+            *home.because,
+            *((Reason(f"{match.module} was unloaded {plural(match.unloads, 'time')}", match.where),) if match else ()),
+        ),
+        against=tuple(against),
+        explains=(f"{percent(share)} of the {row.pool} pool in use",) if share is not None and tight else (),
+        roles=home.roles,
+        next_steps=_steps(driver, row.tag),
+    )
+
+
+def _steps(driver: str, tag: str) -> tuple[str, ...]:
+    return (
+        f"load and unload the product of {driver} once and compare tag {tag} before and after (poolmon)",
+        f"Driver Verifier on {driver}: it stops with bug check 0xC4 (0x62) when pool is left at unload",
+        f"update or remove the product of {driver}; the memory comes back only with a restart",
+    )
+
+
 def _left_behind(row: TagRow, states: PoolStates | None, system: System, owners: Attribution) -> Finding | None:
     least = least_bytes(row, system)
     if not row.outstanding or least is None or least < UNLOADED_BYTES.value:
@@ -136,11 +202,7 @@ def _left_behind(row: TagRow, states: PoolStates | None, system: System, owners:
         ),
         against=_against(match, owners, by_list=listed is not None),
         explains=(f"{percent(share)} of the {row.pool} pool in use",) if share is not None and tight else (),
-        next_steps=(
-            f"load and unload the product of {match.module} once and compare tag {row.tag} before and after (poolmon)",
-            f"Driver Verifier on {match.module}: it stops with bug check 0xC4 (0x62) when pool is left at unload",
-            f"update or remove the product of {match.module}; the memory comes back only with a restart",
-        ),
+        next_steps=_steps(match.module, row.tag),
     )
 
 

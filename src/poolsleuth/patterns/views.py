@@ -96,6 +96,7 @@ class PoolStates:
     """Both system pools, the sessions, and the failures that ``!vm`` counts over all pools together.
 
     ``counted``: the kernel says itself of every refusal which pool it was (the ``failed_for`` of each).
+    ``commit_share``: committed memory over its limit, None when either is not known.
     """
 
     nonpaged: PoolState
@@ -103,6 +104,7 @@ class PoolStates:
     failures: Figure | None = None
     counted: bool = False
     physical: int | None = None
+    commit_share: float | None = None
 
     def of(self, kind: PoolKind) -> PoolState:
         """The state of the nonpaged or paged pool."""
@@ -206,8 +208,16 @@ def _capture(counters: MemoryCounters, system: System, *, session_failures: bool
         if len(tight) == 1 and known and (tight[0].full or _short_of_its_own_limit(tight[0])):
             nonpaged = replace(nonpaged, failures=failures if tight[0] is nonpaged else None)
             paged = replace(paged, failures=failures if tight[0] is paged else None)
+    committed, most = counters.committed, counters.commit_limit
     return PoolStates(
-        nonpaged=nonpaged, paged=paged, failures=failures, counted=counted, physical=system.physical_bytes
+        nonpaged=nonpaged,
+        paged=paged,
+        failures=failures,
+        counted=counted,
+        physical=system.physical_bytes,
+        commit_share=committed.value / most.value
+        if committed is not None and most is not None and most.value
+        else None,
     )
 
 

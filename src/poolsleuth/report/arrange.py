@@ -3,10 +3,12 @@
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from poolsleuth.model.finding import Confidence, Severity, Verdict
 from poolsleuth.model.report import PoolUse, ReportFinding, ReportMachine, ReportTag, SessionPoolUse
+from poolsleuth.model.report_blocks import FreeRuns
+from poolsleuth.report.blocks import block_notes
 from poolsleuth.report.wording import (
     UNKNOWN,
     bytes_short,
@@ -138,6 +140,7 @@ class PoolRow:
     failures: int | None
     notes: tuple[str, ...]
     severity: Severity | None
+    free_runs: tuple[FreeRuns, ...] = ()
 
 
 def pool_rows(machine: ReportMachine) -> list[PoolRow]:
@@ -158,7 +161,10 @@ def pool_rows(machine: ReportMachine) -> list[PoolRow]:
             notes.append(f"the kernel itself sets a maximum of {bytes_short(use.printed_max_bytes)}")
         if use.tagged_bytes is not None:
             notes.append(f"tags account for {bytes_short(use.tagged_bytes)}")
-        rows.append(_row(f"{pool} pool", use, depleted.get((pool, None)), notes))
+        if use.blocks is not None:
+            notes += block_notes(use.blocks)
+        row = _row(f"{pool} pool", use, depleted.get((pool, None)), notes)
+        rows.append(row if use.blocks is None else replace(row, free_runs=use.blocks.free_runs))
     sessions = [
         _row(f"session {session_text(session.id)}", session, depleted.get(("session", session.id)))
         for session in pools.sessions

@@ -32,18 +32,18 @@ def render_html(report: Report) -> str:
 def _page(report: Report, cut: Cut, store: ChartStore) -> str | None:
     """The page of this cut; None as soon as it is larger than the budget, so that no report costs more than that."""
     view = page_view(report, cut, store, live=cut.live and plotter() is not None)
-    style, scripts = _asset("report.css"), [_asset("report.js")]
+    style, scripts = asset("report.css"), [asset("report.js")]
     if view.charted:
-        style += _asset("charts.css")
+        style += asset("charts.css")
         if view.live and (plot := plotter()) is not None:
             style += plot.style
-            scripts = [plot.script, _asset("charts.js"), *scripts]
-    script_sources = " ".join(f"'{_source_hash(script)}'" for script in scripts)
+            scripts = [plot.script, asset("charts.js"), *scripts]
+    script_sources = " ".join(f"'{source_hash(script)}'" for script in scripts)
     policy = (
-        f"default-src 'none'; style-src '{_source_hash(style)}'; script-src {script_sources}; "
+        f"default-src 'none'; style-src '{source_hash(style)}'; script-src {script_sources}; "
         "base-uri 'none'; form-action 'none'"
     )
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     chunks: list[str] = []
     size = 0
     # Style and scripts are files of installed packages and hold no data of the report: with the charts' pictures and
@@ -56,17 +56,19 @@ def _page(report: Report, cut: Cut, store: ChartStore) -> str | None:
     return "".join(chunks)
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file of the folder ``templates``."""
     return resources.files("poolsleuth.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _source_hash(text: str) -> str:
+def source_hash(text: str) -> str:
     """The name by which a content security policy allows exactly this text."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
 
 
 @cache
-def _environment() -> "Environment":
+def environment() -> "Environment":
+    """The templates, with escaping on: whatever they print is text."""
     # No other output needs it, and it takes as long to load as a small dump takes to read
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
 

@@ -19,6 +19,7 @@ from poolsleuth.report.arrange import (
     unassigned_failures,
     verdict_of,
 )
+from poolsleuth.report.blocks import Bar, bars
 from poolsleuth.report.charts import ChartStore, MachineCharts
 from poolsleuth.report.html_cut import Cut
 from poolsleuth.report.html_drivers import DriversView, drivers_view
@@ -91,6 +92,7 @@ class PoolView:
     failures: str
     notes: tuple[str, ...]
     tone: str
+    runs: tuple[Bar, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,6 +318,7 @@ def _pool(row: PoolRow, cut: Cut) -> PoolView:
         failures=failures_text(row.failures),
         notes=tuple(short(note, cut.text) for note in row.notes),
         tone=row.severity.value if row.severity else "calm",
+        runs=bars(row.free_runs),
     )
 
 

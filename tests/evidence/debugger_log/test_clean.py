@@ -30,6 +30,11 @@ ROW = "NonPagedPool Usage: 31369 ( 125476 Kb)"
         (f"> {ROW}\n> > {ROW}\n>> {ROW}\n", f"{ROW}\n{ROW}\n{ROW}\n"),
         (f"    > {ROW}\n", f"{ROW}\n"),
         (" >abc      12     96 \n", " >abc      12     96 \n"),  # a tag, no quote
+        (" >    Nonp  12 (   0)   10 (   0)\n >>>> Paged   3 (   0)\n",) * 2,  # tags of poolmon
+        (">  >    Nonp  12 (   0)\n>  Leak Nonp  12 (   0)\n", " >    Nonp  12 (   0)\n Leak Nonp  12 (   0)\n"),
+        (" > Leak Nonp  12 (   0)\n", "Leak Nonp  12 (   0)\n"),
+        (" \\#a  Nonp  12 (   0)\n ab\\. Paged  12 (   0)\n",) * 2,  # a backslash of the tag
+        (" \\_ab  Nonp  12\n \\_abc Nonp  12\n", " _ab  Nonp  12\n _abc Nonp  12\n"),  # and one of markdown
         (f"# {ROW}\n#\n# x\n", f" {ROW}\n\n x\n"),
         (f"* {ROW}\n\n* x\n\n* y\n", f" {ROW}\n\n x\n\n y\n"),
         ("# a heading\ntext\n", "# a heading\ntext\n"),

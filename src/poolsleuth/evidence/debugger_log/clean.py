@@ -59,8 +59,9 @@ _CP1252 = {bytes([byte]).decode("cp1252", errors="ignore") or chr(byte): byte fo
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]{0,16}[A-Za-z]|\][^\x07\x1b\n]{0,200}(?:\x07|\x1b\\)?)")
 _RETURNS = re.compile(r"\r+\n")
 # What stands at a line's beginning is searched from the line feed before it: the regex engine finds that at once
-# A mail quote stands at column 0; behind a blank only with a blank after it, or it is the tag ">abc" of a table
-_QUOTES = re.compile(r"\n(?:(?:>[ ]?)+|[ ]++(?:>+[ ])+)")
+# A mail quote stands at column 0; behind a blank only with a blank after it, or it is the tag ">abc" of a table.
+# What has poolmon's pool type right behind it is a tag of nothing but these signs
+_QUOTES = re.compile(r"\n(?![ ]{0,8}>{1,4}[ ]{1,4}(?:Nonp|Paged)[ ]+\d)(?:(?:>[ ]?)+|[ ]++(?:>+[ ])+)")
 # Three and more lines with the same comment sign are a quoted log; one or two may be a heading or a bullet
 # A sign with two numbers behind it, away from column 0, is a row of the tag "-" or "#"
 _SIGNED = r"\n(?![ ]{1,8}\S{1,2}[ ]+\d+[ ]+\d)[ ]{0,8}"
@@ -84,7 +85,8 @@ _CELL_TAGS = re.compile(r"</\s*(?:td|th)\s*>", re.IGNORECASE)
 _ENTITY = re.compile(
     r"&(?:nbsp|lt|gt|amp|quot|apos|hellip|ndash|mdash|[lr][sd]quo|#\d{1,6}|#x[0-9a-f]{1,6});?", re.IGNORECASE
 )
-_ESCAPED = re.compile(r"\\([*_`#\[\]()<>~|.!+-])")
+# In poolmon's row a tag has four characters and one blank behind them: there a backslash is one of the four
+_ESCAPED = re.compile(r"(?P<row>\n[ ](?=\S)[^\n]{4}[ ](?:Nonp|Paged)[ ]+\d)|\\(?P<sign>[*_`#\[\]()<>~|.!+-])")
 _MAX_WRAPPINGS = 3  # a quoted log may be quoted, commented out and set in backticks
 _ADDRESS_TICK = re.compile(r"[`'](?<=[0-9a-fA-F]{8}[`'])(?<![0-9a-fA-F]{9}[`'])([0-9a-fA-F]{8})(?![0-9a-fA-F])")
 _PIPES = re.compile(r"\n[ ]*+\|(?:[^|\n]*\|){2,}[^\n]*")
@@ -131,7 +133,7 @@ def _unwrapped(text: str) -> str:
     if any(sign in text for sign in _COMMENT_SIGNS):
         text = _COMMENTS.sub(lambda m: _uncommented(m.group(), m.group("sign")), text)
     if "\\" in text:
-        text = _ESCAPED.sub(r"\1", text)
+        text = _ESCAPED.sub(lambda m: m.group("row") or m.group("sign"), text)
     if "**" in text:
         text = _BOLD.sub(r"\1", text)
     if "`" in text:

@@ -5,6 +5,7 @@ from typing import BinaryIO
 
 from poolsleuth.evidence.dump.big_page_facts import big_page_facts
 from poolsleuth.evidence.dump.block_facts import block_facts
+from poolsleuth.evidence.dump.code_facts import code_facts
 from poolsleuth.evidence.dump.context import DumpContext
 from poolsleuth.evidence.dump.driver_facts import kernel_drivers, triage_drivers
 from poolsleuth.evidence.dump.identity import bug_check, target
@@ -12,7 +13,8 @@ from poolsleuth.evidence.dump.import_facts import import_facts
 from poolsleuth.evidence.dump.lock_facts import lock_facts
 from poolsleuth.evidence.dump.memory_facts import memory_facts
 from poolsleuth.evidence.dump.opening import OpenedDump, Progress, open_kernel
-from poolsleuth.evidence.dump.options import AS_FOUND, DumpOptions
+from poolsleuth.evidence.dump.options import AS_FOUND, CodeReader, DumpOptions
+from poolsleuth.evidence.dump.pointer_facts import pointer_facts
 from poolsleuth.evidence.dump.process_facts import process_facts
 from poolsleuth.evidence.dump.session_facts import session_facts
 from poolsleuth.evidence.dump.tag_tables import tag_table
@@ -55,7 +57,7 @@ def read_dump(
         if opened.dump is not None:
             facts += bug_check(opened.dump.header, opened.kernel, context)
         if opened.kernel is not None and (opened.dump is None or opened.dump.triage is None):
-            _add_kernel(facts, opened.kernel, opened.physical_pages, context, progress)
+            _add_kernel(facts, opened.kernel, opened.physical_pages, context, progress, options.code)
         elif opened.dump is not None:
             if opened.dump.triage is not None:
                 facts += triage_drivers(opened.dump.triage, opened.dump.header.build, context)
@@ -72,6 +74,7 @@ def _add_kernel(
     physical_pages: int | None,
     context: DumpContext,
     progress: Progress | None,
+    code: CodeReader | None,
 ) -> None:
     """Each part by itself: what is wrong with one of them must not lose the others."""
 
@@ -88,6 +91,8 @@ def _add_kernel(
         ("locks", lambda: lock_facts(kernel, context)),
         ("processes", lambda: process_facts(kernel, context)),
         ("imports", lambda: import_facts(kernel, facts, context)),
+        ("code of modules", lambda: code_facts(kernel, facts, context, code)),
+        ("pointers of blocks", lambda: pointer_facts(kernel, facts, context, looked_at)),
         ("pool blocks", lambda: block_facts(kernel, facts, context, looked_at)),
     )
     for what, read in parts:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from poolsleuth.evidence.debugger_log.commands import pool_map
 from poolsleuth.evidence.debugger_log.reader import LogReader
 from poolsleuth.model.pool import PoolMap
 from poolsleuth.model.tags import PoolKind
@@ -122,3 +123,34 @@ def test_real_files(name: str) -> None:
     assert (found.shown_pages, found.elided) == (23 * 64, True)
     assert found.maximum_pages is not None
     assert found.maximum_pages.value == 64640
+
+
+def test_the_cells_are_kept() -> None:
+    (found,) = maps(MAP)
+    printed = "".join("".join(line.split()[1:]) for line in MAP.splitlines() if line.startswith("82"))
+    assert found.rows == ((0x82780000, printed),)
+
+
+def test_rows_that_do_not_follow_each_other_are_apart() -> None:
+    (found,) = maps(MAP.replace("82800000:", "82900000:"))
+    assert [(address, len(cells)) for address, cells in found.rows] == [(0x82780000, 128), (0x82900000, 64)]
+
+
+def test_long_maps_are_kept_in_texts_of_some_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = "O" * 16 + (" " + "." * 16) * 3
+    lines = "".join(f"{0x80000000 + n * 0x40000:08x}: {row}\n" for n in range(40))
+    head = MAP[: MAP.index("82780000")]
+    (found,) = maps(head + lines)
+    assert [len(cells) for _, cells in found.rows] == [16 * 64, 16 * 64, 8 * 64]
+    monkeypatch.setattr(pool_map, "MAX_AREAS", 2)
+    (found,) = maps(head + lines)
+    assert [len(cells) for _, cells in found.rows] == [16 * 64, 16 * 64]
+    assert found.elided
+    assert found.shown_pages == 40 * 64
+
+
+def test_our_own_maps_name_sessions_and_missing_pages() -> None:
+    row = "O?!." + "." * 12 + (" " + "." * 16) * 3
+    (found,) = maps(f"Session Pool of Session 3 Area Summary\n\nffffd10000000000: {row}\n")
+    assert (found.pool, found.address_bits) == (PoolKind.SESSION, 64)
+    assert (found.shown_used, found.rows[0][1][:4]) == (2, "O?!.")
