@@ -163,6 +163,16 @@ def test_the_article_s_fragmentation_is_found_in_the_blocks(name: str, tmp_path:
     assert any("should ask for a whole page (0x1000)" in step for step in finding.next_steps)
 
 
+@pytest.mark.parametrize("name", ["18362-x64", "19041-x64", "20348-x64", "22000-x64"])
+def test_segment_heaps_in_pieces_are_found_and_no_request_is_blamed(name: str, tmp_path: Path) -> None:
+    machine = only(diagnose([dump(truth(name, "fragmentation"), tmp_path / "MEMORY.DMP")]))
+    assert machine.conclusion is not None
+    assert machine.conclusion.pattern == "pool-fragmentation"
+    (finding,) = [f for f in machine.findings if f.pattern == "pool-fragmentation"]
+    assert (finding.verdict, finding.confidence) == (Verdict.FOUND, Confidence.MEDIUM)
+    assert (finding.subject.tag, finding.subject.driver, finding.subject.pool) == (None, None, "nonpaged")
+
+
 @pytest.mark.parametrize("damage", [Damage.CONTRADICTION, Damage.SIZE_ZERO, Damage.SIZE_TOO_LARGE])
 @pytest.mark.parametrize("name", ["3790-x86", "7601-x64"])
 def test_a_damaged_header_is_found_after_bug_check_0x19(name: str, damage: Damage, tmp_path: Path) -> None:

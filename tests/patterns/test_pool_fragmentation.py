@@ -263,3 +263,28 @@ def test_what_was_found_of_the_tags_speaks_for_or_against(
     assert len(found.against) == against
     told = [reason.says for reason in (*found.because, *found.against) if "account for" in reason.says]
     assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("summary", "tag"),
+    [
+        (EVERY, "MmCm"),
+        (replace(EVERY, pinned=5_173), "MmCm"),  # half of the 40 MB in no tag lie in pinned pages
+        (replace(EVERY, pinned=5_172), None),
+        (replace(EVERY, pinned=4), None),
+        (replace(EVERY, allocator="segment heap"), None),  # it cuts runs of many pages
+    ],
+)
+def test_a_request_is_named_where_pinned_pages_are_the_cause(
+    finding: Judge, capture: Capture, summary: PoolPages, tag: str | None
+) -> None:
+    found = finding(ID, *capture(100 * MB, 60 * MB, 105 * MB), summary, CHURN)
+    assert (found.verdict, found.subject.tag) == (Verdict.FOUND, tag)
+    assert ("requests of" in found.headline) is (tag is not None)
+
+
+@pytest.mark.parametrize(("others", "tag"), [(299, "MmCm"), (301, None)])
+def test_one_of_many_requests_is_not_named(finding: Judge, capture: Capture, others: int, tag: str | None) -> None:
+    many = [blocks(f"T{number:03}", 0xE00, 1) for number in range(others)]
+    found = finding(ID, *capture(100 * MB, 60 * MB, 105 * MB), EVERY, CHURN, *many)
+    assert (found.verdict, found.subject.tag) == (Verdict.FOUND, tag)

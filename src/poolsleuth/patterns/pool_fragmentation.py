@@ -25,6 +25,7 @@ PAGE = 4096
 _OF_GAP = 0.5  # of what is in no tag must be free in pages with blocks, where all of them were read
 _MOST_COUNTED = 0.9  # of what the tags count must be found in blocks, before these speak for the whole pool
 _MOST_PAGES = 0.9  # of the pinned pages must be too small for a request that misses
+_OF_REQUESTS = 0.5  # of all requests that find no room must be of one tag and size, before that one is named
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ def _pool(
             subject=Subject(pool=str(kind)),
         )
     pinned = [p for page in pages if page.pool in (kind, None) and (p := _pinned(page)) is not None]
-    looked = bool(pinned) or any(summary.pinned for summary in summaries)
+    looked = bool(pinned) or any(summary.pages for summary in summaries)
     if not looked and not _short_enough(state):
         return ruled_out(
             ID,
@@ -142,7 +143,9 @@ def _pool(
             next_steps=("look into pages of the pool with `!pool <address>` if it grows",),
         )
     largest = _largest_run(pinned, summaries)
-    request = _missing_request(largest, pages, lists, tags, kind)
+    request = None
+    if _pinned_pages_explain(summaries, used - tagged[0]):
+        request = _missing_request(largest, pages, lists, tags, kind)
     for summary in summaries[-1:]:
         because += blocks_say(summary, request.size if request is not None else None)
     because += [_pinned_reason(p) for p in pinned[:5]]
@@ -198,6 +201,12 @@ def _lies_elsewhere(summaries: list[PoolPages], gap: int) -> Reason | None:
                 summary.where,
             )
     return None
+
+
+def _pinned_pages_explain(summaries: list[PoolPages], gap: int) -> bool:
+    """Whether a request that misses pinned pages can be the cause: where all blocks were read, most of what is in no
+    tag must lie in such pages. A segment heap cuts runs of many pages, in which the size of a page means nothing."""
+    return all(s.allocator == "classic" and s.pinned_to_gain * PAGE >= _OF_GAP * gap for s in summaries[-1:])
 
 
 def _confidence(summaries: list[PoolPages], *, sure: bool) -> Confidence:
@@ -290,8 +299,9 @@ def _missing_request(
 ) -> _Request | None:
     """The live block that would not fit into any pinned page but is smaller than a page, and is asked for most often.
 
-    Blocks that stay for good cut a page into pieces once; those that come and go do it again and again. How often a
-    tag's blocks come is its allocations over those that are out now, where a table says both.
+    None where no tag and size stands out: to name one of many would be to guess. Blocks that stay for good cut a page
+    into pieces once; those that come and go do it again and again. How often a tag's blocks come is its allocations
+    over those that are out now, where a table says both.
     """
     if largest is None:
         return None
@@ -316,7 +326,9 @@ def _missing_request(
         turned = row.allocs / row.outstanding if row is not None and row.allocs and row.outstanding else 1.0
         return count * turned, count
 
-    (tag, block_size), count = max(counts.items(), key=asked)
+    (tag, block_size), count = most = max(counts.items(), key=asked)
+    if asked(most)[0] < _OF_REQUESTS * sum(asked(item)[0] for item in counts.items()):
+        return None
     return _Request(tag, block_size, count, places[tag, block_size])
 
 

@@ -188,5 +188,6 @@ def fragment_heap(heap: SegmentHeap, load: int, random: Random) -> None:
     for block in passing:
         heap.free(block)
     random.shuffle(staying)
-    for block in staying[len(staying) // 3 :]:
+    # So many stay that hardly any whole page comes free: those are given back
+    for block in staying[len(staying) * 7 // 8 :]:
         heap.free(block)
