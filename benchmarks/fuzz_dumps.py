@@ -4,7 +4,8 @@
     python benchmarks/fuzz_dumps.py dumps --random 2000 --folder /tmp/fuzz
     python benchmarks/fuzz_dumps.py dumps --replay /tmp/fuzz/finds/0123abcd
 
-Targets: ``dumps`` (``read_dump``, and one run in 32 through a file and ``diagnose`` to the report), ``pdb``, ``isf``.
+Targets: ``dumps`` (``read_dump``, and one run in 32 through a file and ``diagnose`` to the report), ``pools`` (blocks,
+pointers and code of every dump, the map, commands of the shell, ``whois``; see ``fuzz_pools.py``), ``pdb``, ``isf``.
 A find is an exception other than InputError, a part that could not be read for an "internal error", a warning of
 numpy, more than ``MAX_SECONDS`` of processor time, or a jump in peak memory. Each kind is kept once in
 ``FOLDER/finds``, and the run goes on. See docs/fuzzing.md.
@@ -27,6 +28,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 MAX_SECONDS = 10.0  # of processor time: an undamaged seed takes a tenth of a second
 SLOW_SECONDS = 2.0  # told, but no find
@@ -34,8 +36,8 @@ MAX_GROWTH = 256 << 20  # bytes by which the peak of memory may rise in one run
 MAX_SPACE = 6 << 30  # bytes of address space in all: what wants more gets a MemoryError, which is a find
 WHOLE_ROAD = 32  # one run in so many goes the whole road
 MAX_LENGTH = 2 + 12 * 24
-REPORTED_EVERY = 500
-_WATCHED = ("poolsleuth.kernel", "poolsleuth.evidence.dump")
+REPORTED_EVERY = 100
+_WATCHED = ("poolsleuth.kernel", "poolsleuth.evidence.dump", "poolsleuth.drivers", "poolsleuth.debugger")
 
 
 class Hang(BaseException):
@@ -52,6 +54,7 @@ class Fuzzer:
         self.folder.mkdir(parents=True, exist_ok=True)
         makers: dict[str, Callable[[], list[fuzz_seeds.Seed]]] = {
             "dumps": lambda: fuzz_seeds.dump_seeds(only),
+            "pools": lambda: _pools().pool_seeds(only),
             "pdb": fuzz_seeds.pdb_seeds,
             "isf": fuzz_seeds.isf_seeds,
         }
@@ -63,7 +66,11 @@ class Fuzzer:
         self.slowest = 0.0
         self.started = time.monotonic()
         self._inner: list[str] = []
-        self._read = {"dumps": self._dump, "pdb": self._pdb, "isf": self._isf}[target]
+        self._read = {"dumps": self._dump, "pools": self._pool, "pdb": self._pdb, "isf": self._isf}[target]
+        self._octets = b""
+        self._seed = self.seeds[0] if self.seeds else None
+        if target == "pools":
+            _pools().force_looks()
         self._prepare()
         for number in range(len(self.seeds)):  # what is loaded once must not count as growth
             for flags in (0, 1):
@@ -98,6 +105,7 @@ class Fuzzer:
         from fuzz_program import Change  # noqa: PLC0415
 
         seed = self.seeds[octets[0] % len(self.seeds)]
+        self._octets, self._seed = octets, seed
         whole = octets[1] % WHOLE_ROAD == 0
         self.runs += 1
         self.road += whole
@@ -168,6 +176,19 @@ class Fuzzer:
         for text in (to_json(report), render_html(report), render_markdown(report)):
             "".join(text).encode("utf-8", errors="replace")
 
+    def _pool(self, octets: memoryview, whole: bool) -> None:
+        from fuzz_seeds import PatchedFile  # noqa: PLC0415
+
+        pools = _pools()
+        if whole:
+            with tempfile.NamedTemporaryFile(suffix=".dmp") as file:
+                file.write(octets)
+                file.flush()
+                pools.whole_road(file.name)
+            return
+        opener = pools.Opener(lambda: PatchedFile(octets), self._seed.words if self._seed is not None else {})
+        pools.everything(opener, random.Random(self._octets), self._octets[1])
+
     def _pdb(self, octets: memoryview, _whole: bool) -> None:
         from poolsleuth.kernel.symbols.pdb import kernel_table, read_pdb  # noqa: PLC0415
         from poolsleuth.model.errors import InputError  # noqa: PLC0415
@@ -202,6 +223,11 @@ class Fuzzer:
             f" {len(self.finds)} kinds of finds, slowest {self.slowest:.1f} s, peak {self.peak >> 20} MB",
             flush=True,
         )
+
+
+def _pools() -> Any:
+    """The runs of the target ``pools``: loaded after the hooks of the guided fuzzer are in place."""
+    return importlib.import_module("fuzz_pools")
 
 
 def _place(told: str) -> str:
@@ -249,9 +275,9 @@ def guided(arguments: argparse.Namespace) -> None:
         sys.exit("atheris is missing: install it beside poolsleuth (python -m pip install atheris), or use --random N")
     # New edges are to come from the readers alone. Dumps go without the tracing of comparisons: atheris 3.0 loses 2 MB
     # in each run that compares arrays, and their programs hold no values that it could learn
-    traced = arguments.target != "dumps"
+    traced = arguments.target not in ("dumps", "pools")
     with atheris.import_hook.HookManager({"poolsleuth"}, _not_watched(), False, traced):
-        for name in ("fuzz_seeds", "poolsleuth.kernel.symbols.isf", "poolsleuth.pipeline"):
+        for name in ("fuzz_seeds", "fuzz_pools", "poolsleuth.kernel.symbols.isf", "poolsleuth.pipeline"):
             importlib.import_module(name)
     fuzzer = Fuzzer(arguments.target, arguments.folder, arguments.only)
     corpus: Path = arguments.folder / f"corpus-{arguments.target}{arguments.only}"
@@ -277,7 +303,7 @@ def guided(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("target", choices=("dumps", "pdb", "isf"))
+    parser.add_argument("target", choices=("dumps", "pools", "pdb", "isf"))
     parser.add_argument("--folder", type=Path, required=True, help="where the corpus and the finds are kept")
     parser.add_argument("--seconds", type=int, default=1500, help="how long the guided fuzzer runs")
     parser.add_argument("--only", default="", help="seeds whose name has this part")

@@ -6,7 +6,7 @@ An operation has 12 bytes: action, class of the target, its number (2), displace
 
 from collections.abc import Iterator
 
-from fuzz_seeds import ENTRY, Seed, Target
+from fuzz_seeds import CLASSES, ENTRY, Seed, Target
 from poolsleuth.kernel.crash_dump.content import PAGE
 
 SIZE = 12
@@ -84,7 +84,7 @@ class Change:
         kind, raw = operation[5] % 9, operation[8:]
         selector = int.from_bytes(operation[6:8], "little")
         now = int.from_bytes(self.seed.data[max(at, 0) : max(at, 0) + target.width], "little")
-        entry = operation[1] % 5 == ENTRY
+        entry = operation[1] % CLASSES == ENTRY
         flags = ENTRY_FLAGS[raw[1] % len(ENTRY_FLAGS)]
         if kind == 2:
             return target.address & -PAGE | flags if entry else target.address + (raw[1] & 0x18)

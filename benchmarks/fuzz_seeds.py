@@ -10,7 +10,7 @@ import json
 import struct
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,8 +29,8 @@ from poolsleuth.lab.simulate import SimulatedMachine, simulate
 from poolsleuth.lab.stories import make_machine, small_size
 from poolsleuth.model.facts import Problem
 
-HEADER, ENTRY, MEMORY, TABLE, VARIABLE = range(5)
-CLASSES = 5
+HEADER, ENTRY, MEMORY, TABLE, VARIABLE, POOL = range(6)
+CLASSES = 6
 MAX_FIELD = 0x200  # bytes of a read whose words are noted one by one; of longer ones the words that are not zero
 MAX_WORDS = 20_000  # of one class of one seed
 
@@ -71,6 +71,8 @@ class Seed:
     name: str
     data: bytearray
     targets: list[list[Target]] = field(default_factory=lambda: [[] for _ in range(CLASSES)])
+    words: dict[str, list[str]] = field(default_factory=dict)
+    """What stands in the commands of the shell: addresses and names of this machine."""
 
     def target(self, kind: int, index: int) -> Target:
         """A target by numbers that may be anything: a class that is empty gives way to the next one."""
@@ -170,12 +172,19 @@ def _noting(notes: _Notes) -> Iterator[None]:
         VirtualMemory.read, VirtualMemory.gather = read, gather  # type: ignore[method-assign]
 
 
-def _noted(name: str, data: bytes, machine: SimulatedMachine | None) -> Seed:
+def _facts(file: Callable[[], Any]) -> None:
+    problems: list[Problem] = []
+    read_dump(file(), 0, problems)
+
+
+def noted(
+    name: str, data: bytes, machine: SimulatedMachine | None, read: Callable[[Callable[[], Any]], None] = _facts
+) -> Seed:
+    """A seed with the words that ``read`` looks at; it is given what opens the file."""
     seed = Seed(name, bytearray(data))
     notes = _Notes()
-    problems: list[Problem] = []
     with _noting(notes):
-        read_dump(PatchedFile(seed.data), 0, problems)  # type: ignore[arg-type]
+        read(lambda: PatchedFile(seed.data))
     seed.targets = [list(found.values()) for found in notes.words]
     if machine is not None:
         at_address = {t.address: t for kind in (MEMORY, TABLE) for t in seed.targets[kind]}
@@ -194,7 +203,7 @@ def dump_seeds(only: str = "") -> list[Seed]:
                 machine = simulate(make_machine(windows_named(windows), story, size=small_size()))
                 path = Path(folder) / str(number)
                 machine.write(path, kind)
-                seeds.append(_noted(name, path.read_bytes(), machine))
+                seeds.append(noted(name, path.read_bytes(), machine))
                 path.unlink()
     triage = _module("conftest.py").triage
     drivers = [
@@ -206,7 +215,7 @@ def dump_seeds(only: str = "") -> list[Seed]:
         name = f"triage {64 if wide else 32}"
         if only in name:
             blocks = [(listed[0][1], b"block of memory" * 9)]
-            seeds.append(_noted(name, triage(wide, listed, [("gone.sys", 0x1000, 0x2000)], blocks=blocks), None))
+            seeds.append(noted(name, triage(wide, listed, [("gone.sys", 0x1000, 0x2000)], blocks=blocks), None))
     return seeds
 
 

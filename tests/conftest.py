@@ -1,9 +1,14 @@
-"""What every test may use: golden files, renewed only when asked for by name."""
+"""What every test may use: golden files, renewed only when asked for by name; and hypothesis without a clock."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is: with several workers none would be fast enough for sure
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 GoldenCheck = Callable[[str, str], None]
 

@@ -121,3 +121,10 @@ def test_an_innocent_s_file_accuses_nobody(tmp_path: Path) -> None:
     simulate(nobody).write(tmp_path / "MEMORY.DMP", DumpKind.BITMAP_KERNEL)
     report = diagnose([tmp_path / "MEMORY.DMP", driver("vendorav.sys", tmp_path / "drivers" / "vendorav.sys")])
     assert leak(report).subject.driver is None
+
+
+def test_a_folder_of_evidence_is_told_to_be_given_file_by_file(tmp_path: Path) -> None:
+    (tmp_path / "kd.log").write_text(LOG)
+    report = diagnose(tmp_path)
+    assert report.machines == ()
+    assert [problem.says.partition(":")[0] for problem in report.problems] == ["a folder is searched for drivers only"]

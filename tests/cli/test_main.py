@@ -7,6 +7,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+import poolsleuth
 from poolsleuth import __version__
 from poolsleuth.cli.main import COMMANDS, cli, main
 from poolsleuth.model.errors import InputError
@@ -125,6 +126,26 @@ def test_every_command_has_help(command: str) -> None:
     assert result.exit_code == 0
     assert "Usage:" in result.output
     assert max(len(line) for line in result.output.splitlines()) <= 100
+
+
+def test_each_command_has_one_line_in_the_list() -> None:
+    shown = CliRunner().invoke(cli, ["--help"], terminal_width=80).output
+    assert shown.rstrip().endswith("\n".join(f"  {name:<8}  {says}" for name, says in COMMANDS.items()))
+
+
+def test_the_list_of_commands_waits_for_none_of_them() -> None:
+    code = (
+        "import sys, poolsleuth.cli.main as m\ntry:\n    m.main(['--help'])\nexcept SystemExit:\n"
+        "    print('numpy' in sys.modules, 'poolsleuth.pipeline' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, encoding="utf-8")
+    assert done.stdout.splitlines()[-1] == "False False"
+
+
+def test_the_package_gives_what_it_promises() -> None:
+    assert all(getattr(poolsleuth, name) is not None for name in poolsleuth.__all__)
+    assert set(poolsleuth.__all__) <= set(dir(poolsleuth))
+    assert not hasattr(poolsleuth, "no_such_thing")
 
 
 def test_the_version() -> None:

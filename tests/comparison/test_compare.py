@@ -344,6 +344,14 @@ def test_a_restart_is_seen_by_the_uptime(tag: Tag, machine: Machine, report: Mak
     assert any("restarted" in note for note in pair.notes)
 
 
+def test_an_uptime_that_fell_is_a_restart_however_long_it_is(machine: Machine, report: Make) -> None:
+    """It covers the time between the captures: two machines, or a clock that was set, but never one boot."""
+    first = machine(paged=(5, None), hours=0, uptime=750_000)
+    second = machine(paged=(5, None), hours=48, uptime=650_000)
+    span = only(compare(report(first), report(second))).span
+    assert (span.rebooted, span.reboot_basis) == (True, "the uptime is lower than before")
+
+
 def test_without_a_restart_allocations_are_counted(tag: Tag, machine: Machine, report: Make) -> None:
     first = machine(tag("Abc", 5 * MB, 5, allocs=900), hours=0, uptime=900_000)
     second = machine(tag("Abc", 6 * MB, 6, allocs=1_900), hours=48, uptime=900_000 + 48 * 3600 - 200)

@@ -48,8 +48,8 @@ PARTS = (
 
 # What a page describes beside the file of its pattern: the helpers that judge for it
 HELPERS = {
-    "pool-leak": ("leak_over_time", "leak_suspicion", "growth", "courses"),
-    "handle-leak": ("handles_over_time",),
+    "pool-leak": ("leak_over_time", "leak_suspicion", "growth", "courses", "quota_payers"),
+    "handle-leak": ("handles_over_time", "quota_payers"),
     "tags-growing-together": ("lockstep_groups",),
 }
 BOUNDED_PAGES = tuple(DOCS / f"{page}.md" for page in ("reading-logs", "counters", "symbols", "dumps", "map"))
@@ -327,7 +327,7 @@ def test_readme_has_its_two_commands() -> None:
     lines = [line.strip() for line in text.splitlines() if line.startswith("    python3 -m venv")]
     assert len(lines) == 2
     assert lines[0].endswith("poolsleuth diagnose examples/untagged.log")
-    assert lines[1].endswith("python -m pytest -q")
+    assert lines[1].endswith("python -m pytest -q -n auto --dist loadfile")
 
 
 def test_readme_counts_the_patterns() -> None:

@@ -1,6 +1,7 @@
 """What happened to the simulated machine is what the report says, from its dump alone."""
 
 import gzip
+import os
 import zipfile
 from dataclasses import replace
 from datetime import timedelta
@@ -131,10 +132,10 @@ def test_a_dump_beside_another_machines_log(tmp_path: Path) -> None:
 
 
 def test_truncated_anywhere_it_still_reports(tmp_path: Path) -> None:
-    whole = dump(truth("3790-x86", "leak"), tmp_path / "whole.dmp", DumpKind.BITMAP_FULL).read_bytes()
-    for parts in range(1, 12):
-        path = tmp_path / f"{parts}.dmp"
-        path.write_bytes(whole[: len(whole) * parts // 12])
+    path = dump(truth("3790-x86", "leak"), tmp_path / "MEMORY.DMP", DumpKind.BITMAP_FULL)
+    whole = path.stat().st_size
+    for parts in range(11, 0, -1):
+        os.truncate(path, whole * parts // 12)  # of 2 GB, nearly all holes: a copy of each part would fill disks
         report = diagnose([path])
         assert any("truncated" in problem.says for problem in report.problems)
         assert not any("internal error" in problem.says for problem in report.problems)

@@ -238,6 +238,41 @@ def test_totals_are_no_tag() -> None:
     assert len(table.rows) == 4
 
 
+def by_bytes(*first: str, last: int = 0, others: int = 120) -> str:
+    """A table of these tags and of others, the largest first, down to ``last`` bytes."""
+    tags = [*first, *(f"t{n:03}" for n in range(others - 1))]
+    rows = [
+        f" {tag:<4} Nonp  {9:9} (   0) {4:9} (   0)        5 {size:7} (     0) {size // 5:6}\n"
+        for tag, size in zip(tags, range(5000 * len(tags), 0, -5000), strict=True)
+    ]
+    return " Tag  Type     Allocs            Frees            Diff   Bytes  Per Alloc\n\n" + "".join(
+        [*rows, f" last Nonp  {9:9} (   0) {9 - (last > 0):9} (   0) {int(last > 0):8} {last:7} (     0) {last:6}\n"]
+    )
+
+
+EVERYWHERE = ("Irp", "File", "Proc", "Thre")
+
+
+@pytest.mark.parametrize(
+    ("text", "completeness"),
+    [
+        (by_bytes(*EVERYWHERE), Completeness.COMPLETE),
+        (by_bytes(*EVERYWHERE, last=8), Completeness.UNKNOWN),  # more may come below
+        (by_bytes(*EVERYWHERE, others=90), Completeness.UNKNOWN),
+        (by_bytes(*EVERYWHERE[1:]), Completeness.UNKNOWN),  # poolmon was told which tags to show
+        (" Session 1 pool information\n" + by_bytes(*EVERYWHERE), Completeness.UNKNOWN),
+        (by_bytes(*EVERYWHERE) + " aaaa Nonp 9 (   0) 4 (   0) 5 40 (   0) 8\n", Completeness.UNKNOWN),  # not by bytes
+        (" bad  Nonp 9 (   0) 4 (   0) 6 99999999 (   0) 8\n" + by_bytes(*EVERYWHERE), Completeness.UNKNOWN),
+        (by_bytes(*EVERYWHERE) + "...\n", Completeness.CUT),
+    ],
+    ids=["whole", "ends above zero", "few", "some tags", "a session", "by name", "a row unread", "cut"],
+)
+def test_a_table_by_bytes_down_to_nothing_has_every_tag_that_holds_any(text: str, completeness: Completeness) -> None:
+    (table,) = read(text)
+
+    assert table.completeness is completeness
+
+
 @given(
     st.lists(
         st.tuples(

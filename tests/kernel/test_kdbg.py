@@ -51,7 +51,6 @@ def test_the_block_of_a_real_dump() -> None:
     assert {name: kdbg.values[name] for name in wanted} == wanted
     assert kdbg.values["PteBase"] == 0xFFFFFD8000000000
     assert kdbg.pae  # set on x64 as well
-    assert kdbg.paging_levels is None
 
 
 @pytest.mark.parametrize("pointer", [8, 4])

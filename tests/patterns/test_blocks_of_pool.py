@@ -48,12 +48,17 @@ BALANCE = PoolReconciliation(
 def test_what_the_blocks_say() -> None:
     pinned, runs, packed = (reason.says for reason in blocks_say(SUMMARY, 0xF18))
     assert "100 of 120 pages" in pinned
-    assert "ReEv (100)" in pinned
+    assert "by blocks of ReEv (100); each of them by one block alone" in pinned
     assert "0xA20 (100), 0x5C8 (100)" in runs
     assert "21 pages instead of 120: 99 more blocks of 0xF18 bytes would have fitted" in packed
     # 100 pages, whose 2,400 live bytes fit into one
     assert SUMMARY.pinned_to_gain == 99
     assert "at most 396 KB" in packed
+
+
+def test_where_not_all_sizes_are_listed_no_share_of_all_is_given() -> None:
+    _pinned, runs, _packed = (reason.says for reason in blocks_say(replace(SUMMARY, runs_complete=False), 0xF18))
+    assert "200 free blocks of the largest sizes; most in runs" in runs
 
 
 def test_without_a_request_nothing_is_said_of_the_remedy() -> None:
@@ -81,5 +86,5 @@ def test_how_much_of_the_tags_was_found() -> None:
     assert "account for 98.7 % of the bytes that tags count" in says
     assert "wait in lookaside lists" in says
     # What pages that are not there explain is no difference
-    assert "1 tags differ without such a reason, most: Leak (more)" in says
+    assert "no such reason explains the difference of 1 tag, most: Leak (more)" in says
     assert accounted(replace(BALANCE, counted=0)).says.startswith("the tag tables count nothing")

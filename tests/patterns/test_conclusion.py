@@ -3,6 +3,7 @@ from dataclasses import replace
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.patterns.conclusion import conclude
+from poolsleuth.patterns.wording import MAY_KEEP
 
 FOUND, SUSPECTED = Verdict.FOUND, Verdict.SUSPECTED
 CRITICAL, WARNING, INFO = Severity.CRITICAL, Severity.WARNING, Severity.INFO
@@ -197,3 +198,39 @@ def test_tags_in_step_are_one_problem() -> None:
 
     assert result is not None
     assert result.says.count("separate") == 1, "Toke goes with Thre, Othr does not"
+
+
+def test_who_may_keep_the_objects_is_told_beside_their_growth() -> None:
+    objects = finding("handle-leak", severity=WARNING, tag="File")
+    together = finding("tags-growing-together", severity=WARNING, tag="File")
+    keeper = replace(together, headline=f"AcmC grows in step with File: the driver of AcmC {MAY_KEEP}")
+
+    for known, told in ((keeper, True), (together, False)):
+        result = conclude([objects, known])
+
+        assert result is not None
+        assert result.pattern == "handle-leak"
+        assert ("the driver of AcmC" in result.says) is told
+        assert "separate problem" not in result.says
+
+
+def test_the_unloaded_driver_that_a_leaking_tag_is_named_like_is_its_suspected_owner() -> None:
+    leak = finding("pool-leak", severity=WARNING, tag="Zips")
+    left = finding("unloaded-driver-leak", SUSPECTED, INFO, Confidence.MEDIUM, tag="Zips")
+    left = replace(left, subject=replace(left.subject, driver="zipscan.sys"))
+
+    result = conclude([leak, left])
+
+    assert result is not None
+    assert (result.pattern, result.verdict) == ("pool-leak", FOUND)
+    assert "Suspected owner, not proven: zipscan.sys (the headline of unloaded-driver-leak)" in result.says
+
+    by_chance = replace(left, confidence=Confidence.LOW)
+    of_another = replace(left, subject=replace(left.subject, tag="Zip2"))
+    owned = replace(leak, subject=replace(leak.subject, driver="other.sys"))
+    named = replace(leak, headline="the blocks point at the code of zipscan.sys")
+    assert "Suspected owner" not in getattr(conclude([named, left]), "says", "")
+    for findings in ([leak, by_chance], [leak, of_another], [owned, left]):
+        result = conclude(findings)
+        assert result is not None
+        assert "zipscan.sys" not in result.says

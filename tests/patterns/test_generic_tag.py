@@ -5,9 +5,10 @@ import pytest
 from poolsleuth.model.facts import Where
 from poolsleuth.model.finding import Confidence, Finding, Severity, Verdict
 from poolsleuth.model.memory import MemoryCounters
+from poolsleuth.model.series import TagHistory
 from poolsleuth.model.tag_code import CodeUse, TagSearch, TagUseInCode, TagUser
 from poolsleuth.model.tags import TagRow, TagTable
-from poolsleuth.patterns.thresholds import TAG_UNTAGGED_BYTES, TAG_UNTAGGED_SHARE
+from poolsleuth.patterns.thresholds import GENERIC_OF_LIMIT, TAG_IS_MOST, TAG_UNTAGGED_BYTES, TAG_UNTAGGED_SHARE
 from poolsleuth.windows.builds import Era
 
 Judge = Callable[..., Finding]
@@ -121,3 +122,64 @@ def test_who_allocates_with_it_in_code_is_told_and_not_accused(finding: Judge, v
     assert "only old.sys allocates with this tag" in found.headline
     assert any("old.sys allocates with tag Ddk: 1 call" in reason.says for reason in found.because)
     assert any("Ddk is a default tag that drivers share" in reason.says for reason in found.against)
+
+
+@pytest.mark.parametrize(
+    ("of_limit", "verdict"),
+    [(GENERIC_OF_LIMIT.value - 0.001, Verdict.RULED_OUT), (GENERIC_OF_LIMIT.value, Verdict.FOUND)],
+)
+def test_little_of_a_pool_with_room_is_a_working_set(
+    finding: Judge, vm: Vm, row: Row, table: Table, of_limit: float, verdict: Verdict
+) -> None:
+    """18.7 MB of NDam were a fifth of an idle machine's pool, which could take a gigabyte."""
+    counters = vm(nonpaged_used=400 * MB, nonpaged_max=2000 * MB)
+    tags = table(row("NDam", bytes=int(of_limit * 2000 * MB), outstanding=65))
+
+    judged = finding(ID, counters, tags, **SERVER_2003)
+
+    assert judged.verdict is verdict
+    assert ("it has room" in judged.headline) is (verdict is Verdict.RULED_OUT)
+
+
+@pytest.mark.parametrize(
+    ("share", "last", "verdict"),
+    [
+        (TAG_IS_MOST.value - 0.01, 1.0, Verdict.RULED_OUT),
+        (TAG_IS_MOST.value - 0.01, 3.0, Verdict.FOUND),
+        (TAG_IS_MOST.value, 1.0, Verdict.FOUND),
+    ],
+    ids=["steady", "growing", "steady, but most of the pool"],
+)
+def test_what_does_not_grow_is_no_trouble_but_where_it_is_most_of_the_pool(
+    finding: Judge,
+    vm: Vm,
+    row: Row,
+    table: Table,
+    tag_history: Callable[..., TagHistory],
+    share: float,
+    last: float,
+    verdict: Verdict,
+) -> None:
+    size = share * 100 * MB
+    hours = list(range(24))
+    course = [size / last + size * (1 - 1 / last) * hour / 23 for hour in hours]
+    history = tag_history(hours, {"Ddk": course}, pool="nonpaged")
+    counters = vm(nonpaged_used=100 * MB, nonpaged_max=200 * MB)
+
+    judged = finding(ID, counters, table(row("Ddk", bytes=int(size), outstanding=1000)), history, **SERVER_2003)
+
+    assert judged.verdict is verdict
+    if verdict is Verdict.RULED_OUT:
+        assert "does not grow" in judged.headline
+
+
+def test_in_a_tight_pool_a_steady_share_counts(
+    finding: Judge, vm: Vm, row: Row, table: Table, tag_history: Callable[..., TagHistory]
+) -> None:
+    hours = list(range(24))
+    history = tag_history(hours, {"Ddk": [20.0 * MB] * 24}, pool="nonpaged")
+    counters = vm(nonpaged_used=100 * MB, nonpaged_max=110 * MB)
+
+    judged = finding(ID, counters, table(row("Ddk", bytes=20 * MB, outstanding=1000)), history, **SERVER_2003)
+
+    assert (judged.verdict, judged.severity) == (Verdict.FOUND, Severity.CRITICAL)

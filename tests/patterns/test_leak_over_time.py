@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -108,6 +109,26 @@ def test_load_that_comes_down_is_no_leak(findings: Findings) -> None:
     assert [f.verdict for f in leak] == [Verdict.RULED_OUT]
     assert [(f.verdict, f.subject.pool, f.severity) for f in loaded] == [(Verdict.FOUND, "paged", Severity.INFO)]
     assert any("Bytes Total/sec" in reason.says for reason in loaded[0].because)
+
+
+@pytest.mark.parametrize(
+    ("completeness", "verdict"), [(Completeness.COMPLETE, Verdict.SUSPECTED), (Completeness.UNKNOWN, Verdict.FOUND)]
+)
+def test_pages_that_grow_while_all_tags_stay_are_no_sure_leak(
+    findings: Findings, completeness: Completeness, verdict: Verdict
+) -> None:
+    times = clock()
+    pool = counter("\\Memory\\Pool Nonpaged Bytes", times, 200 * MB + 2 * MB * hours(times) + noise(times, MB))
+    tables = history(times, ("Irp", "nonpaged", 50_000 + noise(times, 300), 400))
+    table = tables.pop()
+    assert isinstance(table, TagTable)
+    shown = replace(table, completeness=completeness)
+
+    (leak,) = [f for f in holding(findings("pool-leak", pool, *tables, shown)) if f.subject.pool == "nonpaged"]
+
+    assert (leak.verdict, leak.subject.tag) == (verdict, None)
+    doubted = any("all tags together did not grow" in reason.says for reason in leak.against)
+    assert doubted is (verdict is Verdict.SUSPECTED)
 
 
 @pytest.mark.parametrize(("samples", "every"), [(3, 3600.0), (11, 60.0), (5, 86_400.0)])

@@ -51,6 +51,20 @@ def test_the_driver_on_the_stack_is_a_suspect_only(finding: Judge) -> None:
     assert any("neighbour" in reason.says for reason in found.against)
 
 
+@pytest.mark.parametrize(
+    ("code", "page", "tag"), [(0x19, 0x8A43A000, None), (0x19, 0x8A43B000, "AAAA"), (0xC2, 0x8A43A000, "AAAA")]
+)
+def test_a_tag_out_of_a_damaged_header_is_nobodys(finding: Judge, code: int, page: int, tag: str | None) -> None:
+    invalid = PoolValidation(
+        where=Where(0, address=page), page=page, valid=False, errors=("a header was written over",)
+    )
+
+    found = finding(ID, invalid, bugcheck=check(code, 0x20, 0x8A43AA90, 0x8A43AA90, 0x41414141, tag="AAAA"))
+
+    assert found.subject.tag == tag
+    assert ("may be damaged as well" in says(found)) is (tag is None)
+
+
 def test_the_first_argument_is_explained(finding: Judge) -> None:
     found = finding(ID, bugcheck=check(0x19, 0x20, 1, 2, 3))
 

@@ -1,3 +1,4 @@
+from array import array
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -7,7 +8,8 @@ from poolsleuth.model.facts import Figure, Where
 from poolsleuth.model.finding import Confidence, Finding, Severity, Verdict
 from poolsleuth.model.memory import MemoryCounters
 from poolsleuth.model.pool import PoolBlock, PoolBlockList, PoolMap, PoolPage, PoolPages, PoolReconciliation
-from poolsleuth.model.tags import PoolKind, TagRow, TagTable
+from poolsleuth.model.series import MemoryHistory, TagHistory
+from poolsleuth.model.tags import PoolKind, PoolmonMemory, TagRow, TagTable
 from poolsleuth.patterns.thresholds import FRAGMENTATION_GAP, FRAGMENTATION_MIN_BYTES, PINNED_PAGE_SHARE
 
 Judge = Callable[..., Finding]
@@ -288,3 +290,60 @@ def test_one_of_many_requests_is_not_named(finding: Judge, capture: Capture, oth
     many = [blocks(f"T{number:03}", 0xE00, 1) for number in range(others)]
     found = finding(ID, *capture(100 * MB, 60 * MB, 105 * MB), EVERY, CHURN, *many)
     assert (found.verdict, found.subject.tag) == (Verdict.FOUND, tag)
+
+
+# ---- poolmon alone: the pages grow, the blocks do not ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pages", "blocks_grow", "complete", "verdict"),
+    [
+        (12, False, True, Verdict.SUSPECTED),
+        (12, True, True, Verdict.RULED_OUT),
+        (0, False, True, Verdict.RULED_OUT),
+        (12, False, False, Verdict.NOT_ASSESSED),
+    ],
+    ids=["pages alone grow", "blocks grow with them", "nothing grows", "a table that may be cut"],
+)
+def test_pages_that_grow_while_no_tag_does(
+    finding: Judge,
+    row: Row,
+    table: Table,
+    tag_history: Callable[..., TagHistory],
+    pages: int,
+    blocks_grow: bool,
+    complete: bool,
+    verdict: Verdict,
+) -> None:
+    """A pool of 20 to 32 MB and 12 MB in its tags, with no limit known: as poolmon's header shows it."""
+    hours = [hour / 2 for hour in range(49)]
+    used = [20.0 * MB + pages * MB * hour / 24 for hour in hours]
+    held = [12.0 * MB + (used[n] - used[0] if blocks_grow else 0) for n in range(len(hours))]
+    memory = MemoryHistory(
+        where=Where(0),
+        times=array("d", (1_700_000_000.0 + 3600 * hour for hour in hours)),
+        figures={"nonpaged_used": array("d", used)},
+        snapshots=len(hours),
+    )
+    header = PoolmonMemory(
+        where=Where(0),
+        physical=None,
+        available=None,
+        nonpaged_used=Figure(int(used[-1]), Where(0)),
+        paged_used=None,
+        committed=None,
+        commit_limit=None,
+        commit_peak=None,
+    )
+    # The gap at the end is the same in all cases
+    tags = table(row("Irp", bytes=int(used[-1] * 0.6), outstanding=500), complete=complete)
+    history = tag_history(hours, {"Irp": held}, pool="nonpaged")
+
+    judged = finding(ID, memory, header, tags, history)
+
+    assert judged.verdict is verdict
+    says = " | ".join(reason.says for reason in judged.because)
+    if verdict is Verdict.SUSPECTED:
+        assert "the pages of nonpaged pool grew by" in says
+        assert "no tag grows with it" in says
+        assert "no page was looked into" in judged.against[-1].says

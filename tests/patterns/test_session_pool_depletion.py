@@ -121,3 +121,37 @@ def test_sessions_that_could_not_be_read_may_be_short(
 
     assert judged.verdict is Verdict.NOT_ASSESSED
     assert "the fullest of those that could is at 9.4 % of the limit" in judged.headline
+
+
+@pytest.mark.parametrize(
+    ("session", "failures", "verdict"),
+    [
+        (67 * MB + 1, 3441, Verdict.SUSPECTED),
+        (67 * MB, 3441, Verdict.NOT_ASSESSED),
+        (67 * MB + 1, 0, Verdict.NOT_ASSESSED),
+    ],
+)
+def test_failures_where_no_limit_of_a_session_is_printed(
+    finding: Judge, sessions: Sessions, vm: Vm, session: int, failures: int, verdict: Verdict
+) -> None:
+    pools = {"nonpaged_used": 52 * MB, "nonpaged_max": 254 * MB, "paged_used": 67 * MB, "paged_max": 256 * MB}
+    table = sessions(None, (0, 2 * MB, None), (1, session, None))
+
+    judged = finding(ID, table, vm(**pools, pool_failures=failures), era=int(Era.W81_AND_LATER), architecture="x64")
+
+    assert judged.verdict is verdict
+    if failures:
+        assert "3,441 pool allocations failed although both system pools have room" in judged.headline
+        assert "session 1" in judged.headline
+        assert "`!session -s 1`" in judged.next_steps[0]
+    if verdict is Verdict.SUSPECTED:
+        assert (judged.confidence, judged.subject.session) == (Confidence.LOW, 1)
+
+
+def test_a_full_system_pool_is_why_not_a_session(finding: Judge, sessions: Sessions, vm: Vm) -> None:
+    full = vm(nonpaged_used=250 * MB, nonpaged_max=254 * MB, paged_used=67 * MB, paged_max=256 * MB, pool_failures=9)
+
+    judged = finding(ID, sessions(None, (1, 90 * MB, None)), full, era=int(Era.W81_AND_LATER), architecture="x64")
+
+    assert judged.verdict is Verdict.NOT_ASSESSED
+    assert "9" not in judged.headline

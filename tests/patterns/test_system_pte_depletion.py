@@ -3,8 +3,9 @@ from collections.abc import Callable
 import pytest
 
 from poolsleuth.model.facts import Figure, Where
-from poolsleuth.model.finding import Finding, Severity, Verdict
+from poolsleuth.model.finding import Confidence, Finding, Severity, Verdict
 from poolsleuth.model.memory import MemoryCounters, PteOwner, SystemPtes
+from poolsleuth.model.series import CounterSeries
 from poolsleuth.model.system import BugCheck
 from poolsleuth.patterns.thresholds import PTES_CRITICAL, PTES_WARNING
 from poolsleuth.windows.builds import Era
@@ -55,11 +56,45 @@ def test_later_and_64_bit_windows_make_more(finding: Judge, vm: Vm, era: Era, ar
     assert finding(ID, vm(free_system_ptes=900), era=int(era), architecture=architecture).verdict is Verdict.RULED_OUT
 
 
-def test_an_unknown_windows_is_not_judged_by_few(finding: Judge, vm: Vm) -> None:
-    judged = finding(ID, vm(free_system_ptes=900))
+@pytest.mark.parametrize(
+    ("free", "verdict"),
+    [
+        (int(PTES_CRITICAL.value) - 1, Verdict.SUSPECTED),
+        (int(PTES_CRITICAL.value), Verdict.NOT_ASSESSED),
+        (int(PTES_WARNING.value), Verdict.RULED_OUT),
+    ],
+)
+def test_on_an_unknown_windows_few_are_only_suspected(finding: Judge, vm: Vm, free: int, verdict: Verdict) -> None:
+    judged = finding(ID, vm(free_system_ptes=free))
 
-    assert judged.verdict is Verdict.NOT_ASSESSED
-    assert "`vertarget`" in judged.next_steps[0]
+    assert judged.verdict is verdict
+    if verdict is not Verdict.RULED_OUT:
+        assert "`vertarget`" in judged.next_steps[0]
+    if verdict is Verdict.SUSPECTED:
+        assert judged.confidence is Confidence.LOW
+        assert "which Windows this is does not show" in judged.against[0].says
+
+
+@pytest.mark.parametrize("known", [{"os": "Windows Vista or later"}, {"architecture": "x64"}])
+def test_where_it_is_no_32_bit_windows_before_vista_nothing_is_suspected(
+    finding: Judge, vm: Vm, known: dict[str, str]
+) -> None:
+    assert finding(ID, vm(free_system_ptes=900), **known).verdict is Verdict.NOT_ASSESSED
+
+
+def test_a_log_that_does_not_name_the_windows(finding: Judge, vm: Vm, counter: Callable[..., CounterSeries]) -> None:
+    fell = counter(r"\Memory\Free System Page Table Entries", [0, 1, 2], [52_000, 20_000, 900])
+
+    judged = finding(ID, vm(free_system_ptes=900), fell)
+
+    assert judged.verdict is Verdict.SUSPECTED
+    assert "52,000 were free when the log began" in [reason.says for reason in judged.because]
+
+
+def test_a_log_with_a_counter_of_vista(finding: Judge, vm: Vm, counter: Callable[..., CounterSeries]) -> None:
+    later = counter(r"\Memory\Modified Page List Bytes", [0, 1], [5, 6])
+
+    assert finding(ID, vm(free_system_ptes=900), later).verdict is Verdict.NOT_ASSESSED
 
 
 def test_many_are_many_on_any_windows(finding: Judge, vm: Vm) -> None:

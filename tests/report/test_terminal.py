@@ -7,6 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from poolsleuth.model.finding import Verdict
 from poolsleuth.model.report import Report, ReportProblem, SessionPoolUse
 from poolsleuth.report.terminal import TAG_ROWS, render
 
@@ -132,3 +133,11 @@ def test_no_machine_and_many_problems() -> None:
     assert "80 problems with the input:" in text
     assert "and 30 more" in text
     assert "broken 79" in printed(report, verbosity=2)
+
+
+def test_a_pattern_that_holds_of_one_pool_is_ruled_out_of_the_other_by_name(full_report: Report) -> None:
+    machine = full_report.machines[0]
+    holding = next(finding for finding in machine.findings if finding.holds)
+    other = replace(holding, verdict=Verdict.RULED_OUT, subject=replace(holding.subject, pool="paged"))
+    report = replace(full_report, machines=(replace(machine, findings=(holding, other)),))
+    assert f"Ruled out: {holding.pattern} of the paged pool (run with -v" in printed(report, width=160)

@@ -6,10 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from poolsleuth.cli.lab_size import machine_size, read_size
+from poolsleuth.cli.output import bar_on_terminal
 from poolsleuth.collect.request import read_span
 from poolsleuth.lab.catalogue import windows_named
 from poolsleuth.lab.course.course import make_course
@@ -136,19 +135,11 @@ def _clear(folder: Path, kinds: tuple[str, ...]) -> None:
 @contextmanager
 def _progress() -> Iterator[ProgressCall | None]:
     """A bar for each file on a terminal; None when standard error is none."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
     tasks = {}
-    with bar:
+    with bar_on_terminal() as bar:
+        if bar is None:
+            yield None
+            return
 
         def update(name: str, done: int, total: int) -> None:
             if name not in tasks:

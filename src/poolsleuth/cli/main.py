@@ -11,9 +11,21 @@ from poolsleuth.model.errors import PoolsleuthError
 
 UNUSABLE = 2
 INTERRUPTED = 130
-# In the order of --help. Each stands in the module of its name, which is imported when it is asked for: what one
-# command needs (a disassembler, tables) must not slow down all others
-COMMANDS = ("diagnose", "trend", "diff", "collect", "tags", "limits", "symbols", "whois", "map", "shell", "lab")
+# In the order of --help, with its line there. Each stands in the module of its name, which is imported when the command
+# is run: what one command needs (a disassembler, tables) must not slow down all others, nor --help
+COMMANDS = {
+    "diagnose": "Say what is wrong with the kernel pools, by all the evidence.",
+    "trend": "Show what counter logs, snapshots and captures say over time.",
+    "diff": "Compare two pieces of evidence: what grew, and why.",
+    "collect": "Print the commands that collect what tells a pool leak from load.",
+    "tags": "List the pool tags of any evidence.",
+    "limits": "Print how large the pools of a Windows may grow, and why.",
+    "symbols": "Add, fetch, list and show symbol tables of kernels.",
+    "whois": "Say which driver owns a pool tag, by the code of drivers.",
+    "map": "Draw the pools page by page, down to single blocks.",
+    "shell": "The debugger's commands over a crash dump: !vm, !poolused, lm, ...",
+    "lab": "A simulated Windows machine that writes evidence of known truth.",
+}
 
 
 class _Commands(click.Group):
@@ -24,11 +36,16 @@ class _Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The command of that name; None when there is none."""
+        """The command of that name, imported now; None when there is none."""
         if cmd_name not in COMMANDS:
             return None
         command = getattr(import_module(f"poolsleuth.cli.{cmd_name}"), cmd_name)
         return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The list of --help, without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -6,14 +6,17 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
 from poolsleuth.model.report import Report
-from poolsleuth.reading import Progress as ProgressCall
 from poolsleuth.report.wording import clean, place_text
+
+if TYPE_CHECKING:
+    from poolsleuth.reading import Progress as ProgressCall
 
 STANDARD_OUTPUT = "-"
 SHOW_FROM_BYTES = 8 << 20  # a smaller file is read before a bar could be seen
@@ -79,22 +82,25 @@ def say_problems(report: Report) -> None:
 
 
 @contextmanager
-def progress_on_terminal() -> Iterator[ProgressCall | None]:
-    """A progress call for long inputs, None when standard error is no terminal."""
+def bar_on_terminal(*columns: ProgressColumn) -> Iterator[Progress | None]:
+    """A bar on standard error, with ``columns`` in it too, that goes when all is done; None where no terminal is."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield None
         return
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
+    what = TextColumn("{task.description}", markup=False)
+    with Progress(what, BarColumn(), *columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+        yield bar
+
+
+@contextmanager
+def progress_on_terminal() -> Iterator["ProgressCall | None"]:
+    """A progress call for long inputs, None when standard error is no terminal."""
     tasks = {}
-    with bar:
+    with bar_on_terminal(DownloadColumn()) as bar:
+        if bar is None:
+            yield None
+            return
 
         def update(name: str, done: int, total: int | None) -> None:
             if name not in tasks:

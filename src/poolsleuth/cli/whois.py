@@ -8,11 +8,11 @@ from pathlib import Path, PureWindowsPath
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import MofNCompleteColumn
 from rich.text import Text
 
 from poolsleuth.cli.dump_options import dump_options, gather
-from poolsleuth.cli.output import check_target, progress_on_terminal, write_target
+from poolsleuth.cli.output import bar_on_terminal, check_target, progress_on_terminal, write_target
 from poolsleuth.cli.whois_dump import SearchedDump, is_dump, search_dump
 from poolsleuth.drivers.cache import cache_folder
 from poolsleuth.drivers.score import Candidate, Line, Ownership, functions_for, judge, names_for
@@ -130,12 +130,10 @@ def _lines(path: Path, tag: str) -> Iterator[Line]:
 
 @contextmanager
 def _progress() -> Iterator[ProgressCall | None]:
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    columns = (TextColumn("drivers"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with bar_on_terminal(MofNCompleteColumn()) as bar:
+        if bar is None:
+            yield None
+            return
         task = bar.add_task("drivers", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

@@ -40,6 +40,8 @@ def _rebooted(before: Side, after: Side, seconds: float | None) -> tuple[bool | 
     if seconds is not None and seconds < 0:
         return None, None
     if up_after is not None and seconds is not None:
+        if up_before is not None and up_after < up_before - REBOOT_SECONDS.value:
+            return True, "the uptime is lower than before"
         short = up_after < seconds - REBOOT_SECONDS.value
         return short, "the uptime is shorter than the time between the captures" if short else "the uptime covers it"
     if up_after is not None and up_before is not None and up_after < up_before:

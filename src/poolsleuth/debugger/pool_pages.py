@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from poolsleuth.debugger.target import Target
 from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.address_space import PAGE
+from poolsleuth.kernel.distinct import distinct
 from poolsleuth.kernel.paging.space import VirtualMemory
 from poolsleuth.kernel.pool.big_pages import NONPAGED, PAGED, UNKNOWN, read_big_pages
 from poolsleuth.kernel.pool.blocks import Blocks, Kind, Pool
@@ -89,19 +90,28 @@ def _blocks(found: _Gathered, blocks: Blocks, paged: bool) -> None:
     if len(small):
         first = small["address"] >> _BITS
         last = (small["address"] + np.maximum(small["size"], np.uint64(1)) - np.uint64(1)) >> _BITS
-        pages = np.unique(np.concatenate((first, last[last - first < np.uint64(16)])))
+        pages = distinct(np.concatenate((first, last[last - first < np.uint64(16)])))
         found.add(paged, pages, np.full(len(pages), _ONE, np.uint8))
-    for block in blocks[whole]:
-        _run(found, paged, int(block["address"]) // PAGE, -(-int(block["size"]) // PAGE))
+    _runs(found, paged, blocks["address"][whole], blocks["size"][whole])
 
 
-def _run(found: _Gathered, paged: bool, first: int, count: int) -> None:
-    count = min(count, MAX_PAGES - found.count)
-    if count <= 0:
+def _runs(found: _Gathered, paged: bool, addresses: Pages, sizes: Pages) -> None:
+    """Add allocations of whole pages, as many as there is room for."""
+    room = np.uint64(max(0, MAX_PAGES - found.count))
+    inside = np.uint64(PAGE - 1)
+    counts = np.minimum((sizes >> _BITS) + np.minimum(sizes & inside, np.uint64(1)), room)
+    counts = counts[: int(np.searchsorted(np.cumsum(counts), room)) + 1].astype(np.int64)
+    total = int(counts.sum())
+    if not total:
         return
-    marks = np.full(count, _MIDDLE, np.uint8)
-    marks[0], marks[-1] = (_ONE, _ONE) if count == 1 else (_FIRST, _LAST)
-    found.add(paged, np.arange(first, first + count, dtype=np.uint64), marks)
+    number = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
+    length = np.repeat(counts, counts)
+    marks = np.full(total, _MIDDLE, np.uint8)
+    marks[number == 0] = _FIRST
+    marks[number == length - 1] = _LAST
+    marks[length == 1] = _ONE
+    pages = np.repeat(addresses[: len(counts)] >> _BITS, counts) + number.astype(np.uint64)
+    found.add(paged, pages, marks)
 
 
 def _unknown(target: Target, found: _Gathered, blocks: Blocks) -> None:
@@ -122,8 +132,7 @@ def _big(target: Target, found: _Gathered, says: list[str]) -> None:
             says.append(f"of {unknown:,} large allocations the pool is not known: they are not shown")
         for kind, paged in ((NONPAGED, False), (PAGED, True)):
             chosen = part.pools == kind
-            for at, size in zip(part.addresses[chosen].tolist(), part.sizes[chosen].tolist(), strict=True):
-                _run(found, paged, at // PAGE, -(-size // PAGE))
+            _runs(found, paged, part.addresses[chosen], part.sizes[chosen])
 
 
 def _joined(found: _Gathered, paged: bool) -> PoolPages:

@@ -14,8 +14,7 @@ from poolsleuth.drivers.summary import DriverSummary, summary_document, summary_
 
 ENVIRONMENT = "POOLSLEUTH_DRIVER_CACHE"
 MAX_BYTES = 16 << 20  # of one summary; real ones have 2 to 200 KB
-MAX_FOLDERS = 256  # the first two digits of the hash
-MAX_IN_FOLDER = 400  # summaries with the same two digits: 100,000 in all; the oldest go first
+MAX_IN_FOLDER = 400  # summaries whose hashes have the same first two digits: 100,000 in all; the oldest go first
 _FOLDER = "drivers-1"  # the number grows when the layout of the folder changes
 
 

@@ -14,14 +14,11 @@ from poolsleuth.drivers.image import read_file
 from poolsleuth.drivers.image_bytes import ImageBytes, of_file, of_memory
 from poolsleuth.drivers.survey import Progress, driver_files, each_file, is_driver
 from poolsleuth.drivers.tag_bytes import held_tags, tag_places, within_text
-from poolsleuth.drivers.tag_functions import TAG_FUNCTIONS, Use
+from poolsleuth.drivers.tag_functions import Use
 from poolsleuth.drivers.tag_scan import Scan, TagUse, scan_file_image, scan_loaded_image
 from poolsleuth.drivers.tags import is_tag, plain_key, tag_text, turned
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.tag_code import MAX_PLACES, CodeUse, ImageCode, TagUseInCode
-
-WANTED = frozenset(TAG_FUNCTIONS)
-"""Functions whose addresses are needed."""
 
 Read = Callable[[int, int], bytes | None]
 

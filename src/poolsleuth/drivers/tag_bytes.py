@@ -16,7 +16,6 @@ PAIR = 8  # instructions of ARM64 between the two halves of a constant
 _AT_ONCE = 256 << 10  # bytes that are compared with all tags: they stay in the processor's own memory
 _BACK = 64  # bytes before a place from which the code is read, to see which instruction covers it
 
-HALVES = 0x7F800000  # the bits of ARM64 words that say movz or movk, of 32 or 64 bits
 _MOVZ, _MOVK = 0x52800000, 0x72800000
 
 

@@ -5,7 +5,7 @@ matter whether the image was read from a file or from memory.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -13,7 +13,7 @@ from poolsleuth.drivers.arm64 import Arm64
 from poolsleuth.drivers.call_sites import MAX_SITES, Site, import_sites
 from poolsleuth.drivers.code import WIDE_WINDOW, WIDER_WINDOW, WINDOW, Code, calls_to
 from poolsleuth.drivers.flow import Answer, Flow, Instruction, Place, Wanted
-from poolsleuth.drivers.image_bytes import ImageBytes, of_memory
+from poolsleuth.drivers.image_bytes import ImageBytes
 from poolsleuth.drivers.imports import read_imports, read_named_exports, slots_by_address
 from poolsleuth.drivers.tag_functions import CONTIGUOUS, DMA, TAG_FUNCTIONS, UNTAGGED, X86_POPS, Use, bare_name
 from poolsleuth.drivers.tags import is_tag, plain_key
@@ -104,26 +104,14 @@ def scan_file_image(image: ImageBytes, near: Collection[int] | None = None, code
     return scan_image(image, {found.slot: found.name for found in read_imports(image)}, own, near, code)
 
 
-def scan_memory_image(
-    read: Callable[[int, int], bytes | None],
-    base: int,
-    size: int,
-    functions: Mapping[int, str],
-    name: str = "the image in memory",
-) -> Scan:
-    """The tags at the calls of an image that lies in memory. Raises InputError when no image is there.
-
-    ``read(address, size)`` gives all of the bytes or None. ``functions`` are the virtual addresses of what Windows
-    exports, and the names: slots are known by what is in them, so no import table is needed. Where one is still
-    there, its names are used as well.
-    """
-    return scan_loaded_image(of_memory(read, base, size, name), functions)
-
-
 def scan_loaded_image(
     image: ImageBytes, functions: Mapping[int, str], near: Collection[int] | None = None, code: Code | None = None
 ) -> Scan:
-    """The same of an image that was read from memory before. ``near`` and ``code`` as for ``scan_image``."""
+    """The tags at the calls of an image that lay in memory; ``near`` and ``code`` as for ``scan_image``.
+
+    ``functions`` are the virtual addresses of what Windows exports, and the names: slots are known by what is in them,
+    so no import table is needed. Where one is still there, its names are used as well.
+    """
     wanted = {address: text for address, text in functions.items() if bare_name(text) in _INTERESTING}
     own = {image.base + rva: text for rva, text in read_named_exports(image, _INTERESTING).items()}
     return scan_image(image, loaded_slots(image, wanted), wanted | own, near, code)

@@ -6,6 +6,7 @@ Allocations and frees come from 32-bit counters that wrap: only their difference
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from poolsleuth.evidence.debugger_log.output import ELISION, NUMBER, integer
@@ -13,9 +14,11 @@ from poolsleuth.model.facts import Fact, Figure, Where
 from poolsleuth.model.tags import Completeness, PoolKind, PoolmonMemory, TagRow, TagTable
 
 MAX_ROWS = 100_000  # of one screen: a system has some thousand tags
+FEWEST_TAGS = 100  # rows of a table that is taken for a whole one: NT 4 had more tags in use
 WRAP = 1 << 32
 HEADER_CHARS = 1_000  # in which both header lines of a screen stand, also double spaced and wrapped
 
+_EVERYWHERE = frozenset({"File", "Irp", "Proc", "Thre"})  # tags that every Windows uses
 _MEMORY = re.compile(r"^[ ]*Memory:\s{0,20}(?=\d)", re.MULTILINE)
 POOLS = re.compile(
     r"^[ ]*(?:(?P<all>All\s{1,8}sessions)|(?P<system>System)|Session\s{1,8}(?P<session>\d{1,6}))"
@@ -54,6 +57,7 @@ class _Screen:
     rows: list[TagRow] = field(default_factory=list)
     total: dict[PoolKind, TagRow] = field(default_factory=dict)
     seen: set[tuple[str, PoolKind]] = field(default_factory=set)
+    unread: bool = False  # a row whose numbers do not belong together was left out
 
 
 def read_screens(text: str, where: Callable[[int], Where]) -> Iterator[Fact]:
@@ -77,6 +81,7 @@ def read_screens(text: str, where: Callable[[int], Where]) -> Iterator[Fact]:
         elif kind == "row":
             row = _row(match, where)
             if row is None or len(screen.rows) >= MAX_ROWS:
+                screen.unread = True
                 continue
             if row.tag.lower() == "total":
                 screen.total[row.pool] = row
@@ -109,12 +114,25 @@ def _facts(text: str, screen: _Screen, end: int, where: Callable[[int], Where]) 
             where=screen.rows[0].where,
             rows=tuple(screen.rows),
             pools=frozenset(row.pool for row in screen.rows),
-            # A screen ends where the window ends, and a snapshot does not say how many tags there are
-            completeness=Completeness.CUT if cut else Completeness.UNKNOWN,
+            completeness=Completeness.CUT if cut else _completeness(screen),
             total=screen.total,
             session=screen.session,
             source="poolmon",
         )
+
+
+def _completeness(screen: _Screen) -> Completeness:
+    """Whether all tags that hold bytes are shown.
+
+    A screen ends where the window ends, and a snapshot does not say how many tags there are. But where the rows go by
+    bytes down to rows that hold none, no row with bytes is missing; unless poolmon was told to show some tags only.
+    """
+    sizes = [row.bytes for row in screen.rows]
+    by_bytes = all(a is not None and b is not None and a >= b for a, b in pairwise(sizes))
+    if screen.session is not None or screen.unread or len(sizes) < FEWEST_TAGS or sizes[-1] != 0 or not by_bytes:
+        return Completeness.UNKNOWN
+    shown = {row.tag for row in screen.rows}
+    return Completeness.COMPLETE if shown >= _EVERYWHERE else Completeness.UNKNOWN
 
 
 def _row(match: re.Match[str], where: Callable[[int], Where]) -> TagRow | None:

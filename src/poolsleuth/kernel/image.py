@@ -165,7 +165,7 @@ def _codeview(record: bytes) -> PdbId | None:
     return PdbId(name, guid, age) if name and name.isprintable() else None
 
 
-class _Octets:
+class Octets:
     """A part of an image that was read page by page: what lies in a missing page is None."""
 
     __slots__ = ("_begin", "_data", "_end", "_read", "_skip")
@@ -178,6 +178,7 @@ class _Octets:
         self._read: NDArray[np.bool_] = places >= 0
 
     def take(self, address: int, size: int) -> bytes | None:
+        """The bytes at a virtual address; None when they are not all in this part, or not all there."""
         if address < self._begin or address + size > self._end:
             return None
         at = address - self._begin + self._skip
@@ -186,6 +187,7 @@ class _Octets:
         return self._data[at : at + size]
 
     def number(self, address: int, width: int) -> int | None:
+        """An unsigned number of ``width`` bytes; None where ``take`` gives none."""
         raw = self.take(address, width)
         return None if raw is None else int.from_bytes(raw, "little")
 
@@ -207,7 +209,7 @@ def read_exports(memory: Reader, image: PeImage, names: Iterable[str]) -> dict[s
     if place is None or not 40 <= place[1] <= MAX_EXPORT_BYTES:
         return {}
     begin, size = place
-    octets = _Octets(memory, begin, begin + size)
+    octets = Octets(memory, begin, begin + size)
     header = octets.take(begin, 40)
     if header is None:
         return {}
@@ -225,7 +227,7 @@ def read_exports(memory: Reader, image: PeImage, names: Iterable[str]) -> dict[s
     return found
 
 
-def _bisect(octets: _Octets, base: int, table: int, count: int, wanted: bytes) -> int | None:
+def _bisect(octets: Octets, base: int, table: int, count: int, wanted: bytes) -> int | None:
     low, high = 0, count
     while low < high:
         middle = (low + high) // 2

@@ -119,11 +119,6 @@ class Kdbg:
         """The bit for PAE page tables: means something on x86 only (it is set on x64 as well)."""
         return bool(self.values.get("Flags", 0) & 1)
 
-    @property
-    def paging_levels(self) -> int | None:
-        """The number of levels of page tables; None when the kernel does not fill it in."""
-        return self.values.get("Flags", 0) >> 2 & 0xF or None
-
 
 def parse_kdbg(
     raw: bytes, pointer_size: int, *, address: int | None = None, decoded: bool = False, base: int | None = None

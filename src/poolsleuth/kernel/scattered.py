@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolsleuth.kernel.address_space import PAGE, AddressSpace, Rows
+from poolsleuth.kernel.distinct import distinct
 
 CHUNK = 4096  # structures at once: two pages each at most, 32 MB
 MAX_SIZE = PAGE  # bytes of one structure: it then lies in two pages at most
@@ -37,7 +38,7 @@ def read_scattered(
     for begin in range(0, len(ordered), CHUNK):
         part = ordered[begin : begin + CHUNK]
         first, last = part // np.uint64(PAGE), (part + np.uint64(size - 1)) // np.uint64(PAGE)
-        pages = np.unique(np.concatenate((first, last)))
+        pages = distinct(np.concatenate((first, last)))
         data, places = space.gather(pages)
         row = np.searchsorted(pages, first)
         read = places >= 0

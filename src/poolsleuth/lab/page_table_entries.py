@@ -27,7 +27,6 @@ _WORKING_SET_AGE = 0x0A << 56  # bits that the processor ignores: Windows counts
 _TABLE_KERNEL, _TABLE_USER = 0x863, 0x867
 _PAGE_KERNEL, _PAGE_USER = 0x963, 0x867
 _LARGE = 0x80
-_GLOBAL = 0x100
 
 # ARM64: valid and table/page, or valid alone for a block; inner shareable, accessed; not global; no execute
 _ARM_TABLE, _ARM_PAGE, _ARM_BLOCK = 0x3, 0x703, 0x701

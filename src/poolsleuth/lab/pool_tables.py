@@ -7,7 +7,7 @@ compatible kernel; counters run freely, so that one processor's share may be "ne
 import numpy as np
 from numpy.typing import NDArray
 
-from poolsleuth.lab.machine import BIG_PAGE_ROW, FREED, IN_USE, PAGE, BigPages, PoolDescriptor, TagUse
+from poolsleuth.lab.machine import BIG_PAGE_ROW, FREED, PAGE, BigPages, PoolDescriptor, TagUse
 from poolsleuth.lab.scene import Area, Scene
 from poolsleuth.lab.structures import Layout
 
@@ -265,10 +265,3 @@ def write_descriptors(scene: Scene) -> dict[tuple[bool, int], int]:
 
 def _place(area: Area, layout: Layout, descriptor: PoolDescriptor) -> int:
     return area.place(descriptor_bytes(layout, descriptor), 64)
-
-
-def usage_of(big_pages: BigPages, *, paged: bool) -> int:
-    """Bytes of the living allocations of the table in one pool."""
-    rows = big_pages.rows
-    chosen = (rows["state"] == IN_USE) & ((rows["pool_type"] & 1 == 1) == paged)
-    return int(rows["bytes"][chosen].sum())

@@ -22,6 +22,10 @@ _OUTSIDE = 0x80  # and of one that stands alone
 _DEPTH, _MAXIMUM = 4, 256
 _LIST_ENTRY = {4: 48, 8: 64}
 _LOW_43 = (1 << 43) - 1
+_EMPTY_RINGS = (
+    "ExSystemLookasideListHead", "ExNPagedLookasideListHead", "ExPagedLookasideListHead",
+    "ExpNonPagedLookasideListHead", "ExpPagedLookasideListHead",
+)  # fmt: skip
 _EIGHT_BYTE_FORM = {2600, 3790, 6002}  # 64-bit heads of these hold everything in their first half, as on old processors
 
 
@@ -161,8 +165,9 @@ def slist_head(scene: Scene, address: int, first: int, depth: int) -> bytes:
 
 
 def _link(scene: Scene, ring: list[tuple[int, bytearray, int]]) -> None:
-    """The ring of all lists of the pool, and an empty one of the system's."""
-    for name, members in (("ExPoolLookasideListHead", ring), ("ExSystemLookasideListHead", [])):
+    """The ring of all lists of the pool; those of the system's and of drivers' lists are empty."""
+    for name in ("ExPoolLookasideListHead", *_EMPTY_RINGS):
+        members = ring if name == "ExPoolLookasideListHead" else []
         head = scene.image.address(name)
         if head is None:
             continue

@@ -11,6 +11,17 @@ from poolsleuth.model.tags import PoolKind
 
 PAGE = 4096
 UNKNOWN = 0xFFFF  # in columns of 16 bits: not known (or, of tags, none)
+MAP_ROW = 64  # pages of a row of ``xpool -map``
+MAP_LEGEND = (
+    "Status Map of Pool Area Pages",
+    "==============================",
+    "  'O': one page in use                              ('P': paged out)",
+    "  '<': start page of contiguous pages in use        ('{': paged out)",
+    "  '>': last page of contiguous pages in use         ('}': paged out)",
+    "  '=': intermediate page of contiguous pages in use ('-': paged out)",
+    "  '.': one page not used",
+)
+"""What ``xpool -map`` prints above its maps, as published logs have it."""
 
 
 class PageKind(IntEnum):

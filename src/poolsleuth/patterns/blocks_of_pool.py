@@ -2,7 +2,7 @@
 
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.pool import PAGE, PoolPages, PoolReconciliation
-from poolsleuth.patterns.wording import exact, percent, size
+from poolsleuth.patterns.wording import exact, percent, plural, size
 
 _NAMED = 3  # tags
 _RUNS = 4  # sizes of free blocks
@@ -21,7 +21,8 @@ def _pinned(summary: PoolPages) -> Reason:
     held = ", ".join(f"{tag} ({count:,})" for tag, count in summary.pinned_by[:_NAMED])
     single = ""
     if summary.single:
-        single = f"; {summary.single:,} of them by one block alone" if summary.single < summary.pinned else ""
+        which = f"{summary.single:,} of them" if summary.single < summary.pinned else "each of them"
+        single = f"; {which} by one block alone"
     return Reason(
         f"{summary.pinned:,} of {summary.pages:,} pages with blocks are held by less than a tenth of live bytes each"
         f" ({exact(summary.pinned_bytes)} in all)"
@@ -38,12 +39,12 @@ def _runs(summary: PoolPages) -> Reason:
     large = sum(length * count for length, count in summary.free_runs if length >= PAGE // 4)
     usual = sorted(summary.free_runs, key=lambda run: -run[0] * run[1])[:_RUNS]
     listed = ", ".join(f"0x{length:X} ({count:,})" for length, count in usual)
-    return Reason(
-        f"{exact(total)} lie in {sum(count for _, count in summary.free_runs):,} free blocks of"
-        f" {len(summary.free_runs):,} sizes, {percent(large / total if total else 0)} of it in runs of 0x400 bytes and"
-        f" more; most in runs of {listed}",
-        summary.where,
-    )
+    count = sum(count for _, count in summary.free_runs)
+    sizes = f"{len(summary.free_runs):,} sizes" if summary.runs_complete else "the largest sizes"
+    says = f"{exact(total)} lie in {count:,} free blocks of {sizes}"
+    if summary.runs_complete:
+        says += f", {percent(large / total if total else 0)} of it in runs of 0x400 bytes and more"
+    return Reason(f"{says}; most in runs of {listed}", summary.where)
 
 
 def _packed(summary: PoolPages, request: int | None) -> Reason | None:
@@ -112,5 +113,5 @@ def accounted(balance: PoolReconciliation) -> Reason:
     odd = [row for row in balance.differences if not row.explained]
     if odd:
         named = ", ".join(f"{row.tag} ({'more' if row.more else 'less'})" for row in odd[:_NAMED])
-        more.append(f"{len(odd):,} tags differ without such a reason, most: {named}")
+        more.append(f"no such reason explains the difference of {plural(len(odd), 'tag')}, most: {named}")
     return Reason("; ".join([says, *more]), balance.where)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from poolsleuth.model.finding import Confidence, Finding, Severity, Verdict
 from poolsleuth.model.report import Conclusion
-from poolsleuth.patterns.wording import GROWTH_OF_TAG
+from poolsleuth.patterns.wording import GROWTH_OF_TAG, MAY_KEEP
 
 # What causes what: a pattern further left explains those further right, when it is about the same pool
 _CAUSES = (
@@ -51,6 +51,14 @@ def conclude(findings: Sequence[Finding]) -> Conclusion | None:
     if commit is not None and commit is not head:
         parts.append(f"Consequence: {commit.headline}")
         told.append(commit)
+    keeper = next((f for f in holding if MAY_KEEP in f.headline and _same_tag(f, head)), None)
+    if keeper is not None and keeper is not head:
+        parts.append(keeper.headline)
+        told.append(keeper)
+    gone = _suspected_owner(head, holding)
+    if gone is not None:
+        parts.append(f"Suspected owner, not proven: {gone.subject.driver} ({gone.headline})")
+        told.append(gone)
     if head.pattern in _DEPLETIONS:
         for finding in [f for f in holding if f.pattern in _CONTRIBUTORS and not _same_cause(f, head, links)][:2]:
             parts.append(f"Possible contributor (suspected): {finding.headline}")
@@ -59,6 +67,21 @@ def conclude(findings: Sequence[Finding]) -> Conclusion | None:
     for ordinal, other in zip(("second", "third"), others, strict=False):
         parts.append(f"A {ordinal}, separate problem{_called(other)}: {other.headline}")
     return Conclusion(head.pattern, head.verdict, ". ".join(parts) + ".")
+
+
+def _suspected_owner(head: Finding, holding: Sequence[Finding]) -> Finding | None:
+    """The unloaded driver that a leak of a tag without an owner may be of, where the headline does not name it.
+
+    None where nothing but chance ties them.
+    """
+    if head.subject.tag is None or head.subject.driver is not None:
+        return None
+    for finding in holding:
+        left = finding.pattern == "unloaded-driver-leak" and finding.confidence is not Confidence.LOW
+        driver = finding.subject.driver
+        if left and finding is not head and driver and driver not in head.headline and _same_tag(finding, head):
+            return finding
+    return None
 
 
 def _called(finding: Finding) -> str:
@@ -101,12 +124,16 @@ def _group(finding: Finding) -> int:
 
 
 def _same_cause(finding: Finding, head: Finding, links: Sequence[frozenset[str]]) -> bool:
-    same_tag = finding.subject.tag is not None and finding.subject.tag == head.subject.tag
+    same_tag = _same_tag(finding, head)
     same_pool = finding.subject.pool == head.subject.pool and finding.subject.pool is not None
     if _same_process(finding, head) or _linked(finding, head, links):
         return True
     same_kind = finding.pattern == head.pattern == "handle-leak"  # the objects and the process that holds them
     return same_kind or same_tag or (same_pool and finding.pattern in _SAME_POOL)
+
+
+def _same_tag(finding: Finding, other: Finding) -> bool:
+    return finding.subject.tag is not None and finding.subject.tag == other.subject.tag
 
 
 def _same_process(finding: Finding, other: Finding) -> bool:

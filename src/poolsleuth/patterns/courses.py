@@ -112,6 +112,16 @@ class Courses:
         found = [t for t in self.tags.values() if t.course.grows and (kind is None or t.key.pool is kind)]
         return sorted(found, key=lambda t: (-t.course.growth, t.key.tag))
 
+    def explained(self, kind: PoolKind) -> float | None:
+        """The share of a pool's growth that its growing tags make, 0 when none grows; None when the pool does not."""
+        course = self.pools.get(kind)
+        if course is None or not course.grows:
+            return None
+        if not course.slope or course.slope <= 0:
+            return 0.0
+        tags = [t for t in self.growing_tags(kind) if t.key.session is None and t.shown is t.line.bytes]
+        return sum(t.course.slope or 0.0 for t in tags) / course.slope
+
     def blocks(self, tag: TagCourse) -> Course:
         """What a tag's outstanding allocations do."""
         return self._count(tag.line.outstanding, COURSE_TAG_SHARE)

@@ -3,21 +3,36 @@
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.machine import System
+from poolsleuth.model.series import TagKey
 from poolsleuth.model.tags import TagRow
 from poolsleuth.patterns.attribution import Attribution
+from poolsleuth.patterns.course.course import Kind
+from poolsleuth.patterns.courses import Courses
 from poolsleuth.patterns.makers import with_makers
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.shares import least_bytes, tag_share
 from poolsleuth.patterns.tag_knowledge import sure_note
-from poolsleuth.patterns.thresholds import TAG_UNTAGGED_BYTES, TAG_UNTAGGED_SHARE
-from poolsleuth.patterns.views import PoolStates, TagView
+from poolsleuth.patterns.thresholds import (
+    GENERIC_OF_LIMIT,
+    TAG_IS_MOST,
+    TAG_UNTAGGED_BYTES,
+    TAG_UNTAGGED_SHARE,
+    UNKNOWN_TAG_LARGE_BYTES,
+)
+from poolsleuth.patterns.views import PoolState, PoolStates, TagView
 from poolsleuth.patterns.wording import exact, percent, size
 from poolsleuth.windows import tag_notes
 
 ID = "generic-tag"
 
 
-def judge(tags: TagView, states: PoolStates | None, system: System, owners: Attribution) -> Finding:
+# What it does over time when it takes no more than before
+_STAYS = frozenset({Kind.STEADY, Kind.LOAD, Kind.FILLED, Kind.FALLING})
+
+
+def judge(
+    tags: TagView, states: PoolStates | None, system: System, owners: Attribution, courses: Courses | None = None
+) -> Finding:
     """Found when the largest shared default tag is a substantial part of its pool; who uses it in code is told."""
     rows = [row for row in tags.rows if (note := sure_note(row)) is not None and note.role is tag_notes.Role.GENERIC]
     if not rows:
@@ -39,6 +54,15 @@ def judge(tags: TagView, states: PoolStates | None, system: System, owners: Attr
         )
     note = sure_note(row)
     state = states.of(row.pool) if states is not None else None
+    harmless = _harmless(row, least, share, state, courses)
+    if harmless is not None:
+        return ruled_out(
+            ID,
+            f"the shared default tag {row.tag} has {percent(share or 0)} of the {row.pool} pool in use, {harmless}",
+            because=(_what(row, share, least),),
+            confidence=Confidence.MEDIUM,
+            subject=Subject(pool=str(row.pool), tag=row.tag),
+        )
     full = state is not None and state.tight
     because = [_what(row, share, least)]
     if note is not None:
@@ -61,6 +85,23 @@ def judge(tags: TagView, states: PoolStates | None, system: System, owners: Attr
         ),
     )
     return with_makers(finding, owners.makers(row))
+
+
+def _harmless(
+    row: TagRow, least: int, share: float | None, state: PoolState | None, courses: Courses | None
+) -> str | None:
+    """Why a tag that is a substantial part of its pool harms nobody; None where that cannot be said."""
+    if share is None or share >= TAG_IS_MOST.value or (state is not None and state.tight):
+        return None
+    seen = courses.tags.get(TagKey(row.tag, row.pool, None)) if courses is not None else None
+    if seen is not None and seen.course.kind is not Kind.TOO_SHORT:
+        return "and does not grow" if seen.course.kind in _STAYS else None
+    if row.bytes is None or state is None or not state.has_room or not state.limit:
+        return None
+    of_limit = least / state.limit
+    if of_limit >= GENERIC_OF_LIMIT.value or least >= UNKNOWN_TAG_LARGE_BYTES.value:
+        return None
+    return f"but only {percent(of_limit)} of what the pool can take: it has room"
 
 
 def _complete(tags: TagView) -> bool:

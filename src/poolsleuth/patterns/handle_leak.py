@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from poolsleuth.model.block_pointers import BlockPointers
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
+from poolsleuth.model.pool import QuotaCharges
 from poolsleuth.model.system import ProcessInfo, ProcessList
 from poolsleuth.model.tags import Completeness, PoolKind, TagRow
 from poolsleuth.patterns.attribution import Attribution
@@ -13,6 +14,7 @@ from poolsleuth.patterns.courses import Courses
 from poolsleuth.patterns.handles_over_time import handle_leaks_over_time, handles_at_rest
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.pointers_home import Homes, with_home
+from poolsleuth.patterns.quota_payers import with_payers
 from poolsleuth.patterns.tag_knowledge import sure_note
 from poolsleuth.patterns.thresholds import (
     EVENTS_SUSPECT,
@@ -39,13 +41,14 @@ def judge(
     courses: Courses | None,
     owners: Attribution,
     pointers: tuple[BlockPointers, ...] = (),
+    charges: tuple[QuotaCharges, ...] = (),
 ) -> Iterator[Finding]:
     """Found where time shows handles or objects that only grow, and for a process with an impossible handle count;
     suspected for unusual counts of objects or handles in single captures."""
     over_time = handle_leaks_over_time(courses, tags) if courses is not None else []
     named = {(f.subject.process, f.subject.tag) for f in over_time}
     homes = Homes(pointers, owners)
-    single = [*_by_process(processes), *_by_objects(tags, processes, homes)]
+    single = [*_by_process(processes), *_by_objects(tags, processes, homes, charges)]
     holding = [*over_time, *(f for f in single if (f.subject.process, f.subject.tag) not in named)]
     if holding:
         yield from holding
@@ -127,7 +130,9 @@ def _by_process(processes: ProcessList | None) -> Iterator[Finding]:
         )
 
 
-def _by_objects(tags: TagView | None, processes: ProcessList | None, homes: Homes) -> Iterator[Finding]:
+def _by_objects(
+    tags: TagView | None, processes: ProcessList | None, homes: Homes, charges: tuple[QuotaCharges, ...]
+) -> Iterator[Finding]:
     if tags is None:
         return
     for row in tags.rows:
@@ -167,7 +172,7 @@ def _by_objects(tags: TagView | None, processes: ProcessList | None, homes: Home
                 *((note.next_step,) if note is not None else ()),
             ),
         )
-        yield with_home(found, homes.home(row))
+        yield with_payers(with_home(found, homes.home(row)), row, charges)
 
 
 @dataclass(frozen=True, slots=True)

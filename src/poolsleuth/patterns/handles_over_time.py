@@ -20,6 +20,7 @@ from poolsleuth.windows.tag_notes import Role
 PATTERN = "handle-leak"
 MAX_PROCESSES = 10
 MAX_OBJECTS = 10
+MANY_PROCESSES = 8  # no Windows runs with fewer: a log of so many, System among them, has all of them
 
 
 def handle_leaks_over_time(courses: Courses, tags: TagView | None) -> list[Finding]:
@@ -47,6 +48,21 @@ def handles_at_rest(courses: Courses) -> Finding | None:
         f" {amount(most.course.peak or 0.0, Unit.COUNT)} of {most.process.name}",
         confidence=Confidence.MEDIUM,
     )
+
+
+def keeps_handles(blocks: Course, courses: Courses) -> bool | None:
+    """Whether open handles keep the objects of a tag: True where a process opens them at the pace at which ``blocks``
+    grow, False where all processes that were watched are at rest, None where neither shows."""
+    if any(_same_pace(blocks, process.course) for process in _growing(courses)):
+        return True
+    return False if _all_at_rest(courses) is not None else None
+
+
+def _all_at_rest(courses: Courses) -> Finding | None:
+    """``handles_at_rest`` where it is true of the whole machine: a log may watch three processes only."""
+    rest = handles_at_rest(courses)
+    watched = {p.process.name.casefold() for p in courses.processes if p.what == "handles"}
+    return rest if len(watched) >= MANY_PROCESSES and "system" in watched and not _growing(courses) else None
 
 
 def _growing(courses: Courses) -> list[ProcessCourse]:
@@ -111,18 +127,35 @@ def _of_objects(tag: TagCourse, courses: Courses) -> Finding:
     line = tag.line.outstanding
     course = blocks if blocks.grows else tag.course
     shown = line if blocks.grows else tag.shown
+    rest = _all_at_rest(courses)
+    against = "no process's handle count is in the evidence: who keeps them is not shown"
+    if rest is not None:
+        against = "who keeps them is not shown: references leave no trace in a process's handles"
+    elif any(process.what == "handles" for process in courses.processes):
+        against = "no process's handles grow with them, as far as they were watched: who keeps them is not shown"
     return Finding(
         pattern=PATTERN,
         verdict=Verdict.FOUND if course.confidence is not Confidence.LOW else Verdict.SUSPECTED,
         severity=Severity.WARNING,
         confidence=Confidence.MEDIUM if course.confidence is Confidence.HIGH else course.confidence,
-        headline=f"{tag.key.tag} objects grow by {rate(course, shown.unit)} and are not given back: handles or"
-        " references are never closed",
+        headline=f"{tag.key.tag} objects grow by {rate(course, shown.unit)} and are not given back:"
+        + (" references to them are kept" if rest is not None else " handles or references are never closed"),
         subject=Subject(pool=str(tag.key.pool), tag=tag.key.tag),
-        because=course_reasons(course, shown),
-        against=(Reason("no process's handle count is in the evidence: who keeps them is not shown"),),
+        because=(
+            *course_reasons(course, shown),
+            *(
+                (Reason(f"{rest.headline}: no handles keep them, but references, which the kernel and drivers take"),)
+                if rest is not None
+                else ()
+            ),
+        ),
+        against=(Reason(against),),
         next_steps=(
-            "record \\Process(*)\\Handle Count beside it (`poolsleuth collect` prints how), or `!process 0 0` twice",
+            "`!object <address>` of some of them, and `!obtrace` with object reference tracing (gflags): who took the"
+            " references"
+            if rest is not None
+            else "record \\Process(*)\\Handle Count beside it (`poolsleuth collect` prints how), or `!process 0 0`"
+            " twice",
         ),
     )
 

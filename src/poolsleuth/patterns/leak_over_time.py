@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Trend, Verdict
-from poolsleuth.model.tags import PoolKind, TagRow
+from poolsleuth.model.tags import Completeness, PoolKind, TagRow
 from poolsleuth.patterns.attribution import Attribution
 from poolsleuth.patterns.course.course import Course, Kind
 from poolsleuth.patterns.courses import Courses, ProcessCourse, TagCourse
@@ -28,6 +28,13 @@ from poolsleuth.patterns.wording import amount, percent, size
 
 PATTERN = "pool-leak"
 MAX_TAGS = 20  # findings of one machine: more tags than that do not leak at once, a whole subsystem grows
+# Against a leak, where the table shows every tag that holds bytes
+_NO_BLOCKS = (
+    Reason(
+        "all tags together did not grow like the pool's pages: few blocks may hold many pages (pool-fragmentation), and"
+        " only memory that no tag counts could leak so"
+    ),
+)
 _STANDING = (PoolKind.NONPAGED, PoolKind.PAGED)
 
 
@@ -59,7 +66,7 @@ def leaks_over_time(seen: Seen) -> list[Finding]:
     for kind, course in seen.courses.pools.items():
         if not course.grows:
             continue
-        explained = _explained(kind, seen, course)
+        explained = seen.courses.explained(kind) or 0.0
         if explained < GROWTH_EXPLAINED.value:
             findings.append(_of_pool(kind, course, seen, explained))
     for tag in growing[:MAX_TAGS]:
@@ -71,14 +78,6 @@ def leaks_over_time(seen: Seen) -> list[Finding]:
 def _tells(tag: TagCourse) -> bool:
     """Whether a growth is worth a finding: one that is not sure must be large, or every morning accuses twenty tags."""
     return tag.course.confidence is not Confidence.LOW or tag.course.growth >= GROWTH_BYTES.value
-
-
-def _explained(kind: PoolKind, seen: Seen, course: Course) -> float:
-    """The share of the pool's growth that its growing tags make; 0 when nothing grows."""
-    if not course.slope or course.slope <= 0:
-        return 0.0
-    tags = [t for t in seen.courses.growing_tags(kind) if t.key.session is None and t.shown is t.line.bytes]
-    return sum(t.course.slope or 0.0 for t in tags) / course.slope
 
 
 def _of_tag(tag: TagCourse, seen: Seen, groups: Sequence[Group]) -> Finding:
@@ -246,7 +245,8 @@ def _of_pool(kind: PoolKind, course: Course, seen: Seen, explained: float) -> Fi
     line = seen.courses.lines.pools[kind]
     state = seen.state(kind)
     trend = trend_of(course, line, None, state, None, _pace(seen, kind))
-    follows = _follows_growing_load(seen, line)
+    whole = seen.tags is not None and seen.tags.completeness.get(kind) is Completeness.COMPLETE
+    follows = (*_follows_growing_load(seen, line), *(_NO_BLOCKS if whole and any(_in(kind, seen)) else ()))
     because = list(course_reasons(course, line))
     if explained > 0:
         because.append(Reason(f"the tags that grow make only {percent(explained)} of it"))
@@ -277,6 +277,10 @@ def _of_pool(kind: PoolKind, course: Course, seen: Seen, explained: float) -> Fi
         next_steps=(*_limit_step(trend, seen, kind), *steps),
         trend=trend,
     )
+
+
+def _in(kind: PoolKind, seen: Seen) -> Iterator[bool]:
+    return (key.pool is kind and key.session is None for key in seen.courses.tags)
 
 
 def _held_by(holder: ProcessCourse | None) -> str:

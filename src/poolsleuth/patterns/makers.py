@@ -36,7 +36,9 @@ class Makers:
     with the tag, the likeliest first. ``confidence`` is that of the name (or the names), None when there is none.
     ``windows``: it is the part of Windows that is known to use the tag. It writes the blocks for others as a rule, so
     that it is not accused. ``shared``: many drivers use the tag by default, and it accuses none of them.
-    ``by_import``: they are known by what they import, not by a call with the tag.
+    ``by_import``: they are known by what they import, not by a call with the tag. ``hints`` are drivers that have the
+    tag in their code or data, at no call that allocates with it. ``unseen``: code of loaded modules that may allocate
+    with it was not seen.
     """
 
     tag: str
@@ -47,6 +49,8 @@ class Makers:
     windows: bool = False
     shared: bool = False
     by_import: bool = False
+    hints: tuple[str, ...] = ()
+    unseen: bool = False
 
     @property
     def driver(self) -> str | None:
@@ -170,7 +174,17 @@ class CodeOfDrivers:
         elif not candidates:
             drivers_of = sum(fact.drivers for fact in files)
             because.append(Reason(f"in none of the {plural(drivers_of, 'driver file')} given is tag {tag} at a call"))
-        return Makers(tag, tuple(others[:MAX_NAMED]), confidence, tuple(because), tuple(against), windows, shared)
+        return Makers(
+            tag,
+            tuple(others[:MAX_NAMED]),
+            confidence,
+            tuple(because),
+            tuple(against),
+            windows,
+            shared,
+            hints=tuple(d.name for d in _ranked(drivers) if d.name not in others and d.loaded is not False),
+            unseen=search is not None and unseen.serious,
+        )
 
     def _drivers(self, tag: str, loaded: Mapping[str, object], *, loaded_complete: bool) -> list[_Driver]:
         found: dict[str, _Driver] = {}
@@ -283,21 +297,22 @@ def _stem(name: str) -> str:
 def with_makers(finding: Finding, makers: Makers | None) -> Finding:
     """A finding about a tag with what the code of drivers says of who made its blocks.
 
-    The driver is the finding's subject when it is the only one. What a list has said before stays when the code says
-    nothing.
+    The driver is the finding's subject when it is the only one whose code has the tag: who only imports what takes such
+    memory can ask for it, and is told, but not accused. What a list has said before stays when the code says nothing.
     """
     if makers is None or not (makers.because or makers.against):
         return finding
     subject = finding.subject
-    if makers.driver is not None and makers.confidence is not Confidence.LOW:
-        subject = replace(subject, driver=makers.driver)
+    one = makers.driver if makers.confidence is not Confidence.LOW and not makers.by_import else None
+    if one is not None:
+        subject = replace(subject, driver=one)
     elif len(makers.drivers) > 1:
         subject = replace(subject, driver=None)
     steps = finding.next_steps
-    if makers.driver is not None and makers.confidence is not Confidence.LOW:
+    if one is not None:
         steps = (
             *(step for step in steps if not step.startswith(FIND_DRIVER)),
-            f"`lmvm {_stem(makers.driver)}` says whose {makers.driver} is: update it, or stop its product and watch tag"
+            f"`lmvm {_stem(one)}` says whose {one} is: update it, or stop its product and watch tag"
             f" {makers.tag} with poolmon; it must stop growing",
         )
     return replace(

@@ -13,7 +13,7 @@ from poolsleuth.model.finding import Confidence, Finding, Roles
 from poolsleuth.model.tags import PoolKind, TagRow
 from poolsleuth.patterns.attribution import Attribution
 from poolsleuth.patterns.makers import FIND_DRIVER, Makers
-from poolsleuth.patterns.tag_knowledge import sure_note
+from poolsleuth.patterns.tag_knowledge import family_hint, sure_note
 from poolsleuth.patterns.thresholds import (
     POINTERS_BLOCKS,
     POINTERS_ELSEWHERE,
@@ -39,9 +39,10 @@ class Home:
 
     ``owner`` is the one driver whose code they point at, None when there is none, there are several, or it is a part of
     Windows; ``gone``: it is an unloaded one. ``sure``: enough blocks were seen, and most of those that the tag has, to
-    name it by them. ``known``: the tag is one of Windows itself, so that a driver in its blocks is one that asked for
-    them, and not the owner. ``retainers`` are other drivers that hold the blocks' addresses. ``victims`` are tags and
-    objects that each block holds one of. ``address`` is that of one of the blocks.
+    name it by them, and nothing points at somebody else who may have made them and only calls that driver back.
+    ``known``: the tag is one of Windows itself, or looks like those of a part of it, so that a driver in its blocks
+    is one that asked for them, and not the owner. ``retainers`` are other drivers that hold the blocks' addresses.
+    ``victims`` are tags and objects that each block holds one of. ``address`` is that of one of the blocks.
     """
 
     tag: str
@@ -61,7 +62,7 @@ class Home:
         if self.owner is not None and not named and not self.known:
             was = ", which was unloaded" if self.gone else ""
             if self.sure:
-                who.append(f"owner: {self.owner}{was} (the blocks point at its code)")
+                who.append(f"probable owner: {self.owner}{was} (the blocks point at its code)")
             else:
                 who.append(f"those blocks that were seen point at the code of {self.owner}{was}")
         if self.retainers:
@@ -98,9 +99,12 @@ class Homes:
         listed = owner.binary if owner is not None else None
         known = note is not None and note.role not in _SHARED and not (note.binary is None and note.role is Role.OTHER)
         known |= listed is not None and is_windows_module(listed.partition("!")[0])
+        hint = family_hint(row)
+        known |= hint is not None and hint.binary is not None and is_windows_module(hint.binary.partition("!")[0])
         candidates = self._candidates(fact)
         only = candidates[0] if len(candidates) == 1 else None
         gone = only is not None and only.to is PointsTo.UNLOADED
+        doubts = list(self._doubts(fact, row, only)) if only is not None else []
         retainers = self._retainers(fact, {sign.name for sign in candidates})
         because = [*self._signs(fact), *_held(fact), *self._holders(fact)]
         if not because:
@@ -117,9 +121,11 @@ class Homes:
                 if sign.to in (PointsTo.TAG, PointsTo.OBJECT) and _share(sign, fact) >= POINTERS_HOME.value
             ),
             because=tuple(because),
-            against=tuple(self._against(fact, row, candidates, known=known)),
+            against=(*self._against(fact, row, candidates, known=known), *doubts),
             address=fact.where.address,
-            sure=fact.read >= POINTERS_NAMED.value and fact.seen >= POINTERS_SEEN.value * (row.outstanding or 0),
+            sure=not doubts
+            and fact.read >= POINTERS_NAMED.value
+            and fact.seen >= POINTERS_SEEN.value * (row.outstanding or 0),
         )
 
     def is_windows(self, module: str) -> bool:
@@ -128,16 +134,56 @@ class Homes:
         return is_windows_module(module, None if loaded is None else loaded.company)
 
     def _candidates(self, fact: BlockPointers) -> list[PointerSign]:
-        """The drivers that are no part of Windows and whose code nearly all blocks point at, each once."""
+        """The drivers that are no part of Windows and whose code nearly all blocks point at, each once.
+
+        After them those that the same blocks point at elsewhere than in code: in a block of another driver, a routine
+        may be a guest's.
+        """
         found: dict[str, PointerSign] = {}
-        for sign in fact.signs:
-            if _share(sign, fact) < POINTERS_HOME.value or _was_there_before(sign, fact):
-                continue
-            if sign.to is PointsTo.UNLOADED or (sign.to is PointsTo.MODULE and sign.code):
-                for name in (sign.name, *sign.others):
-                    if not self.is_windows(name):
-                        found.setdefault(name.casefold(), replace(sign, name=name))
-        return list(found.values())
+        other: dict[str, PointerSign] = {}
+        for sign in self._home(fact):
+            is_code = sign.to is PointsTo.UNLOADED or bool(sign.code)
+            for name in (sign.name, *sign.others):
+                if not self.is_windows(name):
+                    (found if is_code else other).setdefault(name.casefold(), replace(sign, name=name))
+        return [*found.values(), *(other[name] for name in other if found and name not in found)]
+
+    def _home(self, fact: BlockPointers) -> list[PointerSign]:
+        """The signs of modules, loaded or not, in nearly all blocks, without those that were there before."""
+        return [
+            sign
+            for sign in fact.signs
+            if sign.to in (PointsTo.MODULE, PointsTo.UNLOADED)
+            and _share(sign, fact) >= POINTERS_HOME.value
+            and not _was_there_before(sign, fact)
+        ]
+
+    def _doubts(self, fact: BlockPointers, row: TagRow, only: PointerSign) -> Iterable[Reason]:
+        """Who else may have made the blocks, and only calls back the driver ``only`` that they point at."""
+        makers = self._owners.makers(row)
+        if makers is not None and any(same_driver(name, only.name) for name in (*makers.drivers, *makers.hints)):
+            return  # its code has the tag, too
+        frames = dict.fromkeys(s.name for s in self._home(fact) if s.code and self.is_windows(s.name))
+        if frames:
+            names = ", ".join(list(frames)[:MAX_TOLD])
+            yield Reason(
+                f"the blocks point at code of {names}, too, a part of Windows: it may have made them, and call"
+                f" {only.name} back"
+            )
+        if makers is None:
+            return
+        hints = [name for name in makers.hints if not self.is_windows(name)]
+        if hints:
+            have = "has" if len(hints) == 1 else "have"
+            yield Reason(
+                f"{' and '.join(hints[:MAX_TOLD])} {have} the letters of {row.tag} in code or data, and {only.name} was"
+                " not seen to: the blocks may be made there, and only call it back"
+            )
+        if makers.unseen and only.to is PointsTo.UNLOADED and not makers.drivers:
+            yield Reason(
+                f"not all code of the loaded drivers is in this dump: one of them may make the blocks of {row.tag}, and"
+                f" have called {only.name} back"
+            )
 
     def _signs(self, fact: BlockPointers) -> list[Reason]:
         told: list[Reason] = []
@@ -239,6 +285,11 @@ def with_home(finding: Finding, home: Home | None, makers: Makers | None = None)
             )
         elif not home.known and home.sure:
             subject = replace(subject, driver=home.owner)
+            says = (
+                f"only what is in the blocks names {home.owner}: a driver that is called back by the one that made them"
+                " would look the same, and so would one whose memory they got"
+            )
+            against += [] if agrees else [Reason(says)]
     explains = tuple(
         f"the victim {name}, of which each block of {home.tag} holds one" for name in home.victims[:MAX_TOLD]
     )
@@ -286,11 +337,13 @@ def _points(sign: PointerSign, fact: BlockPointers) -> str:
     precise = sign.same >= POINTERS_MET.value * sign.blocks and sign.relative is not None
     where = f"{sign.name}+0x{sign.relative:x}" if precise else f"into {sign.name}"
     verb = "point at" if precise else "point"
+    others = f" (or {', '.join(sign.others[:MAX_TOLD])}, which lay there, too)" if sign.others else ""
     if sign.to is PointsTo.UNLOADED:
-        others = f" (or {', '.join(sign.others[:MAX_TOLD])}, which lay there, too)" if sign.others else ""
         return f"{count} {verb} {where}{others}, which was unloaded, at offset 0x{sign.offset:x}"
     what = {True: " (code)", False: " (data)", None: ""}[sign.code]
-    return f"{count} {verb} {where}{what} at offset 0x{sign.offset:x}"
+    if sign.others:
+        others = f", where {', '.join(sign.others[:MAX_TOLD])} lay before it was unloaded,"
+    return f"{count} {verb} {where}{what}{others} at offset 0x{sign.offset:x}"
 
 
 def _held(fact: BlockPointers) -> list[Reason]:

@@ -12,6 +12,7 @@ from poolsleuth.windows.bugchecks import BugCheckNote
 
 ID = "pool-corruption"
 PAGE = 4096
+BAD_POOL_HEADER = 0x19
 _SHOWN = 5  # damaged pages told
 # Bug checks of a bad memory access: not the pool's, but freed pool is one of the places where bad pointers lead
 _BAD_POINTERS = frozenset({0x0A, 0x1A, 0x1E, 0x3B, 0x50, 0x7E, 0x8E, 0xD1, 0x1000007E, 0x1000008E})
@@ -33,7 +34,7 @@ def judge(
         because.append(Reason(f"{len(invalid):,} pages have such damage; the first {_SHOWN} are told"))
     because += [Reason(text, page.where) for page in pages if (text := _bad_page(page)) is not None][:5]
     if check is not None and note is not None and note.about in _CORRUPTION:
-        return _by_bugcheck(check, note, because)
+        return _by_bugcheck(check, note, because, damaged=any(_named(v, check) for v in invalid))
     if because:
         return Finding(
             pattern=ID,
@@ -122,13 +123,18 @@ def _bad_page(page: PoolPage) -> str | None:
     return None
 
 
-def _by_bugcheck(check: BugCheck, note: BugCheckNote, because: list[Reason]) -> Finding:
+def _by_bugcheck(check: BugCheck, note: BugCheckNote, because: list[Reason], *, damaged: bool) -> Finding:
+    """``damaged``: the block headers of the page that the bug check names were looked at, and one is not sound."""
     code = check.parameters[0] if check.parameters else None
     meaning = note.arg1.get(code) if code is not None else None
     reasons = [Reason(f"bug check 0x{check.code:X} {note.name}: {note.says}", check.where)]
     if code is not None and meaning is not None:
         reasons.append(Reason(f"first argument 0x{code:X}: {meaning}", check.where))
-    if check.tag:
+    # What wrote over the header wrote over its tag
+    doubtful = damaged and check.code == BAD_POOL_HEADER
+    if check.tag and doubtful:
+        reasons.append(Reason(f"the tag in the damaged header is {check.tag}, and may be damaged as well", check.where))
+    elif check.tag:
         reasons.append(Reason(f"the block's tag is {check.tag}", check.where))
     misused = check.code in _MISUSE
     what = "a driver misused the pool" if misused else "the pool is corrupt"
@@ -153,7 +159,7 @@ def _by_bugcheck(check: BugCheck, note: BugCheckNote, because: list[Reason]) -> 
         headline=f"{what}: bug check 0x{check.code:X} {note.name}"
         + (f"; {blamed} was on the stack (a suspect, not proven)" if blamed else ""),
         # the driver on the stack is no verdict: it stands in the reasons, not as the subject
-        subject=Subject(tag=check.tag or None),
+        subject=Subject(tag=(check.tag or None) if not doubtful else None),
         because=(*reasons, *because),
         against=tuple(against),
         explains=("the crash",),

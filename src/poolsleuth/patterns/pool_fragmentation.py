@@ -9,16 +9,18 @@ from poolsleuth.model.pool import PoolBlockList, PoolMap, PoolPage, PoolPages, P
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.patterns.attribution import Attribution
 from poolsleuth.patterns.blocks_of_pool import accounted, blocks_say, doubts
+from poolsleuth.patterns.courses import Courses
 from poolsleuth.patterns.makers import with_makers
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.thresholds import (
     FRAGMENTATION_GAP,
     FRAGMENTATION_MIN_BYTES,
     FRAGMENTATION_POOL_SHARE,
+    GROWTH_EXPLAINED,
     PINNED_PAGE_SHARE,
 )
 from poolsleuth.patterns.views import PoolState, PoolStates, TagView
-from poolsleuth.patterns.wording import exact, percent, size
+from poolsleuth.patterns.wording import amount, exact, percent, size
 
 ID = "pool-fragmentation"
 PAGE = 4096
@@ -56,8 +58,9 @@ def judge(
     summaries: tuple[PoolPages, ...],
     balances: tuple[PoolReconciliation, ...] = (),
     owners: Attribution | None = None,
+    courses: Courses | None = None,
 ) -> Finding:
-    """Found when totals and pages agree; suspected when only the totals, or only a map, say so."""
+    """Found when totals and pages agree; suspected when only the totals, their course, or only a map say so."""
     candidates = [
         _pool(
             kind,
@@ -68,6 +71,7 @@ def judge(
             maps,
             [s for s in summaries if s.pool is kind],
             [b for b in balances if b.pool is kind and b.session is None],
+            _grows_alone(kind, courses),
         )
         for kind in (PoolKind.NONPAGED, PoolKind.PAGED)
     ]
@@ -102,6 +106,7 @@ def _pool(
     maps: tuple[PoolMap, ...],
     summaries: list[PoolPages],
     balances: list[PoolReconciliation],
+    alone: Reason | None,
 ) -> Finding | None:
     state = states.of(kind)
     tagged = tags.tagged_bytes(kind) if tags is not None else None
@@ -133,7 +138,9 @@ def _pool(
         )
     pinned = [p for page in pages if page.pool in (kind, None) and (p := _pinned(page)) is not None]
     looked = bool(pinned) or any(summary.pages for summary in summaries)
-    if not looked and not _short_enough(state):
+    if alone is not None:
+        because.append(alone)
+    if not looked and not _short_enough(state) and alone is None:
         return ruled_out(
             ID,
             f"{percent(gap)} of {kind} pool's pages is in no block, but the pool has room and no page was looked into",
@@ -215,6 +222,19 @@ def _confidence(summaries: list[PoolPages], *, sure: bool) -> Confidence:
     if "scan" in kinds:
         return Confidence.LOW
     return Confidence.HIGH if sure and kinds <= {"classic"} else Confidence.MEDIUM
+
+
+def _grows_alone(kind: PoolKind, courses: Courses | None) -> Reason | None:
+    """That the pages of a pool grow and the blocks of its tags do not, as far as tables over time show it."""
+    explained = courses.explained(kind) if courses is not None else None
+    if courses is None or explained is None or explained >= GROWTH_EXPLAINED.value:
+        return None
+    line = courses.lines.pools[kind]
+    if not any(key.pool is kind and key.session is None for key in courses.tags):
+        return None
+    grown = amount(courses.pools[kind].growth, line.unit)
+    tags = f"the tags that grow make only {percent(explained)} of it" if explained > 0 else "no tag grows with it"
+    return Reason(f"the pages of {kind} pool grew by {grown} and do not come down, and {tags}", line.where)
 
 
 def _short_enough(state: PoolState) -> bool:

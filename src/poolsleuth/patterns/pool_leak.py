@@ -6,6 +6,7 @@ from poolsleuth.model.block_pointers import BlockPointers
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.machine import System
+from poolsleuth.model.pool import QuotaCharges
 from poolsleuth.model.tags import PoolKind, TagTable
 from poolsleuth.patterns.attribution import Attribution
 from poolsleuth.patterns.course.course import Kind
@@ -17,6 +18,7 @@ from poolsleuth.patterns.over_time import course_reasons, doubts
 from poolsleuth.patterns.over_time import seen as seen_text
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.pointers_home import Homes, with_home
+from poolsleuth.patterns.quota_payers import with_payers
 from poolsleuth.patterns.views import PoolState, PoolStates, SessionStates, TagView
 from poolsleuth.patterns.wording import amount
 
@@ -33,6 +35,7 @@ def judge(
     courses: Courses | None,
     sessions: SessionStates | None = None,
     pointers: tuple[BlockPointers, ...] = (),
+    charges: tuple[QuotaCharges, ...] = (),
 ) -> Iterator[Finding]:
     """Found where time shows it or the kernel itself caught a session's leak; suspected from single captures, or from
     a time too short; ruled out for pools that were watched long enough and came down."""
@@ -58,7 +61,7 @@ def judge(
             if (f.subject.tag, f.subject.pool) not in named and not _judged(f, courses)
         ]
     homes = Homes(pointers, owners)
-    holding = [_with_home(finding, tags, owners, homes) for finding in holding]
+    holding = [_with_home(finding, tags, owners, homes, charges) for finding in holding]
     yield from holding
     if seen is not None and seen.courses.judged:
         yield from _other_pools(seen, holding)
@@ -66,13 +69,17 @@ def judge(
         yield _too_little(tags, tables, courses)
 
 
-def _with_home(finding: Finding, tags: TagView | None, owners: Attribution, homes: Homes) -> Finding:
-    """A finding about a tag of a system pool with what its blocks tell of owner, retainer and victim."""
+def _with_home(
+    finding: Finding, tags: TagView | None, owners: Attribution, homes: Homes, charges: tuple[QuotaCharges, ...]
+) -> Finding:
+    """A finding about a tag of a system pool with what its blocks tell of owner, retainer, victim and who pays."""
     subject = finding.subject
     if tags is None or subject.tag is None or subject.session is not None or subject.pool is None:
         return finding
     row = tags.row(subject.tag, PoolKind(subject.pool))
-    return finding if row is None else with_home(finding, homes.home(row), owners.makers(row))
+    if row is None:
+        return finding
+    return with_payers(with_home(finding, homes.home(row), owners.makers(row)), row, charges)
 
 
 def _judged(finding: Finding, courses: Courses | None) -> bool:

@@ -39,7 +39,7 @@ def judge(sessions: SessionStates | None, states: PoolStates | None, system: Sys
         if s.used is not None and sessions.limit is not None and sessions.limit.value
     ]
     if not shares:
-        yield not_assessed(ID, "the session table has no usage or no limit", "run `!vm 4`")
+        yield _without_limit(sessions, states)
         return
     fullest = percent(max(shares))
     if not sessions.complete or len(shares) < len(sessions.sessions):
@@ -52,32 +52,90 @@ def judge(sessions: SessionStates | None, states: PoolStates | None, system: Sys
     yield ruled_out(ID, f"no session's pool is short: the fullest is at {fullest} of the limit")
 
 
+def _without_limit(sessions: SessionStates, states: PoolStates | None) -> Finding:
+    """From Windows 8 on no maximum is printed, and no failures by session: those of the kernel are then looked at."""
+    used = [(s.used.value, s) for s in sessions.sessions if s.used is not None]
+    if not used:
+        return not_assessed(ID, "the session table has no usage", "run `!vm 4`")
+    if states is None or states.failures is None or not _failed_with_room(states):
+        return not_assessed(ID, "the session table has no limit", "run `!vm 4` in the debugger of that Windows")
+    held, largest = max(used, key=lambda one: one[0])
+    failed = plural(states.failures.value, "pool allocation")
+    counted = Reason(f"{failed} failed since boot, as the kernel counts them", states.failures.where)
+    usage = Reason(f"session {largest.id}: {exact(held)} of paged pool", largest.used.where if largest.used else None)
+    steps = (
+        f"find what fills it: `!session -s {largest.id}`, then `!poolused 8` (tags of win32k, GDI and display drivers:"
+        " Gh??, Us??, Gla?)",
+    )
+    system_paged = states.paged.used
+    if system_paged is None or held <= system_paged.value:
+        return not_assessed(
+            ID,
+            f"{failed} failed although both system pools have room: a session's pool may be why, but no session's limit"
+            f" is printed (the largest is session {largest.id} with {size(held)})",
+            *steps,
+            because=(counted, usage),
+        )
+    return Finding(
+        pattern=ID,
+        verdict=Verdict.SUSPECTED,
+        severity=Severity.WARNING,
+        confidence=Confidence.LOW,
+        headline=f"{failed} failed although both system pools have room, and the paged pool of session {largest.id} is"
+        f" larger ({size(held)}) than the system's own ({size(system_paged.value)})",
+        subject=Subject(pool="session", session=largest.id),
+        because=(
+            counted,
+            usage,
+            Reason(f"the system's paged pool: {exact(system_paged.value)}", system_paged.where),
+            _room(states),
+        ),
+        against=(
+            Reason("no session's limit is printed, so that it does not show whether this one is full"),
+            Reason("a past peak or a request larger than any free run would leave the same failures"),
+        ),
+        next_steps=steps,
+    )
+
+
+def _failed_with_room(states: PoolStates) -> bool:
+    """Whether allocations failed, no system pool is why as far as the figures show, and no reason was counted."""
+    failed = states.failures is not None and states.failures.value > 0
+    return failed and _both_have_room(states) and not (states.nonpaged.failed_for or states.paged.failed_for)
+
+
+def _both_have_room(states: PoolStates) -> bool:
+    return states.nonpaged.has_room and states.paged.has_room
+
+
+def _room(states: PoolStates) -> Reason:
+    return Reason(
+        f"nonpaged pool is at {percent(states.nonpaged.share or 0)}, paged pool at {percent(states.paged.share or 0)}"
+        " of its limit"
+    )
+
+
 def _without_sessions(states: PoolStates | None, system: System) -> Finding:
     # From Vista on a session's pool is no longer a small fixed area: there is no reason to look there first
     fixed = system.era is None or system.era <= Era.XP_2003
-    if states is not None and states.failures is not None and fixed:
-        shares = (states.nonpaged.share, states.paged.share)
-        if states.nonpaged.has_room and states.paged.has_room:
-            return Finding(
-                pattern=ID,
-                verdict=Verdict.SUSPECTED,
-                severity=Severity.WARNING,
-                confidence=Confidence.LOW,
-                headline=f"{plural(states.failures.value, 'pool allocation')} failed although both system pools have"
-                " room: why is not shown; a session's pool is the usual place",
-                because=(
-                    Reason(
-                        f"{plural(states.failures.value, 'failed allocation')} counted by the kernel",
-                        states.failures.where,
-                    ),
-                    Reason(
-                        f"nonpaged pool is at {percent(shares[0] or 0)}, paged pool at {percent(shares[1] or 0)} of"
-                        " its limit"
-                    ),
+    if states is not None and states.failures is not None and fixed and _both_have_room(states):
+        return Finding(
+            pattern=ID,
+            verdict=Verdict.SUSPECTED,
+            severity=Severity.WARNING,
+            confidence=Confidence.LOW,
+            headline=f"{plural(states.failures.value, 'pool allocation')} failed although both system pools have"
+            " room: why is not shown; a session's pool is the usual place",
+            because=(
+                Reason(
+                    f"{plural(states.failures.value, 'failed allocation')} counted by the kernel",
+                    states.failures.where,
                 ),
-                against=(Reason("a past peak or a request larger than any free run would leave the same trace"),),
-                next_steps=("run `!vm 4` to see every session's pool and its own failures",),
-            )
+                _room(states),
+            ),
+            against=(Reason("a past peak or a request larger than any free run would leave the same trace"),),
+            next_steps=("run `!vm 4` to see every session's pool and its own failures",),
+        )
     return not_assessed(ID, "no session table in the evidence", "run `!vm 4`")
 
 
@@ -102,7 +160,7 @@ def _session(
     full = share is not None and share >= SESSION_CRITICAL.value
     # A session that counts failures and prints no usage has failed all the same
     tight = share >= SESSION_WARNING.value if share is not None else failed
-    system_fine = states is not None and all(s.has_room for s in (states.nonpaged, states.paged))
+    system_fine = states is not None and _both_have_room(states)
     if system_fine and states is not None:
         because.append(
             Reason(

@@ -1,23 +1,40 @@
 """System PTEs, the resource next to the pool: fixed at boot on 32-bit Windows before Vista, dynamic later."""
 
+from math import isfinite
+
 from poolsleuth.model.facts import Figure, Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.machine import System
 from poolsleuth.model.memory import MemoryCounters, SystemPtes
+from poolsleuth.model.series import CounterSeries
 from poolsleuth.patterns.blame import blamed_driver
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.thresholds import PTES_CRITICAL, PTES_WARNING
 from poolsleuth.windows import bugchecks
 from poolsleuth.windows.builds import Era
+from poolsleuth.windows.counters import english_of
 
 ID = "system-pte-depletion"
 
 EXCESSIVE_PTES = 0xD8  # DRIVER_USED_EXCESSIVE_PTES
+# Counters of Memory that came with Vista: a log that has one of them is of a Windows that makes PTEs when it needs them
+_SINCE_VISTA = frozenset(
+    {
+        "free & zero page list bytes",
+        "modified page list bytes",
+        "standby cache core bytes",
+        "standby cache normal priority bytes",
+        "standby cache reserve bytes",
+    }
+)
 _OWNERS = "`!sysptes 4` names the callers that map most (needs TrackPtes in the registry before)"
 
 
-def judge(counters: MemoryCounters | None, ptes: SystemPtes | None, system: System) -> Finding:
-    """Found for too few free PTEs where their number is fixed, or for a bug check that says so."""
+def judge(
+    counters: MemoryCounters | None, ptes: SystemPtes | None, system: System, series: tuple[CounterSeries, ...] = ()
+) -> Finding:
+    """Found for too few free PTEs where their number is fixed, or for a bug check that says so; suspected where nothing
+    tells whether it is fixed."""
     owners = _owners(ptes)
     told = _told(system)
     free = ptes.free if ptes is not None and ptes.free is not None else counters.free_system_ptes if counters else None
@@ -40,6 +57,21 @@ def judge(counters: MemoryCounters | None, ptes: SystemPtes | None, system: Syst
             because=owners,
         )
     if system.era is None and free.value < PTES_WARNING.value:
+        if free.value < PTES_CRITICAL.value and _may_be_fixed(system, series):
+            return _finding(
+                f"only {free.value:,} system PTEs are free, if this is 32-bit Windows before Vista",
+                Verdict.SUSPECTED,
+                Severity.WARNING,
+                Confidence.LOW,
+                (*_free_reason(free), *_before(series, free.value), *owners),
+                (
+                    Reason(
+                        "which Windows this is does not show: from Vista on, and on 64-bit Windows, the kernel makes"
+                        " more PTEs when it needs them, and few free ones mean nothing"
+                    ),
+                ),
+                first_step="say which Windows it is: `vertarget` in the debugger, or `diagnose --os 2003`",
+            )
         return not_assessed(
             ID,
             f"{free.value:,} free system PTEs, but which Windows this is (fixed or dynamic PTEs) is not known",
@@ -80,6 +112,22 @@ def judge(counters: MemoryCounters | None, ptes: SystemPtes | None, system: Syst
     )
 
 
+def _may_be_fixed(system: System, series: tuple[CounterSeries, ...]) -> bool:
+    """Whether nothing speaks against 32-bit Windows before Vista, where the number of PTEs is fixed at boot."""
+    later = any(english_of(one.path)[0] == "memory" and english_of(one.path)[1] in _SINCE_VISTA for one in series)
+    return system.os is None and system.bits != 64 and not later
+
+
+def _before(series: tuple[CounterSeries, ...], free: int) -> tuple[Reason, ...]:
+    """How many were free when the log began, if those were enough."""
+    for one in series:
+        if english_of(one.path) == ("memory", "free system page table entries"):
+            first = next((value for value in one.values if isfinite(value)), None)
+            if first is not None and first >= max(PTES_WARNING.value, free):
+                return (Reason(f"{first:,.0f} were free when the log began", one.where),)
+    return ()
+
+
 def _free_reason(free: Figure | None) -> tuple[Reason, ...]:
     return (Reason(f"{free.value:,} free system PTEs", free.where),) if free is not None else ()
 
@@ -115,6 +163,7 @@ def _finding(
     *,
     three_gb: bool = False,
     driver: str | None = None,
+    first_step: str | None = None,
 ) -> Finding:
     relief = ("remove /3GB from boot.ini, or add /USERVA=2900: it leaves more system PTEs",) if three_gb else ()
     return Finding(
@@ -128,6 +177,7 @@ def _finding(
         against=against,
         explains=("stacks, mapped files and I/O buffers that cannot be mapped although memory is free",),
         next_steps=(
+            *((first_step,) if first_step is not None else ()),
             *((f"update or remove {driver}, which used up the PTEs",) if driver is not None else ()),
             _OWNERS,
             *relief,

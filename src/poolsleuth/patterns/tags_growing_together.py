@@ -9,10 +9,12 @@ from poolsleuth.model.block_pointers import BlockPointers, PointsTo
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.tags import TagRow
+from poolsleuth.patterns.attribution import THIRD_PARTY, Attribution
 from poolsleuth.patterns.course.course import Kind
 from poolsleuth.patterns.courses import Courses
+from poolsleuth.patterns.handles_over_time import keeps_handles
 from poolsleuth.patterns.leak_suspicion import find_by_tag
-from poolsleuth.patterns.lockstep_groups import Group, groups_of, row_of
+from poolsleuth.patterns.lockstep_groups import Group, Part, groups_of, row_of
 from poolsleuth.patterns.over_time import seen
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
 from poolsleuth.patterns.tag_knowledge import sure_note
@@ -25,11 +27,15 @@ from poolsleuth.patterns.thresholds import (
     TWINS_MIN,
 )
 from poolsleuth.patterns.views import PoolStates, TagView
-from poolsleuth.patterns.wording import GROWTH_OF_TAG
+from poolsleuth.patterns.wording import GROWTH_OF_TAG, MAY_KEEP
+from poolsleuth.windows.own_modules import is_windows_module
 from poolsleuth.windows.tag_notes import Role
 
 ID = "tags-growing-together"
 MAX_GROUPS = 10
+_ONE_FOR_EACH = 0.1  # of a block for each object, more or less, is still one for each
+_MAKERS = 2  # drivers that a sentence names: more of them tell nothing
+_IS_CAUSE = "{} is the cause"
 _AROUND = 1.25  # the neighbourhood in which counts are taken to lie evenly
 
 
@@ -37,12 +43,13 @@ def judge(
     tags: TagView,
     states: PoolStates | None,
     courses: Courses | None,
+    owners: Attribution,
     pointers: tuple[BlockPointers, ...] = (),
 ) -> Iterator[Finding]:
     """Found for tags that time shows in lock-step. Without time, suspected when two tags have equal, large counts in a
     machine that is short of pool; else not assessed."""
     if courses is not None and any(tag.course.kind is not Kind.TOO_SHORT for tag in courses.tags.values()):
-        for finding in _over_time(courses, tags):
+        for finding in _over_time(courses, tags, owners, pointers):
             yield _with_holding(finding, pointers)
         return
     tight = states is not None and any(state.tight for state in (states.nonpaged, states.paged))
@@ -72,10 +79,12 @@ def judge(
         )
 
 
-def _over_time(courses: Courses, tags: TagView) -> Iterator[Finding]:
+def _over_time(
+    courses: Courses, tags: TagView, owners: Attribution, pointers: tuple[BlockPointers, ...]
+) -> Iterator[Finding]:
     groups = groups_of(courses, tags)
     for group in groups[:MAX_GROUPS]:
-        yield _of_group(group, courses, tags)
+        yield _with_keeper(_of_group(group, courses, tags), group, courses, tags, owners, pointers)
     if groups:
         return
     growing = courses.growing_tags()
@@ -88,7 +97,7 @@ def _over_time(courses: Courses, tags: TagView) -> Iterator[Finding]:
 
 def _of_group(group: Group, courses: Courses, tags: TagView) -> Finding:
     whole, first = group.whole, group.whole.key
-    names = ", ".join(part.tag.key.tag for part in group.parts)
+    names = _names(group)
     because = [
         Reason(
             f"for each block of {first.tag}, {part.tag.key.tag} gets {part.step.ratio:.2f}: their growth from sample to"
@@ -100,7 +109,7 @@ def _of_group(group: Group, courses: Courses, tags: TagView) -> Finding:
     blocks = courses.blocks(whole)
     because.append(Reason(seen(blocks, whole.line.outstanding), whole.line.outstanding.where))
     if group.why:
-        because.append(Reason(f"{first.tag} is the cause, {names} the victim: {group.why}"))
+        because.append(Reason(f"{_IS_CAUSE.format(first.tag)}, {names} the victim: {group.why}"))
         headline = f"{names} grow{'s' if len(group.parts) == 1 else ''} in step with {first.tag}, which causes it"
         against: tuple[Reason, ...] = ()
     else:
@@ -119,6 +128,71 @@ def _of_group(group: Group, courses: Courses, tags: TagView) -> Finding:
         explains=tuple(GROWTH_OF_TAG + part.tag.key.tag for part in group.parts),
         next_steps=(note.next_step,) if note is not None and group.why else (find_by_tag(first.tag),),
     )
+
+
+def _with_keeper(
+    finding: Finding,
+    group: Group,
+    courses: Courses,
+    tags: TagView,
+    owners: Attribution,
+    pointers: tuple[BlockPointers, ...],
+) -> Finding:
+    """An object whose growth a tag of nobody's follows, one block for each: that one may hang on the objects, or its
+    driver may be what keeps them. Where open handles keep them, the first is shown."""
+    note = sure_note(row_of(group.whole, tags))
+    strangers = [part for part in group.parts if _may_keep(part, tags, owners)]
+    if not group.why or note is None or note.role is not Role.OBJECT or not strangers:
+        return finding
+    whole, tag = group.whole.key.tag, " or ".join(part.tag.key.tag for part in strangers)
+    makers = owners.makers(row_of(strangers[0].tag, tags)) if len(strangers) == 1 else None
+    named = f" ({' or '.join(makers.drivers)})" if makers is not None and 0 < len(makers.drivers) <= _MAKERS else ""
+    handles = keeps_handles(courses.blocks(group.whole), courses)
+    if handles:
+        says = f"a process opens handles at that pace: they keep the {whole} objects, and {tag} hangs on them"
+        return replace(finding, because=(*finding.because, Reason(says)))
+    holding = [part.tag.key.tag for part in strangers if _holds(part.tag.key.tag, whole, pointers) is not None]
+    likely = bool(holding) or handles is False
+    tag = " or ".join(holding) or tag
+    if likely:
+        keeper = f"the driver of {tag}{named} probably {MAY_KEEP}"
+        doubt = f"not proven: a driver may also put a block of {tag} on each object that somebody else keeps"
+    else:
+        keeper = f"either they are kept and {tag} only hangs on them, or the driver of {tag}{named} {MAY_KEEP}"
+        doubt = (
+            f"which of both does not show here: if no process's handles grow with {whole}, the driver of {tag} is the"
+            " likelier one"
+        )
+    reasons = [] if handles is None else [Reason("no process's handles grow with them: references keep the objects")]
+    return replace(
+        finding,
+        confidence=Confidence.MEDIUM,
+        headline=f"{_names(group)} grow{'s' if len(group.parts) == 1 else ''} in step with {whole}, with one block of"
+        f" {tag} for each {whole} object: {keeper}",
+        because=tuple(r for r in (*finding.because, *reasons) if not r.says.startswith(_IS_CAUSE.format(whole))),
+        against=(Reason(doubt),),
+        next_steps=(
+            *finding.next_steps,
+            f"find who allocates {tag} (`poolsleuth whois {strangers[0].tag.key.tag}` over the driver files), and"
+            f" unload or update that driver as a test: does {whole} still grow?",
+        ),
+    )
+
+
+def _may_keep(part: Part, tags: TagView, owners: Attribution) -> bool:
+    """Whether a part has one block for each object, and is not known to be Windows' own."""
+    if abs(part.step.ratio - 1) > _ONE_FOR_EACH:
+        return False
+    row = row_of(part.tag, tags)
+    note = sure_note(row)
+    if note is not None and note.component != THIRD_PARTY:
+        return False
+    owner = owners.owner(row)
+    return owner is None or owner.binary is None or not is_windows_module(owner.binary, None)
+
+
+def _names(group: Group) -> str:
+    return ", ".join(part.tag.key.tag for part in group.parts)
 
 
 def _pairs(tags: TagView) -> list[tuple[TagRow, TagRow]]:

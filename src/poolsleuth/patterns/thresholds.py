@@ -48,6 +48,9 @@ TAG_DOMINATES: Final = Threshold(0.25, "a tag with a quarter of a full pool deci
 TAG_IS_MOST: Final = Threshold(0.50, "a tag with more than half of a pool outweighs all others in it together")
 TAG_UNTAGGED_SHARE: Final = Threshold(0.15, "untagged memory is normally a few KB; a sixth of the pool is a component")
 TAG_UNTAGGED_BYTES: Final = Threshold(32 << 20, "32 MB without a tag is conspicuous on any machine")
+GENERIC_OF_LIMIT: Final = Threshold(
+    0.05, "a twentieth of what a pool can take, in a pool with room, is some driver's working set"
+)
 UNKNOWN_TAG_LEADS: Final = Threshold(
     3.0, "a tag that nobody documents with three times the bytes of the next largest stands out without any limit"
 )
@@ -91,6 +94,9 @@ FOLLOWS_CLOSELY: Final = Threshold(
 )
 PROCESS_EXPLAINS: Final = Threshold(0.50, "a process that holds half of a growth is the one to look at")
 LOAD_SWING_BYTES: Final = Threshold(16 << 20, "a tag that comes and goes by less than 16 MB is no news")
+QUOTA_PAID: Final = Threshold(
+    0.25, "a process that pays for a quarter of a tag's bytes is worth a look; with less, many ask for such blocks"
+)
 POINTERS_BLOCKS: Final = Threshold(
     32, "of fewer blocks a share of nine tenths may be chance, or one list of one driver: they say nothing"
 )

@@ -17,6 +17,7 @@ from poolsleuth.patterns.tag_knowledge import sure_note
 from poolsleuth.patterns.thresholds import UNLOADED_BYTES
 from poolsleuth.patterns.views import PoolStates, TagView
 from poolsleuth.patterns.wording import exact, percent, plural, size
+from poolsleuth.windows.own_modules import is_windows_module
 
 ID = "unloaded-driver-leak"
 
@@ -173,7 +174,8 @@ def _left_behind(row: TagRow, states: PoolStates | None, system: System, owners:
     owner = owners.owner(row)
     listed = owners.unloaded_named(owner.binary) if owner is not None and owner.binary is not None else None
     alike = owners.named_like(row.tag)
-    named = [m for m in alike if m.unloads and not m.loaded]
+    # Usb is the tag of a family: that Windows' own usbstor.sys went with a stick says nothing
+    named = [m for m in alike if m.unloads and not m.loaded and not is_windows_module(m.module, None)]
     if any(m.loaded for m in alike) and listed is None:
         return None  # usbport.sys is there to own Usb: that usbstor.sys is gone says nothing
     # A tag that Windows or a list knows is nobody else's by its name alone: Proc is not left behind by procmon.sys

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from poolsleuth.model.block_pointers import BlockPointers
 from poolsleuth.model.facts import Reason
 from poolsleuth.model.finding import Confidence, Finding, Severity, Subject, Verdict
 from poolsleuth.model.machine import System
@@ -9,6 +10,7 @@ from poolsleuth.model.module_search import ModuleSearch
 from poolsleuth.model.tags import Completeness, PoolKind, TagRow
 from poolsleuth.patterns.attribution import Attribution, Importer
 from poolsleuth.patterns.pattern import not_assessed, ruled_out
+from poolsleuth.patterns.pointers_home import Homes, same_driver
 from poolsleuth.patterns.shares import tag_share
 from poolsleuth.patterns.thresholds import TAG_UNTAGGED_BYTES, TAG_UNTAGGED_SHARE
 from poolsleuth.patterns.views import PoolState, PoolStates, TagView
@@ -21,8 +23,15 @@ FUNCTIONS = (FUNCTION, "nt!ExAllocatePoolWithQuota")
 MAX_NAMED = 6  # modules of one kind that a sentence names
 
 
-def judge(tags: TagView, states: PoolStates | None, system: System, owners: Attribution) -> Finding:
-    """Found when untagged memory is a substantial part of a pool; the importing module is named when one is seen."""
+def judge(
+    tags: TagView,
+    states: PoolStates | None,
+    system: System,
+    owners: Attribution,
+    pointers: tuple[BlockPointers, ...] = (),
+) -> Finding:
+    """Found when untagged memory is a substantial part of a pool; the importing module is named when one is seen, and
+    the blocks do not point at the code of another driver."""
     rows = [row for kind in (PoolKind.NONPAGED, PoolKind.PAGED) if (row := tags.row("None", kind)) is not None]
     rows = [row for row in rows if row.bytes or row.outstanding]
     if not rows:
@@ -43,11 +52,21 @@ def judge(tags: TagView, states: PoolStates | None, system: System, owners: Attr
         )
     importers = [(importer, function) for function in FUNCTIONS for importer in owners.importers(function)]
     because, against, driver = _who(importers, owners)
+    home = Homes(pointers, owners).home(row)
+    other = home.owner if home is not None and home.owner is not None and driver is not None else None
+    if other is not None and driver is not None and same_driver(other, driver):
+        other = None
     full = state is not None and state.tight
     amount = f"{exact(row.bytes)} in " if row.bytes is not None else ""
     headline = f"{amount}{row.outstanding or 0:,} blocks of {row.pool} pool have no tag (tag None: ExAllocatePool)"
     if driver is not None:
         headline += f"; the one importer seen is {driver}"
+    if other is not None and home is not None:
+        headline += f", but the blocks point at the code of {other}"
+        because = (*because, *home.because)
+        says = f"{driver} can allocate without a tag, and the blocks point at {other}: one of the two did it"
+        against = (*against, Reason(says), *home.against)
+        driver = None
     part = f", {percent(share)} of the pool" if share is not None else ""
     return Finding(
         pattern=ID,

@@ -4,6 +4,7 @@ from poolsleuth.windows.counters import Unit
 
 _MB = 1 << 20
 GROWTH_OF_TAG = "the growth of tag "  # what a finding about one tag explains of another
+MAY_KEEP = "keeps references to the objects"  # what is said of a tag that may be the cause of the objects it follows
 _GB = 1 << 30
 
 

@@ -132,7 +132,7 @@ class _Page(Page):
         for place, finding in enumerate(holding, start=1):
             self.blank()
             self.finding(finding, place)
-        self.the_rest([finding for finding in findings if not finding.holds])
+        self.the_rest(findings)
         if self.verbosity >= 2:
             self.tags(machine)
             self.drivers(machine)
@@ -235,7 +235,7 @@ class _Page(Page):
 
     def the_rest(self, findings: Sequence[ReportFinding]) -> None:
         """What was ruled out and what the evidence cannot answer: names, headlines or everything."""
-        if findings:
+        if any(not finding.holds for finding in findings):
             self.blank()
         for title, verdict, level in (
             ("Ruled out", Verdict.RULED_OUT, 1),
@@ -245,7 +245,7 @@ class _Page(Page):
             if not here:
                 continue
             if self.verbosity < level:
-                names = ", ".join(pattern_counts(here, verdict))
+                names = ", ".join(pattern_counts(findings, verdict))
                 hint = f" (run with -{'v' * level} for the reasons)"
                 self.line(f"{names}{hint}", indent=0, lead=f"{title}: ", lead_style="bold")
                 continue

@@ -1,5 +1,6 @@
 """Which tags are worth a look, and what a dump of the lab says of them."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from poolsleuth.lab.stories import make_machine, small_size
 from poolsleuth.model.block_pointers import BlockPointers, PointsTo
 from poolsleuth.model.facts import Fact, Problem, Where
 from poolsleuth.model.modules import UnloadedModules
+from poolsleuth.model.pool import QuotaCharges
 from poolsleuth.model.tags import Completeness, PoolKind, TagRow, TagTable
 
 
@@ -100,6 +102,23 @@ def test_the_objects_of_a_lab_dump(name: str, tmp_path: Path) -> None:
     (events,) = found["Even"].objects
     assert (events.type, events.blocks) == ("Event", found["Even"].read)
     assert 0 < events.closed < 20
+
+
+def test_the_same_walk_says_which_processes_pay(tmp_path: Path) -> None:
+    machine = simulate(make_machine(windows_named("9600-x64"), "retainer", size=small_size()))
+    machine.write(tmp_path / "x.dmp", DumpKind.BITMAP_KERNEL)
+    with (tmp_path / "x.dmp").open("rb") as file:
+        facts = read_dump(file, 0, [])
+    (charges,) = [fact for fact in facts if isinstance(fact, QuotaCharges)]
+    wanted: Counter[int] = Counter()
+    for pages in machine.truth.pool_pages:
+        for block in pages.blocks[pages.blocks["process"] != 0].tolist():
+            wanted[block[-1]] += block[1]
+    paid: Counter[int] = Counter()
+    for found in charges.rows:
+        paid[found.process] += found.bytes
+    assert paid == wanted
+    assert paid.total() > 10_000
 
 
 def test_a_healthy_machine_gives_no_sign(tmp_path: Path) -> None:

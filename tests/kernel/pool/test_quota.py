@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from poolsleuth.kernel.pool.quota import CHARGE, PayerCode, QuotaSums, sum_charges
+from poolsleuth.kernel.pool.quota import CHARGE, PayerCode, QuotaSums
 
 PROCESS, HEADER, COOKIE = 0xFFFFFA80_0315A040, 0xFFFFFA80_01234560, 0x9E3779B97F4A7C15
 
@@ -39,9 +39,9 @@ def test_sums() -> None:
         ],
         CHARGE,
     )
-    sums = sum_charges([rows[:1], rows[1:]])
+    sums = QuotaSums()
+    for part in (rows[:1], rows[1:]):
+        sums.add(part)
     assert dict(sums.blocks) == {(PROCESS, 0, 7): 2, (PROCESS, 2, 8): 1}
     assert dict(sums.bytes) == {(PROCESS, 0, 7): 0xA0, (PROCESS, 2, 8): 0x20}
-    assert sums.by_process() == {PROCESS: (3, 0xC0)}
     assert (sums.unknown, sums.unknown_bytes, sums.complete) == (1, 0x80, True)
-    assert QuotaSums().by_process() == {}

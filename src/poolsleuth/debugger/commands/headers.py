@@ -117,7 +117,8 @@ def _dh(target: Target, _match: re.Match[str], rest: str) -> Lines:
     options = {word.lower().lstrip("-/") for word in words if re.fullmatch(r"[-/]\w+", word)}
     names = [word for word in words if not re.fullmatch(r"[-/]\w+", word)]
     if options - {"f", "s", "i", "a"} or not names:
-        raise InputError(f"!dh does not know '{printable(rest, 40)}': {_DH_USAGE}")
+        what = f"does not know '{printable(rest, 40)}'" if rest.strip() else "wants a module"
+        raise InputError(f"!dh {what}: {_DH_USAGE}")
     _, place = _module_of(target, " ".join(names))
     headers = read_headers(target.kernel.memory, place)
     if headers is None:

@@ -12,19 +12,10 @@ from poolsleuth.kernel.address_space import PAGE
 from poolsleuth.kernel.memory_counters.figures import KernelFigure
 from poolsleuth.kernel.memory_counters.reader import read_memory_counters
 from poolsleuth.model.errors import InputError
+from poolsleuth.model.pool_picture import MAP_LEGEND, MAP_ROW
 
-ROW = 64  # pages of a row, in four groups
 MAX_GAP = 64  # rows without any page in use that are printed between two that have some; a longer gap is "..."
 _GROUP = 16
-_LEGEND = (
-    "Status Map of Pool Area Pages",
-    "==============================",
-    "  'O': one page in use                              ('P': paged out)",
-    "  '<': start page of contiguous pages in use        ('{': paged out)",
-    "  '>': last page of contiguous pages in use         ('}': paged out)",
-    "  '=': intermediate page of contiguous pages in use ('-': paged out)",
-    "  '.': one page not used",
-)
 
 
 def _run(target: Target, _match: re.Match[str], rest: str) -> Lines:
@@ -39,7 +30,7 @@ def _lines(target: Target) -> Lines:
         yield f"*** {printable('; '.join(found.says) or 'no page of the pools can be seen in this dump')}"
         return
     counters = read_memory_counters(target.kernel, target.physical_pages)
-    yield from _LEGEND
+    yield from MAP_LEGEND
     for name, pool, most in (
         ("Non-Paged", found.nonpaged, counters.nonpaged_max),
         ("Paged", found.paged, counters.paged_max),
@@ -65,7 +56,7 @@ def _pool(target: Target, name: str, pool: PoolPages, most: KernelFigure | None)
         return
     width = 2 * target.kernel.pointer_size
     yield " " * width + "  +00000  +08000   +10000  +18000   +20000  +28000   +30000  +38000"
-    rows, starts = np.unique(pool.pages // np.uint64(ROW), return_index=True)
+    rows, starts = np.unique(pool.pages // np.uint64(MAP_ROW), return_index=True)
     ends = np.append(starts[1:], used)
     before: int | None = None
     for row, start, end in zip(rows.tolist(), starts.tolist(), ends.tolist(), strict=True):
@@ -74,18 +65,18 @@ def _pool(target: Target, name: str, pool: PoolPages, most: KernelFigure | None)
             yield "..."
         else:
             for empty in range(row - gap, row):
-                yield _row(target, empty, bytearray(b"." * ROW))
-        cells = bytearray(b"." * ROW)
+                yield _row(target, empty, bytearray(b"." * MAP_ROW))
+        cells = bytearray(b"." * MAP_ROW)
         for page, mark in zip(pool.pages[start:end].tolist(), pool.marks[start:end].tolist(), strict=True):
-            cells[page - row * ROW] = mark
+            cells[page - row * MAP_ROW] = mark
         yield _row(target, row, cells)
         before = row
 
 
 def _row(target: Target, row: int, cells: bytearray) -> str:
     text = cells.decode("ascii")
-    groups = " ".join(text[at : at + _GROUP] for at in range(0, ROW, _GROUP))
-    return f"{target.plain(row * ROW * PAGE)}: {groups}"
+    groups = " ".join(text[at : at + _GROUP] for at in range(0, MAP_ROW, _GROUP))
+    return f"{target.plain(row * MAP_ROW * PAGE)}: {groups}"
 
 
 COMMANDS = (

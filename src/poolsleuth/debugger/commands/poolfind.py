@@ -13,6 +13,7 @@ from poolsleuth.debugger.pool_names import REGIONS
 from poolsleuth.debugger.target import Target
 from poolsleuth.debugger.text import missing, printable
 from poolsleuth.kernel.address_space import PAGE
+from poolsleuth.kernel.distinct import distinct
 from poolsleuth.kernel.pool.big_pages import PAGED, read_big_pages
 from poolsleuth.kernel.pool.blocks import Blocks, Pool, State
 from poolsleuth.kernel.pool.classic_walk import has_classic_pool
@@ -66,7 +67,7 @@ def _lines(target: Target, tag: str, pattern: re.Pattern[str], kind: int) -> Lin
 
 
 def _chosen(keys: Keys, pattern: re.Pattern[str]) -> NDArray[np.bool_]:
-    every = np.unique(keys)
+    every = distinct(keys)
     good = [key for key in every.tolist() if pattern.fullmatch(tag_text(key)) is not None]
     return np.isin(keys, np.array(good, np.uint32))
 

@@ -5,29 +5,37 @@ from dataclasses import dataclass, field
 
 from poolsleuth.evidence.dump.block_reports import charge_facts, damage_facts, pool_facts, reconciliation_facts
 from poolsleuth.evidence.dump.context import DumpContext
-from poolsleuth.kernel.pool.big_pages import BigPages, read_big_pages, read_session_big_pages
-from poolsleuth.kernel.pool.block_stats import BlockStats
+from poolsleuth.kernel.pool.big_pages import (
+    MAX_SESSION_ENTRIES,
+    BigPages,
+    read_big_pages,
+    read_session_big_pages,
+)
+from poolsleuth.kernel.pool.block_stats import BlockStats, Room
 from poolsleuth.kernel.pool.blocks import Kind, Pool
 from poolsleuth.kernel.pool.classic_walk import ClassicPart, WalkPart, has_classic_pool
-from poolsleuth.kernel.pool.free_list_check import Links, check_free_lists
+from poolsleuth.kernel.pool.free_list_check import MAX_LINKS, Links, check_free_lists
 from poolsleuth.kernel.pool.lookasides import read_lookasides
-from poolsleuth.kernel.pool.page_census import AbsentPages, PageCensus
+from poolsleuth.kernel.pool.page_census import AbsentPages, CensusRoom, PageCensus
 from poolsleuth.kernel.pool.quota import QuotaSums
 from poolsleuth.kernel.pool.reconciliation import BlockTotals, Reconciliation, reconcile
 from poolsleuth.kernel.pool.segment_heap.parts import SegmentPart
 from poolsleuth.kernel.pool.session_tags import read_session_tags
+from poolsleuth.kernel.pool.tracker_sum import MAX_ROWS
 from poolsleuth.kernel.pool.tracker_tables import read_tag_totals
 from poolsleuth.kernel.pool.walk import walk_pool
 from poolsleuth.kernel.sessions import read_sessions
 from poolsleuth.kernel.target import Kernel
 from poolsleuth.model.facts import Fact
 from poolsleuth.model.memory import MemoryCounters
+from poolsleuth.model.pool import QuotaCharges
 from poolsleuth.model.system import BugCheck
 from poolsleuth.model.tags import Completeness, PoolKind, TagTable
 
 WORTH_LOOKING = 0.25  # of a pool's pages in no tag: from here on the blocks are looked at (10 to 15 % are normal)
 WORTH_BYTES = 4 << 20  # of a pool: below it nobody looks for fragments
 MAX_SESSIONS = 256  # sessions whose pools are told one by one
+MAX_SESSION_ROWS = 1 << 26  # rows of the tables of all sessions that their blocks are compared with, at most
 MAX_SAYS = 20  # sentences of a walk
 _POOL_BUG_CHECKS = frozenset({0x19, 0xC2, 0xC5, 0xD0, 0x13A})
 
@@ -41,6 +49,9 @@ class _Gathered:
     totals: BlockTotals = field(default_factory=BlockTotals)
     quota: QuotaSums = field(default_factory=QuotaSums)
     links: list[Links] = field(default_factory=list)
+    room: Room = field(default_factory=Room)
+    census_room: CensusRoom = field(default_factory=CensusRoom)
+    linked: int = 0
     unreadable: int = 0
     says: list[str] = field(default_factory=list)
 
@@ -48,7 +59,7 @@ class _Gathered:
         session = part.session if isinstance(part, ClassicPart | SegmentPart) else None
         if session is not None and session not in self.stats and len(self.stats) > MAX_SESSIONS:
             return
-        stats = self.stats.setdefault(session, BlockStats())
+        stats = self.stats.setdefault(session, BlockStats(room=self.room))
         if len(part.blocks) or part.broken:
             carved = isinstance(part, SegmentPart) and not (part.blocks["kind"] == Kind.HEURISTIC).any()
             stats.add(part.blocks, part.broken, part.mapped if carved else None)
@@ -56,10 +67,12 @@ class _Gathered:
         if session is None:
             self.unreadable += part.unreadable
         if isinstance(part, ClassicPart):
-            self.census.setdefault(session, PageCensus()).add(part.blocks, part.absent, part.absences)
+            census = self.census.setdefault(session, PageCensus(room=self.census_room))
+            census.add(part.blocks, part.absent, part.absences)
             self.quota.add(part.charges)
-            if len(part.links):
+            if len(part.links) and self.linked <= MAX_LINKS:  # one part too much: then it is told that there are more
                 self.links.append(part.links)
+                self.linked += len(part.links)
         if isinstance(part, ClassicPart | SegmentPart):
             self.says += part.says[: MAX_SAYS - len(self.says)]
         if part.stopped is not None:
@@ -82,14 +95,16 @@ def block_facts(
         context.problem(f"pool pages: {says}")
     big = read_big_pages(kernel) if classic else None
     table = big.table if big is not None else None
-    absent = {session: census.pools(table) for session, census in gathered.census.items()}
+    # The system's table has nothing of sessions
+    absent = {session: census.pools(table if session is None else None) for session, census in gathered.census.items()}
     told_apart = lookasides is None or len(lookasides.lists) > 0
     for session, stats in gathered.stats.items():
         yield from pool_facts(
             stats, absent.get(session) if classic else None, gathered.unreadable, context, session, told_apart
         )
     yield from reconciliation_facts(_reconciled(kernel, gathered, big, absent), context)
-    yield from charge_facts(kernel, gathered.quota, context)
+    if not any(isinstance(fact, QuotaCharges) for fact in told):
+        yield from charge_facts(kernel, gathered.quota, context)
     links = check_free_lists(kernel.memory.space, gathered.links)
     for says in links.says:
         context.problem(f"free lists: {says}")
@@ -104,10 +119,12 @@ def _reconciled(
     if len(tables.keys) and gathered.totals.complete:
         yield from reconcile(gathered.totals, tables, big, absent.get(None, {}))
     wanted = {session for session in gathered.stats if session is not None}
-    for session in read_sessions(kernel).sessions if wanted else ():
-        if session.id in wanted:
+    left = MAX_SESSION_ROWS
+    for session in read_sessions(kernel).sessions if wanted and gathered.totals.complete else ():
+        if session.id in wanted and left > 0:
+            left -= MAX_ROWS + min((session.big_pages or (0, 0))[1], MAX_SESSION_ENTRIES)
             tables = read_session_tags(kernel, session)
-            if len(tables.keys) and gathered.totals.complete:
+            if len(tables.keys):
                 large = read_session_big_pages(kernel, session) if big is not None else None
                 yield from reconcile(gathered.totals, tables, large, absent.get(session.id, {}))
 

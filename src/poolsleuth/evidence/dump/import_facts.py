@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 from poolsleuth.evidence.dump.block_facts import looks_fragmented
 from poolsleuth.evidence.dump.context import DumpContext
-from poolsleuth.kernel.address_space import Reader
+from poolsleuth.evidence.dump.module_memory import session_memory
 from poolsleuth.kernel.imports import ImportSearch, ImportSlot, search_imports
 from poolsleuth.kernel.modules import read_modules
-from poolsleuth.kernel.sessions import read_sessions
 from poolsleuth.kernel.target import Kernel
 from poolsleuth.model.facts import Fact
 from poolsleuth.model.module_search import ModuleSearch
@@ -19,7 +18,6 @@ WORTH_SHARE = 0.10  # of all tagged bytes of a pool: the pattern speaks of untag
 WORTH_BYTES = 16 << 20  # of a tag: it is looked into, however large the pool is
 IN_PIECES = 0.30  # of a pool's pages in no tag: the pattern speaks of fragmentation from there on
 CONTIGUOUS = frozenset({"MmCm", "Cont"})
-MAX_SESSIONS = 4  # sessions in which the drivers of the window manager are looked for: they are the same in all
 MAX_TOLD = 500  # places that are handed on
 
 
@@ -32,16 +30,11 @@ def import_facts(kernel: Kernel, told: list[Fact], context: DumpContext) -> Iter
     if not loaded.modules:
         return  # why is told where the list itself is read
     names = {symbol: symbol.partition("!")[2] for symbol in symbols}
-    search = search_imports(kernel, loaded.modules, names.values(), lambda: _session_memory(kernel))
+    search = search_imports(kernel, loaded.modules, names.values(), lambda: session_memory(kernel))
     if search.says is not None:
         context.problem(f"imports: {search.says}")
     for symbol in symbols:
         yield from _of_routine(symbol, names[symbol], search, loaded.whole, loaded.address, context)
-
-
-def _session_memory(kernel: Kernel) -> list[Reader]:
-    found = [session.memory for session in read_sessions(kernel).sessions if session.memory is not None]
-    return found[:MAX_SESSIONS]
 
 
 def _worth_it(tag: str, told: list[Fact]) -> bool:

@@ -13,8 +13,8 @@ from poolsleuth.kernel.modules import LoadedModule
 from poolsleuth.kernel.sessions import read_sessions
 from poolsleuth.kernel.target import Kernel
 
-MAX_MODULE = 256 << 20  # bytes of one module that are read: the largest drivers (of graphics cards) have 60 MB
-MAX_TOTAL = 2 << 30  # bytes of all modules: real machines have 30 to 400 MB
+MAX_MODULE = 128 << 20  # bytes of one module that are read: the largest drivers (of graphics cards) have 60 to 110 MB
+MAX_TOTAL = 1 << 30  # bytes of all modules: real machines have 30 to 400 MB
 MAX_SESSIONS = 4  # sessions in which the drivers of the window manager are looked for: they are the same in all
 _CHUNK = 4096  # pages that are read at once: 16 MB
 
@@ -65,7 +65,7 @@ def module_memories(
         left -= size
         found = _memory(kernel.memory, module, size)
         if not found.pages_read and size:
-            others = _session_memory(kernel) if others is None else others
+            others = session_memory(kernel) if others is None else others
             for memory in others:
                 again = _memory(memory, module, size)
                 if again.pages_read:
@@ -74,7 +74,8 @@ def module_memories(
         yield found
 
 
-def _session_memory(kernel: Kernel) -> list[Reader]:
+def session_memory(kernel: Kernel) -> list[Reader]:
+    """The memory as the first ``MAX_SESSIONS`` sessions that can be read see it."""
     found = [session.memory for session in read_sessions(kernel).sessions if session.memory is not None]
     return found[:MAX_SESSIONS]
 

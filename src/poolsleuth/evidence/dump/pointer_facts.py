@@ -1,12 +1,15 @@
-"""What the blocks of suspicious tags point at, and who holds them."""
+"""What the blocks of suspicious tags point at, who holds them, and which process pays for them."""
 
 from collections.abc import Callable, Iterator
 
+from poolsleuth.evidence.dump.block_reports import charge_facts
 from poolsleuth.evidence.dump.context import DumpContext
 from poolsleuth.kernel.modules import read_modules
 from poolsleuth.kernel.pool.block_pointers import MAX_WANTED, TagPointers, survey_pointers
 from poolsleuth.kernel.pool.block_sample import Wanted
 from poolsleuth.kernel.pool.blocks import Pool
+from poolsleuth.kernel.pool.classic_walk import ClassicPart, WalkPart
+from poolsleuth.kernel.pool.quota import QuotaSums
 from poolsleuth.kernel.target import Kernel
 from poolsleuth.kernel.unloaded_modules import read_unloaded_modules
 from poolsleuth.model.block_pointers import BlockPointers
@@ -42,8 +45,14 @@ def pointer_facts(
     keys: dict[Wanted, PoolKind] = {}
     for row in wanted:
         keys[_key(row.tag), _POOLS[row.pool]] = row.pool
+    quota = QuotaSums()
+
+    def met(part: WalkPart) -> None:
+        if isinstance(part, ClassicPart):
+            quota.add(part.charges)
+
     survey = survey_pointers(
-        kernel, list(keys), read_modules(kernel).modules, read_unloaded_modules(kernel).drivers, progress
+        kernel, list(keys), read_modules(kernel).modules, read_unloaded_modules(kernel).drivers, progress, met
     )
     for sentence in survey.says:
         context.problem(f"pointers of blocks: {sentence}")
@@ -52,6 +61,7 @@ def pointer_facts(
         pool = keys[tag.wanted]
         if tag.read:
             yield _fact(tag, names[tag.wanted[0], pool], pool, survey.searched_pages, survey.all_pages, context)
+    yield from charge_facts(kernel, quota, context)
 
 
 def suspicious_tags(told: list[Fact]) -> list[TagRow]:

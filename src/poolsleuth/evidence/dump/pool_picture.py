@@ -1,6 +1,6 @@
 """The map of the pools of a crash dump: every block, the allocations of whole pages, and what lies between them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -30,10 +30,13 @@ from poolsleuth.kernel.target import Kernel
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.facts import Problem
 from poolsleuth.model.memory import MemoryCounters
-from poolsleuth.model.pool_picture import PageKind, PoolPicture
+from poolsleuth.model.pool_picture import PageKind, PicturedPool, PoolPicture
+from poolsleuth.model.tags import PoolKind
 
 MAX_SAYS = 30  # sentences about one dump: more of them help nobody
+MAX_SESSIONS = 256  # sessions on the map: each is a pool of its own
 MAX_DAMAGED = 100_000  # damaged pages drawn
+_FEW_PAGES = 256  # fewer that are not found are no matter
 _AT_ONCE = 1 << 18  # pages looked at together: their page tables, and 8 bytes of each
 _POOLS = np.array([Pool.NONPAGED, Pool.PAGED, Pool.UNKNOWN], np.uint8)  # by the numbers of the table of big pages
 
@@ -67,8 +70,9 @@ def read_dump_picture(
         _walk(kernel, gathered, said, progress)
         if not any(len(rows) for rows in gathered.rows):
             raise InputError("; ".join(dict.fromkeys((*said, _NOTHING)))[:2000])
-        limits = _limits(opened, context)
-        pools = pools_of(gathered, _looker(kernel), limits)
+        counters = _counters(opened, context)
+        pools = pools_of(gathered, _looker(kernel), _limits(counters))
+        said += _not_on_the_map(pools, counters)
         if gathered.cut:
             said.append(
                 f"the pools have more than {MAX_PAGES:,} pages, or lie in more than {MAX_AREAS:,} places: the rest is"
@@ -97,8 +101,12 @@ def _walk(kernel: Kernel, gathered: PageRows, said: list[str], progress: Progres
 
     unreadable = 0
     damaged: list[int] = []
+    sessions: set[int] = set()
     for part in walk_pool(kernel, looked_at, lookasides=read_lookasides(kernel)):
         session, says = _of_part(part)
+        if session not in sessions and len(sessions) > MAX_SESSIONS:
+            continue
+        sessions.add(session)
         gathered.add(part.blocks, session)
         unreadable += part.unreadable
         damaged += [chain.address for chain in part.broken[: MAX_DAMAGED - len(damaged)]]
@@ -110,9 +118,11 @@ def _walk(kernel: Kernel, gathered: PageRows, said: list[str], progress: Progres
     if has_classic_pool(kernel):
         # A walk of segment heaps gives these as well; the classic walk does not
         _add_big(gathered, read_big_pages(kernel), said)
-        for each in read_sessions(kernel).sessions:
+        for each in read_sessions(kernel).sessions[:MAX_SESSIONS]:
             if each.big_pages is not None and each.id is not None:
                 _add_big(gathered, read_session_big_pages(kernel, each), said, each.id)
+    if len(sessions) > MAX_SESSIONS:
+        said.append(f"the pools of the first {MAX_SESSIONS} sessions are on the map")
     if unreadable:
         said.append(f"{unreadable:,} mapped pages of the kernel are not in the dump: some may be of its pools")
 
@@ -145,17 +155,36 @@ def _as_blocks(part: BigPart, pools: NDArray[np.uint8]) -> Blocks:
     return blocks
 
 
-def _limits(opened: OpenedDump, context: DumpContext) -> Limits:
+def _counters(opened: OpenedDump, context: DumpContext) -> MemoryCounters | None:
     if opened.kernel is None:
+        return None
+    facts = memory_facts(opened.kernel, opened.physical_pages, context)
+    return next((fact for fact in facts if isinstance(fact, MemoryCounters)), None)
+
+
+def _limits(counters: MemoryCounters | None) -> Limits:
+    if counters is None:
         return Limits()
-    for fact in memory_facts(opened.kernel, opened.physical_pages, context):
-        if isinstance(fact, MemoryCounters):
-            nonpaged, paged = fact.nonpaged_max, fact.paged_max
-            return Limits(
-                nonpaged.value // PAGE if nonpaged is not None else None,
-                paged.value // PAGE if paged is not None else None,
+    nonpaged, paged = counters.nonpaged_max, counters.paged_max
+    return Limits(
+        nonpaged.value // PAGE if nonpaged is not None else None,
+        paged.value // PAGE if paged is not None else None,
+    )
+
+
+def _not_on_the_map(pools: Sequence[PicturedPool], counters: MemoryCounters | None) -> Iterator[str]:
+    """Where the kernel counts notably more pages of a pool than were found."""
+    if counters is None:
+        return
+    figures = {PoolKind.NONPAGED: counters.nonpaged_used, PoolKind.PAGED: counters.paged_used}
+    for pool in pools:
+        used = figures.get(pool.pool) if pool.pool is not None else None
+        counted = used.value // PAGE if used is not None else 0
+        if counted - pool.figures.in_use > max(_FEW_PAGES, counted // 10):
+            yield (
+                f"the kernel counts {counted:,} pages of {pool.pool} pool in use, and {pool.figures.in_use:,} are on"
+                " the map: what lies in the others was not found, or is not in this dump"
             )
-    return Limits()
 
 
 def _looker(kernel: Kernel) -> LookAt:

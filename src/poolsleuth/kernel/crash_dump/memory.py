@@ -62,6 +62,11 @@ class PhysicalMemory:
             return self._cut_off
         return self._map.pages - self._content.held(self._map.first, PAGE, self._map.pages)
 
+    @property
+    def pages_held(self) -> int:
+        """Pages that can be read: never more than the file has room for, whatever it says of itself."""
+        return max(min(self.pages - self.pages_cut_off, self._content.size // PAGE), 0)
+
     def offsets(self, numbers: NDArray[np.integer]) -> Offsets:
         """The file offset of each page number (a row of them); an ``Absence`` (negative) where it cannot be read."""
         wanted = numbers.astype(np.int64)  # what does not fit becomes negative, as no page number is

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.crash_dump.content import PAGE
 from poolsleuth.kernel.crash_dump.memory import PhysicalMemory
+from poolsleuth.kernel.distinct import distinct
 
 MAX_TABLES = 4096  # pages kept (16 MB): the tables of 8 GB of small pages
 FIRST_TABLES = 16  # pages there is room for at first: of most processes only a few numbers are read
@@ -44,7 +45,7 @@ class TableCache:
         At most ``ROWS_AT_ONCE`` pages; a page may be asked for twice.
         """
         slots = np.fromiter((self._slots.get(frame, -1) for frame in frames.tolist()), np.int64, len(frames))
-        missing = np.unique(frames[slots < 0])
+        missing = distinct(frames[slots < 0])
         if not len(missing):
             return self._words[slots].astype(np.uint64, copy=False), self._states[slots]
         known = slots >= 0

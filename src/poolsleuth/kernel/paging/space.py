@@ -48,6 +48,11 @@ class VirtualMemory:
         """Bytes of a pointer: 4 or 8."""
         return self.parameters.mode.pointer_size
 
+    @property
+    def pages_held(self) -> int:
+        """Pages of physical memory that the dump holds."""
+        return self._physical.pages_held
+
     def translate(self, address: int) -> Translation:
         """Where one address lies, and what its page table entry says. Meant for a few addresses: nothing is kept."""
         return translation_of(self.walk, address)

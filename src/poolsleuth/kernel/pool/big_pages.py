@@ -19,6 +19,7 @@ from poolsleuth.kernel.target import Kernel
 from poolsleuth.model.tags import PoolKind
 
 MAX_ENTRIES = 1 << 24  # rows: other readers of this table take more for an error, too
+MAX_SESSION_ENTRIES = 1 << 20  # rows of a session's table: there can be thousands of sessions
 MAX_TAGS = 1 << 16  # tags (in each pool) of which totals are kept: Windows has some thousands
 
 _HASH_BITS = 16  # of the table from tags to totals: some thousands of tags rarely share a slot
@@ -161,7 +162,7 @@ def _read(
 ) -> BigPages:
     if not is_kernel_address(address, kernel.pointer_size) or not rows:
         return _nothing("the table of big allocations has an address or a size that cannot be right", session)
-    if rows > MAX_ENTRIES:
+    if rows > (MAX_ENTRIES if session is None and not always_paged else MAX_SESSION_ENTRIES):
         return _nothing(
             f"the table of big allocations is said to have {rows:,} rows, more than any Windows has: it is not read",
             session,

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from poolsleuth.kernel.address_space import PAGE, AddressSpace
 from poolsleuth.kernel.addresses import kernel_start
+from poolsleuth.kernel.distinct import distinct
 from poolsleuth.kernel.modules import LoadedModule
 from poolsleuth.kernel.object_types import HEAD_BYTES, Objects, ObjectTypes, read_object_types
 from poolsleuth.kernel.pool.big_pages import read_big_pages
 from poolsleuth.kernel.pool.block_sample import PoolSample, Sampler, Wanted, data_starts, others_like
 from poolsleuth.kernel.pool.blocks import Blocks, State
-from poolsleuth.kernel.pool.classic_walk import has_classic_pool
+from poolsleuth.kernel.pool.classic_walk import WalkPart, has_classic_pool
 from poolsleuth.kernel.pool.pointer_holders import Holders, find_holders
 from poolsleuth.kernel.pool.pointer_places import (
     Gone,
@@ -88,13 +89,14 @@ def survey_pointers(
     modules: Iterable[LoadedModule],
     unloaded: Iterable[UnloadedDriver],
     progress: Callable[[int], None] | None = None,
+    met: Callable[[WalkPart], None] | None = None,
 ) -> PointerSurvey:
     """Sample the blocks of ``wanted`` (``MAX_WANTED`` tags at most), and resolve what they point at and who holds them.
 
-    ``progress`` is told the pages of the pool that were walked so far.
+    ``progress`` is told the pages of the pool that were walked so far, ``met`` each part of that walk once.
     """
     sampler = Sampler(wanted[:MAX_WANTED])
-    for blocks in _walked(kernel, sampler, progress):
+    for blocks in _walked(kernel, sampler, progress, met):
         sampler.add(blocks)
     sample = sampler.result()
     images = images_of(kernel.memory, modules)
@@ -110,12 +112,19 @@ def survey_pointers(
     )
 
 
-def _walked(kernel: Kernel, sampler: Sampler, progress: Callable[[int], None] | None) -> Iterator[Blocks]:
+def _walked(
+    kernel: Kernel,
+    sampler: Sampler,
+    progress: Callable[[int], None] | None,
+    met: Callable[[WalkPart], None] | None = None,
+) -> Iterator[Blocks]:
     """All blocks of the pool: those of the walk, and whole pages where the walk does not have them."""
     walked = 0
     for part in walk_pool(kernel, progress):
         if part.stopped is not None:
             sampler.stopped = part.stopped
+        if met is not None:
+            met(part)
         yield part.blocks
         walked += part.mapped
         if walked > MAX_WALKED:
@@ -155,6 +164,12 @@ class _Outward:
         self.bodies: NDArray[np.uint64] = np.empty(0, np.uint64)
         self.types_of: list[str | None] = []
 
+    def before(self, addresses: Words, name: str) -> tuple[str, ...]:
+        """The unloaded drivers, other than ``name``, that lay at addresses where a driver is loaded now."""
+        ranges = np.unique(self._gone.find(addresses)).tolist()
+        names = (gone for number in ranges if number >= 0 for gone in self.gone.names[number])
+        return tuple(dict.fromkeys(other for other in names if other.casefold() != name.casefold()))
+
     def look(self, wanted: Wanted, blocks: Blocks) -> _Look:
         """Read the blocks of a tag, and find the modules that their words lead to."""
         width = self.kernel.pointer_size
@@ -175,7 +190,7 @@ class _Outward:
 
     def resolve(self, looks: Sequence[_Look], again: Callable[[], Iterator[Blocks]]) -> None:
         """Find the blocks of the pool that the other words lead to; ``again`` walks the pool once more."""
-        wanted = np.unique(np.concatenate([look.words[look.other] for look in looks] or [np.empty(0, np.uint64)]))
+        wanted = distinct(np.concatenate([look.words[look.other] for look in looks] or [np.empty(0, np.uint64)]))
         if not len(wanted):
             return
         parts: Iterable[Blocks] = (self.sample.around, self.sample.big)
@@ -217,7 +232,7 @@ def read_words(
     every = starts[:, None] + (np.arange(count, dtype=np.uint64) * np.uint64(width))[None, :]
     inside = every + np.uint64(width) <= ends[:, None]
     numbers = every >> np.uint64(12)
-    pages = np.unique(numbers[inside])
+    pages = distinct(numbers[inside])
     if not len(pages):
         return np.zeros(every.shape, np.uint64), 0
     data, places = space.gather(pages)
@@ -251,7 +266,7 @@ def _result(look: _Look, sample: PoolSample, outward: _Outward, holders: Holders
     linked = np.zeros(len(look.blocks), np.bool_)
     for column in range(look.words.shape[1] if len(look.blocks) else 0):
         offset = column * width
-        signs += _to_modules(look, column, offset, outward.images, least)
+        signs += _to_modules(look, column, offset, outward, least)
         signs += _to_gone(look, column, offset, outward.gone, least)
         signs += _to_blocks(look, column, offset, outward, least, linked)
     signs, compared = _compared(signs, look, sample, outward)
@@ -301,12 +316,12 @@ def _few_of_each(signs: Sequence[PointerSign]) -> Iterator[PointerSign]:
             yield sign
 
 
-def _to_modules(look: _Look, column: int, offset: int, images: Sequence[Image], least: float) -> Iterator[PointerSign]:
+def _to_modules(look: _Look, column: int, offset: int, outward: _Outward, least: float) -> Iterator[PointerSign]:
     places = look.module[:, column]
     for number, count in Counter(places[places >= 0].tolist()).items():
         if count < least:
             continue
-        image = images[number]
+        image = outward.images[number]
         address, same = Counter(look.words[places == number, column].tolist()).most_common(1)[0]
         yield PointerSign(
             offset=offset,
@@ -316,6 +331,7 @@ def _to_modules(look: _Look, column: int, offset: int, images: Sequence[Image], 
             same=same,
             relative=address - image.base,
             code=image.is_code(address),
+            others=outward.before(look.words[places == number, column], image.name),
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolsleuth.kernel.address_space import PAGE
+from poolsleuth.kernel.distinct import distinct
 from poolsleuth.kernel.pool.blocks import BLOCK, Blocks, Kind, Pool, State
 
 MAX_SAMPLED = 1000  # blocks of one tag: a share of one half is then known to 3 %
@@ -164,7 +165,7 @@ class Sampler:
     def result(self) -> PoolSample:
         """The sample of everything that was added."""
         around = np.concatenate(self._around) if self._around else np.empty(0, BLOCK)
-        pages = np.unique(np.concatenate(self._pages)) if self._pages else np.empty(0, np.uint64)
+        pages = distinct(np.concatenate(self._pages)) if self._pages else np.empty(0, np.uint64)
         big = np.concatenate(self._big) if self._big else np.empty(0, BLOCK)
         return PoolSample(
             tags={each: tag.blocks() for each, tag in self._tags.items()},

@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolsleuth.kernel.address_space import PAGE
+from poolsleuth.kernel.distinct import distinct
 from poolsleuth.kernel.pool.blocks import Blocks, BrokenChain, Kind, Pool, State
 
 PINNED_SHARE = 0.10  # of a page: what is live in it at most, before the page counts as held by a few small blocks
-MAX_KINDS = 200_000  # combinations of tag, size and state that are counted apart
+MAX_KINDS = 200_000  # combinations of tag, size and state that are counted apart, in one pool
+MAX_ALL_KINDS = 1 << 19  # of all pools and sessions together, and as many tags that hold pages
 MAX_EXAMPLES = 8  # pinned pages kept whole, for people to look at
 MAX_BROKEN = 200  # broken chains kept
 MAX_BLOCK_PAGES = 4096  # pages of one block that is cut out of others: subsegments have 16 MB at most
@@ -26,6 +28,14 @@ _LARGEST = 0xFF_FFFF  # bytes: a block that is larger counts as one of this size
 _WHOLE = (int(Kind.SEGMENT), int(Kind.LARGE), int(Kind.BIG_PAGE))
 BlockKind = tuple[int, int, int]
 """Tag (as a number), size in bytes with the header, and state."""
+
+
+@dataclass(slots=True)
+class Room:
+    """What may still be counted apart, in all pools of all sessions."""
+
+    kinds: int = MAX_ALL_KINDS
+    tags: int = MAX_ALL_KINDS
 
 
 @dataclass(slots=True)
@@ -58,6 +68,7 @@ class PoolStats:
     kinds_complete: bool = True
     makers: Counter[int] = field(default_factory=Counter)
     examples: list[Blocks] = field(default_factory=list)
+    room: Room = field(default_factory=Room)
 
     @property
     def free_runs(self) -> Counter[int]:
@@ -81,10 +92,14 @@ class PoolStats:
 
 @dataclass(slots=True)
 class BlockStats:
-    """All pools of a walk: add each part, then read ``pools``. Both kinds of nonpaged pool are one here."""
+    """All pools of a walk: add each part, then read ``pools``. Both kinds of nonpaged pool are one here.
+
+    ``room`` is shared with the pools of other sessions, so that thousands of them take no more memory than one.
+    """
 
     pools: dict[Pool, PoolStats] = field(default_factory=dict)
     broken: list[BrokenChain] = field(default_factory=list)
+    room: Room = field(default_factory=Room)
 
     def add(self, blocks: Blocks, broken: tuple[BrokenChain, ...] = (), mapped: int | None = None) -> None:
         """Count the blocks of whole pages, in the order of their addresses.
@@ -95,7 +110,7 @@ class BlockStats:
         pools = np.where(blocks["pool"] == Pool.NONPAGED_NX, np.uint8(Pool.NONPAGED), blocks["pool"])
         for pool in np.unique(pools).tolist():
             chosen = blocks[pools == pool]
-            stats = self.pools.setdefault(Pool(pool), PoolStats())
+            stats = self.pools.setdefault(Pool(pool), PoolStats(room=self.room))
             for maker, count in zip(*np.unique(chosen["kind"], return_counts=True), strict=True):
                 stats.makers[int(maker)] += int(count)
             whole = np.isin(chosen["kind"], _WHOLE)
@@ -171,10 +186,10 @@ def _add(stats: PoolStats, blocks: Blocks, mapped: int | None) -> None:
         stats.pinned_runs[size] += count
     page = np.repeat(np.arange(len(starts)), counts)
     tags = blocks["tag"][pieces.block]
-    _count_pages(stats.pinned_by, tags, np.repeat(pinned, counts) & held, page)
+    _count_pages(stats.room, stats.pinned_by, tags, np.repeat(pinned, counts) & held, page)
     single = pinned & (np.add.reduceat(held.astype(np.int64), starts) == 1)
     stats.single_pages += int(single.sum())
-    _count_pages(stats.single_by, tags, np.repeat(single, counts) & held, page)
+    _count_pages(stats.room, stats.single_by, tags, np.repeat(single, counts) & held, page)
     for at in np.flatnonzero(pinned).tolist():
         if len(stats.examples) >= MAX_EXAMPLES:
             break
@@ -185,13 +200,18 @@ def _add(stats: PoolStats, blocks: Blocks, mapped: int | None) -> None:
 
 
 def _count_pages(
-    sums: Counter[int], tag: NDArray[np.uint32], chosen: NDArray[np.bool_], page: NDArray[np.int64]
+    room: Room, sums: Counter[int], tag: NDArray[np.uint32], chosen: NDArray[np.bool_], page: NDArray[np.int64]
 ) -> None:
     """A page counts once for each tag that has a block in it which is not free."""
-    pairs = np.unique(page[chosen].astype(np.uint64) << np.uint64(32) | tag[chosen].astype(np.uint64))
+    pairs = distinct(page[chosen].astype(np.uint64) << np.uint64(32) | tag[chosen].astype(np.uint64))
     tags, counts = np.unique(pairs & np.uint64(0xFFFF_FFFF), return_counts=True)
+    tags, counts = _worth_counting(tags, counts, room.tags + len(sums))
     for key, count in zip(tags.tolist(), counts.tolist(), strict=True):
-        sums[key] += count
+        if key in sums:
+            sums[key] += count
+        elif room.tags > 0:
+            sums[key] = count
+            room.tags -= 1
 
 
 def _count_kinds(stats: PoolStats, blocks: Blocks) -> None:
@@ -200,9 +220,26 @@ def _count_kinds(stats: PoolStats, blocks: Blocks) -> None:
         blocks["tag"].astype(np.uint64) << np.uint64(32) | small << np.uint64(8) | blocks["state"].astype(np.uint64)
     )
     keys, counts = np.unique(packed, return_counts=True)
+    most = min(MAX_KINDS, len(stats.kinds) + stats.room.kinds)
+    if len(keys) > most:
+        stats.kinds_complete = False
+        keys, counts = _worth_counting(keys, counts, most)
     for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
         kind = (key >> 32, key >> 8 & _LARGEST, key & 0xFF)
-        if kind in stats.kinds or len(stats.kinds) < MAX_KINDS:
+        if kind in stats.kinds:
             stats.kinds[kind] += count
+        elif len(stats.kinds) < most:
+            stats.kinds[kind] = count
+            stats.room.kinds -= 1
         else:
             stats.kinds_complete = False
+
+
+def _worth_counting(
+    keys: NDArray[np.uint64], counts: NDArray[np.int64], most: int
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """The most frequent of a part, where they are more than can be counted: of noise each block has its own."""
+    if len(keys) <= most:
+        return keys, counts
+    kept = np.argsort(-counts, kind="stable")[:most]
+    return keys[kept], counts[kept]

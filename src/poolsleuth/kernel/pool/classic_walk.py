@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 
 from poolsleuth.kernel.address_space import PAGE
 from poolsleuth.kernel.paging.space import VirtualMemory
-from poolsleuth.kernel.pool.blocks import Blocks, BrokenChain, State
+from poolsleuth.kernel.pool.blocks import BLOCK, Blocks, BrokenChain, State
 from poolsleuth.kernel.pool.chain_damage import MAX_EXAMINED
-from poolsleuth.kernel.pool.classic_pages import decode_pages, form_of, may_begin_page
+from poolsleuth.kernel.pool.classic_pages import ClassicPages, decode_pages, form_of, may_begin_page
 from poolsleuth.kernel.pool.free_list_check import Links, no_links
 from poolsleuth.kernel.pool.quota import Charges, PayerCode, no_charges, payer_code
+from poolsleuth.kernel.pool.walk_budget import WalkBudget
 from poolsleuth.kernel.target import Kernel
 
 MAX_PAGES = 1 << 28  # mapped pages looked at: 1 TB of kernel memory
 PAGES_AT_ONCE = 1024  # decoded together: 4 MB of pages stay in the processor's cache
+MAX_BLOCKS_AT_ONCE = 1 << 20  # blocks of one part, about: 27 MB, and several times as much where they are sorted
 SEGMENT_HEAP = 18362  # build from which on the pool has another allocator
 _SWITCHABLE = 17763  # in this build a variable says which one is in use
 
@@ -74,7 +76,7 @@ class ClassicPart(WalkPart):
 class PageDecoder:
     """Makes parts of pages of one address space. ``waiting`` are headers of blocks in lookaside lists, ascending.
 
-    ``examined`` is how many more broken chains are looked into.
+    ``examined`` is how many more broken chains are looked into, ``budget`` how many pages are decoded in all.
     """
 
     kernel: Kernel
@@ -84,50 +86,75 @@ class PageDecoder:
     payers: PayerCode | None = None
     with_links: bool = False
     examined: int = MAX_EXAMINED
+    budget: WalkBudget | None = None
 
-    def part(self, pages: NDArray[np.uint64], frames: NDArray[np.int64]) -> ClassicPart:
-        """The blocks of some pages (numbers), and of the physical pages that they lie in."""
+    def __post_init__(self) -> None:
+        self.budget = self.budget or WalkBudget.of(self.space)
+
+    def parts(self, pages: NDArray[np.uint64], frames: NDArray[np.int64]) -> Iterator[ClassicPart]:
+        """The blocks of some pages (numbers), and of the physical pages that they lie in: one part as a rule.
+
+        Once the budget is spent no further page is decoded; the last part says so.
+        """
+        assert self.budget is not None
         form = form_of(self.kernel.pointer_size)
         words, places = self.space.first_words(frames)
         readable = places >= 0
         at = np.flatnonzero(readable & may_begin_page(words, form))
-        blocks: list[Blocks] = []
-        charges: list[Charges] = []
-        links: list[Links] = []
-        broken: list[BrokenChain] = []
-        closed = 0
-        for begin in range(0, max(len(at), 1), PAGES_AT_ONCE):
+        at = at[: self.budget.take(len(at))]
+        self.budget.absent -= len(pages) - int(readable.sum())
+        told = replace(
+            self.nothing(),
+            mapped=len(pages),
+            unreadable=len(pages) - int(readable.sum()),
+            absent=pages[~readable],
+            absences=places[~readable],
+        )
+        found: list[ClassicPages] = []
+        count = 0
+        for begin in range(0, len(at), PAGES_AT_ONCE):
             some = at[begin : begin + PAGES_AT_ONCE]
             rows, _places = self.space.physical_pages(frames[some])
             addresses = pages[some] * np.uint64(PAGE)
-            found = decode_pages(
-                rows,
-                addresses,
-                form,
-                self.kernel.build,
-                self.payers,
-                with_links=self.with_links,
-                examined=self.examined,
+            found.append(
+                decode_pages(
+                    rows,
+                    addresses,
+                    form,
+                    self.kernel.build,
+                    self.payers,
+                    with_links=self.with_links,
+                    examined=self.examined,
+                )
             )
-            blocks.append(found.blocks)
-            charges.append(found.charges)
-            links.append(found.links)
-            closed += int(found.closed.sum())
-            broken += found.broken
-            self.examined = max(self.examined - len(found.broken), 0)
-        every = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-        mark_waiting(every, self.waiting)
+            self.examined = max(self.examined - len(found[-1].broken), 0)
+            count += len(found[-1].blocks)
+            if count >= MAX_BLOCKS_AT_ONCE:
+                yield self._joined(told, found)
+                told, found, count = self.nothing(), [], 0
+        if self.budget.spent:
+            told = replace(told, stopped=self.budget.says)
+        yield self._joined(told, found)
+
+    def nothing(self, stopped: str | None = None, says: tuple[str, ...] = ()) -> ClassicPart:
+        """A part without pages."""
         return ClassicPart(
-            blocks=every,
-            mapped=len(pages),
-            pool_pages=closed,
-            unreadable=len(pages) - int(readable.sum()),
-            broken=tuple(broken),
-            session=self.session,
-            absent=pages[~readable],
-            absences=places[~readable],
-            charges=charges[0] if len(charges) == 1 else np.concatenate(charges),
-            links=links[0] if len(links) == 1 else np.concatenate(links),
+            np.empty(0, BLOCK), mapped=0, pool_pages=0, unreadable=0, broken=(), stopped=stopped, session=self.session,
+            says=says,
+        )  # fmt: skip
+
+    def _joined(self, told: ClassicPart, found: list[ClassicPages]) -> ClassicPart:
+        if not found:
+            return told
+        blocks = found[0].blocks if len(found) == 1 else np.concatenate([each.blocks for each in found])
+        mark_waiting(blocks, self.waiting)
+        return replace(
+            told,
+            blocks=blocks,
+            pool_pages=sum(int(each.closed.sum()) for each in found),
+            broken=tuple(chain for each in found for chain in each.broken),
+            charges=np.concatenate([each.charges for each in found]),
+            links=np.concatenate([each.links for each in found]),
         )
 
 
@@ -173,13 +200,15 @@ def walk_classic_pool(
     looked = 0
     for runs in space.mapped_ranges(first, last, max_pages=MAX_PAGES):
         for pages, frames in single_pages(runs.pages, runs.frames, runs.counts):
-            part = decoder.part(pages, frames)
-            looked += len(pages)
-            if progress is not None:
-                progress(looked)
-            yield part
+            for part in decoder.parts(pages, frames):
+                looked += part.mapped
+                if progress is not None:
+                    progress(looked)
+                yield part
+                if part.stopped is not None:
+                    return
         if runs.stopped is not None:
-            yield replace(decoder.part(_no_pages(), _no_numbers()), stopped=runs.stopped)
+            yield decoder.nothing(runs.stopped)
 
 
 def single_pages(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from poolsleuth.kernel.address_space import AddressSpace
 from poolsleuth.kernel.addresses import kernel_start
+from poolsleuth.kernel.distinct import distinct
 from poolsleuth.kernel.scattered import read_scattered
 
 LINK = np.dtype([("node", "<u8"), ("ahead", "<u8"), ("back", "<u8")])
@@ -118,7 +119,7 @@ def _answers(
     known = possible & (nodes[at] == leads)
     returned = np.where(known, back[at], np.uint64(0))
     read = known.copy()
-    others = np.unique(leads[possible & ~known])
+    others = distinct(leads[possible & ~known])
     if len(others):
         # Of a list's head, or whatever else lies there: the pointer that leads back
         values = np.zeros(len(others), np.uint64)

@@ -13,7 +13,7 @@ from enum import StrEnum
 import numpy as np
 
 from poolsleuth.kernel.address_space import Reader
-from poolsleuth.kernel.addresses import is_kernel_address
+from poolsleuth.kernel.addresses import is_kernel_address, kernel_start
 from poolsleuth.kernel.linked_lists import walk_list
 from poolsleuth.kernel.target import Kernel
 from poolsleuth.windows.kernel_table import Field
@@ -21,6 +21,7 @@ from poolsleuth.windows.kernel_table import Field
 MAX_PROCESSORS = 2048  # slots of KiProcessorBlock in the largest kernel
 MAX_HEADED = 1 << 16  # lists that one head leads to: drivers make some hundreds
 SMALL_LISTS = 32  # sizes of small blocks that have lists of their own, in every kernel
+MAX_TRIED = 1 << 16  # places in all control blocks at which pointers to lists are looked at: 2,048 with 32 each
 _SESSION_LISTS = 64  # of a session: 21 to 26 in known kernels
 _BLOCK_BYTES = 0x8000  # of a processor's control block that are searched: its lists lie in the first 0x4000
 _POOL_TAG = int.from_bytes(b"Pool", "little")
@@ -73,10 +74,11 @@ def lookaside_places(
     if not processors:
         says.append("the processors' control blocks cannot be found: their lookaside lists are not read")
     missing = 0
+    tries = [MAX_TRIED]
     for number, block in enumerate(processors):
         known = list(_by_symbols(kernel, number, block))
         if not known:
-            known = list(_by_shape(kernel, number, block, size_place, tag_place))
+            known = list(_by_shape(kernel, number, block, size_place, tag_place, tries))
         missing += not known
         yield from known
     if missing:
@@ -151,8 +153,10 @@ def _pairs(
             yield LookasidePlace(shared, family, name, i, None)
 
 
-def _by_shape(kernel: Kernel, processor: int, block: int, size: Field, tag: Field) -> Iterator[LookasidePlace]:
-    """The pool's lists of a control block whose layout is not known."""
+def _by_shape(
+    kernel: Kernel, processor: int, block: int, size: Field, tag: Field, tries: list[int]
+) -> Iterator[LookasidePlace]:
+    """The pool's lists of a control block whose layout is not known. ``tries`` is how many places may be looked at."""
     raw = b""
     for step in range(0, _BLOCK_BYTES, 0x1000):
         part = kernel.memory.read(block + step, 0x1000 - (block & 0xFFF if step == 0 else 0))
@@ -171,24 +175,24 @@ def _by_shape(kernel: Kernel, processor: int, block: int, size: Field, tag: Fiel
     number = 0
     for stride in _STRIDES[kernel.pointer_size]:
         reach = (SMALL_LISTS - 1) * stride
-        for begin in tagged[(tagged >= 0) & (tagged + reach + size.offset + 4 <= len(raw))].tolist():
-            column = words[(begin + size.offset) // 4 :: stride // 4][:SMALL_LISTS]
-            if len(column) == SMALL_LISTS and (column == sizes).all():
-                for i in range(SMALL_LISTS):
-                    address = block + begin + i * stride
-                    yield LookasidePlace(address, LookasideFamily.POOL, f"array {number}", i, processor)
-                number += 1
+        begins = tagged[(tagged >= 0) & (tagged + reach + size.offset + 4 <= len(raw))]
+        columns = words[(begins[:, None] + size.offset + np.arange(SMALL_LISTS) * stride) // 4]
+        for begin in begins[(columns == sizes).all(axis=1)].tolist():
+            for i in range(SMALL_LISTS):
+                address = block + begin + i * stride
+                yield LookasidePlace(address, LookasideFamily.POOL, f"array {number}", i, processor)
+            number += 1
     if not number:
-        yield from _pointers_by_shape(kernel, processor, block, raw, size, tag)
+        yield from _pointers_by_shape(kernel, processor, block, raw, size, tag, tries)
 
 
 def _pointers_by_shape(
-    kernel: Kernel, processor: int, block: int, raw: bytes, size: Field, tag: Field
+    kernel: Kernel, processor: int, block: int, raw: bytes, size: Field, tag: Field, tries: list[int]
 ) -> Iterator[LookasidePlace]:
     width, memory = kernel.pointer_size, kernel.memory
     unit = 2 * width
     pointers = np.frombuffer(raw[: len(raw) // width * width], f"<u{width}")
-    good = np.array([is_kernel_address(value, width) for value in pointers.tolist()], np.bool_)
+    good = (pointers >= kernel_start(width)) & (pointers <= (1 << 8 * width) - 0x1000)
     runs = np.concatenate(([0], np.cumsum(good)))
     most = 2 * SMALL_LISTS
     starts = np.flatnonzero(runs[most:] - runs[:-most] == most) if len(runs) > most else np.empty(0, np.int64)
@@ -196,6 +200,9 @@ def _pointers_by_shape(
     for at in starts.tolist():
         if at < behind:
             continue
+        tries[0] -= 1
+        if tries[0] < 0:
+            return
         listed = pointers[at : at + most : 2].tolist()
         if all(
             memory.number(address + size.offset, 4) == (i + 1) * unit

@@ -101,10 +101,6 @@ class Lookasides:
         """The headers' addresses (a header has ``unit`` bytes) of blocks that are freed but wait; ascending."""
         return _headers((each for each in self.lists if each.freed), unit)
 
-    def kept_blocks(self, unit: int) -> NDArray[np.uint64]:
-        """The same of blocks that wait in a list of their owner, and are still counted for their tag."""
-        return _headers((each for each in self.lists if not each.freed), unit)
-
 
 def read_lookasides(kernel: Kernel, sessions: Sequence[Session] = ()) -> Lookasides:
     """The lists of the system, and of those ``sessions`` whose memory can be read. Nothing raises."""

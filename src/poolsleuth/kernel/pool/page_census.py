@@ -15,7 +15,7 @@ from poolsleuth.kernel.absence import Absence
 from poolsleuth.kernel.pool.big_pages import BigTable
 from poolsleuth.kernel.pool.blocks import Blocks, Pool
 
-MAX_AREAS = 1 << 16  # areas of 2 MB whose blocks are counted: 128 GB
+MAX_AREAS = 1 << 16  # areas of 2 MB whose blocks are counted: 128 GB, of the system and all sessions
 MAX_ABSENT = 1 << 22  # pages kept by number (32 MB); further ones are counted as if none were big allocations
 _AREA_BITS = np.uint64(9)
 _PAGE_BITS = np.uint64(12)
@@ -42,13 +42,23 @@ class AbsentPages:
 
 
 @dataclass(slots=True)
+class CensusRoom:
+    """What the censuses of the system and of all sessions may still keep."""
+
+    areas: int = MAX_AREAS
+    absent: int = MAX_ABSENT
+
+
+@dataclass(slots=True)
 class PageCensus:
-    """Add each part of a walk, then ask for the pools."""
+    """Add each part of a walk, then ask for the pools. ``room`` is shared with the censuses of other sessions."""
 
     votes: dict[int, Counter[int]] = field(default_factory=dict)
+    room: CensusRoom = field(default_factory=CensusRoom)
+    whole: bool = True
+    """Whether all pages that cannot be read were counted."""
     _pages: list[NDArray[np.uint64]] = field(default_factory=list)
-    _whys: list[NDArray[np.int64]] = field(default_factory=list)
-    _kept: int = 0
+    _whys: list[NDArray[np.int8]] = field(default_factory=list)
 
     def add(self, blocks: Blocks, absent: NDArray[np.uint64], absences: NDArray[np.int64]) -> None:
         """A part's blocks, and the pages (numbers) that could not be read there and why."""
@@ -57,22 +67,22 @@ class PageCensus:
         keys, counts = np.unique(areas << np.uint64(8) | pool.astype(np.uint64), return_counts=True)
         for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
             area = key >> 8
-            if area in self.votes or len(self.votes) < MAX_AREAS:
-                self.votes.setdefault(area, Counter())[key & 0xFF] += count
-        room = MAX_ABSENT - self._kept
+            if area not in self.votes:
+                if self.room.areas <= 0:
+                    continue
+                self.room.areas -= 1
+            self.votes.setdefault(area, Counter())[key & 0xFF] += count
+        room = self.room.absent
+        self.whole &= len(absent) < room or not len(absent)
         if len(absent) and room > 0:
-            self._pages.append(absent[:room])
-            self._whys.append(absences[:room])
-            self._kept += min(len(absent), room)
-
-    @property
-    def whole(self) -> bool:
-        """Whether all pages that cannot be read were counted."""
-        return self._kept < MAX_ABSENT
+            # Copies: a part of an array keeps all of it
+            self._pages.append(absent[:room].copy())
+            self._whys.append(absences[:room].astype(np.int8))
+            self.room.absent -= min(len(absent), room)
 
     def pools(self, big: BigTable | None = None) -> dict[Pool, AbsentPages]:
         """What is absent of each pool."""
-        if not self._kept:
+        if not self._pages:
             return {}
         pages, whys = np.concatenate(self._pages), np.concatenate(self._whys)
         order = np.argsort(pages, kind="stable")

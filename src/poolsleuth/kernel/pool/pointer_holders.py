@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolsleuth.kernel.address_space import PAGE
+from poolsleuth.kernel.distinct import distinct
 from poolsleuth.kernel.pool.block_sample import PoolSample, numbers_of
 from poolsleuth.kernel.pool.blocks import BLOCK, Blocks, State
 from poolsleuth.kernel.pool.pointer_places import Image, Ranged, find_blocks
@@ -129,10 +130,13 @@ def _module_pages(images: Sequence[Image]) -> NDArray[np.uint64]:
     left = MAX_MODULE_PAGES
     for image in images:
         for begin, end in ((image.base, image.end),) if image.data is None else image.data:
-            pages = np.arange(begin // PAGE, -(-end // PAGE), dtype=np.uint64)[:left]
+            if left <= 0:
+                break
+            first = begin // PAGE
+            pages = np.arange(first, min(-(-end // PAGE), first + left), dtype=np.uint64)
             left -= len(pages)
             found.append(pages)
-    return np.unique(np.concatenate(found)) if found else np.empty(0, np.uint64)
+    return distinct(np.concatenate(found)) if found else np.empty(0, np.uint64)
 
 
 def _big_pages(sample: PoolSample) -> tuple[NDArray[np.uint64], Blocks]:
@@ -146,7 +150,7 @@ def _big_pages(sample: PoolSample) -> tuple[NDArray[np.uint64], Blocks]:
     lengths = np.minimum(-(-kept["size"].astype(np.int64) // PAGE), MAX_PAGES_OF_ONE)
     inside = np.arange(int(lengths.sum()), dtype=np.int64) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     pages = np.repeat(kept["address"] >> np.uint64(12), lengths) + inside.astype(np.uint64)
-    return np.unique(pages), kept
+    return distinct(pages), kept
 
 
 def _of_modules(hits: Hits, images: Sequence[Image]) -> _Found:

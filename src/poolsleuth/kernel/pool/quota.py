@@ -5,7 +5,6 @@ x64 it stands in the header, since Windows 8 combined (XOR) with ``nt!ExpPoolQuo
 """
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -89,19 +88,3 @@ class QuotaSums:
                 self.bytes[key] += int(size)
             else:
                 self.complete = False
-
-    def by_process(self) -> dict[int, tuple[int, int]]:
-        """Blocks and bytes of each process."""
-        found: dict[int, tuple[int, int]] = {}
-        for key, count in self.blocks.items():
-            blocks, size = found.get(key[0], (0, 0))
-            found[key[0]] = (blocks + count, size + self.bytes[key])
-        return found
-
-
-def sum_charges(parts: Iterable[Charges]) -> QuotaSums:
-    """All charges of a walk."""
-    sums = QuotaSums()
-    for part in parts:
-        sums.add(part)
-    return sums

@@ -44,7 +44,10 @@ class Agreement(StrEnum):
 
 @dataclass(slots=True)
 class BlockTotals:
-    """Blocks in use by session, tag and pool: add each part of a walk, those of the system with ``session`` None."""
+    """Blocks in use by session, tag and pool: add each part of a walk, those of the system with ``session`` None.
+
+    ``complete`` is False once there were more than ``MAX_TAGS``: then nothing can be compared, and no part counts.
+    """
 
     blocks: dict[Key, int] = field(default_factory=dict)
     bytes: dict[Key, int] = field(default_factory=dict)
@@ -54,6 +57,8 @@ class BlockTotals:
 
     def add(self, blocks: Blocks, session: int | None = None) -> None:
         """Count a part."""
+        if not self.complete:
+            return
         pool = blocks["pool"].astype(np.uint64)
         live = blocks["state"] == State.ALLOCATED
         self.protected += int((live & (blocks["protected"] != 0)).sum())
@@ -61,6 +66,9 @@ class BlockTotals:
         codes, places, counts = np.unique(
             blocks["tag"][live].astype(np.uint64) << np.uint64(8) | pool[live], return_inverse=True, return_counts=True
         )
+        if len(codes) > 4 * MAX_TAGS:  # four pools; of noise each block has a tag of its own
+            self.complete = False
+            return
         sums = np.bincount(places, weights=sizes[live], minlength=len(codes))
         for code, count, size in zip(codes.tolist(), counts.tolist(), sums.tolist(), strict=True):
             key = (session, code >> 8, _POOLS.get(code & 0xFF))

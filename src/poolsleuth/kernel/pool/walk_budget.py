@@ -11,20 +11,26 @@ from poolsleuth.kernel.paging.space import VirtualMemory
 
 TIMES_HELD = 2  # pages of pool that a walk decodes, for each page that the dump holds: pages seen at a second address
 MIN_PAGES = 1 << 16  # that may be decoded in any case: a fifth of a second
+TIMES_ABSENT = 16  # pages that are mapped and not in the dump, for each page that is
+MIN_ABSENT = 1 << 26  # that may be passed over in any case: 256 GB, two seconds
 
 
 @dataclass(slots=True)
 class WalkBudget:
-    """``left`` is how many pages may still be decoded. ``held`` are the pages of the dump."""
+    """``left`` is how many pages may still be decoded, ``absent`` how many that are not in the dump passed over.
+
+    ``held`` are the pages of the dump.
+    """
 
     held: int
     left: int
+    absent: int
 
     @classmethod
     def of(cls, space: AddressSpace) -> "WalkBudget":
         """That of one walk over this memory."""
         held = space.pages_held if isinstance(space, VirtualMemory) else 0
-        return cls(held, max(TIMES_HELD * held, MIN_PAGES))
+        return cls(held, max(TIMES_HELD * held, MIN_PAGES), max(TIMES_ABSENT * held, MIN_ABSENT))
 
     def take(self, wanted: int) -> int:
         """How many of so many pages may be decoded; they are then counted."""
@@ -36,11 +42,13 @@ class WalkBudget:
     @property
     def spent(self) -> bool:
         """Whether more was wanted than there was."""
-        return self.left < 0
+        return self.left < 0 or self.absent < 0
 
     @property
     def says(self) -> str:
         """Why the walk ends there."""
+        if self.absent < 0:
+            return "far more memory is mapped than is in the dump: the walk of the pool ends there"
         return (
             f"the same memory is mapped again and again ({self.held:,} pages are in the dump, and more than"
             f" {max(TIMES_HELD * self.held, MIN_PAGES):,} look like pool): the walk of the pool ends there"

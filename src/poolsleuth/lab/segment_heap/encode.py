@@ -137,7 +137,8 @@ class Encoder:
         units = (part.length - int(part.chunks[0])) // UNIT
         record.set("Size", units)
         record.set("Signature", (units ^ _VS_SIGNATURE) & 0x7FFF)
-        record.set("FullCommit", int(not part.absent))
+        # Readers made for real memory take the word with the signature for 0x2BED: this bit is 0 there
+        record.set("FullCommit", 0)
         data = bytearray(part.length)
         data[: len(record.data)] = record.data
         whole = np.frombuffer(data, np.uint8)

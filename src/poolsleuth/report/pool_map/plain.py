@@ -5,23 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from poolsleuth.model.pool_picture import PAGE, PageKind, PageMark, PicturedPool, PoolPicture
+from poolsleuth.model.pool_picture import MAP_LEGEND, MAP_ROW, PAGE, PageKind, PageMark, PicturedPool, PoolPicture
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.report.pool_map.classes import Columns
 from poolsleuth.report.pool_map.words import address_text, maximum_of
 
-ROW = 64  # pages of a row
 _GROUP = 16
-
-LEGEND = (
-    "Status Map of Pool Area Pages",
-    "==============================",
-    "  'O': one page in use                              ('P': paged out)",
-    "  '<': start page of contiguous pages in use        ('{': paged out)",
-    "  '>': last page of contiguous pages in use         ('}': paged out)",
-    "  '=': intermediate page of contiguous pages in use ('-': paged out)",
-    "  '.': one page not used",
-)
 _OURS = ("  '?': not in the dump                              ('!': damaged)",)
 _NAMES = {
     PoolKind.NONPAGED: "Non-Paged Pool",
@@ -33,7 +22,7 @@ _NAMES = {
 
 def render_plain(picture: PoolPicture) -> Iterator[str]:
     """The lines of the map: every page is one character."""
-    yield from LEGEND
+    yield from MAP_LEGEND
     if any(pool.figures.missing or pool.figures.damaged for pool in picture.pools):
         yield from _OURS
     for pool in picture.pools:
@@ -81,16 +70,16 @@ def _rows(pool: PicturedPool, bits: int) -> Iterator[str]:
         text = cells[area.first : area.first + area.pages].tobytes()
         page, at = area.address // PAGE, 0
         while at < len(text):
-            number = page // ROW
+            number = page // MAP_ROW
             if number != row:
                 if row is not None:
                     yield _row(row, line, bits)
                     following = row + 1
                 if following is not None and number != following:
                     yield "..."
-                row, line = number, bytearray(b"." * ROW)
-            begin = page % ROW
-            step = min(ROW - begin, len(text) - at)
+                row, line = number, bytearray(b"." * MAP_ROW)
+            begin = page % MAP_ROW
+            step = min(MAP_ROW - begin, len(text) - at)
             line[begin : begin + step] = text[at : at + step]
             page, at = page + step, at + step
     if row is not None:
@@ -100,5 +89,5 @@ def _rows(pool: PicturedPool, bits: int) -> Iterator[str]:
 
 
 def _row(number: int, line: bytearray, bits: int) -> str:
-    groups = (line[at : at + _GROUP].decode("ascii") for at in range(0, ROW, _GROUP))
-    return f"{address_text(number * ROW * PAGE, bits)}: {' '.join(groups)}"
+    groups = (line[at : at + _GROUP].decode("ascii") for at in range(0, MAP_ROW, _GROUP))
+    return f"{address_text(number * MAP_ROW * PAGE, bits)}: {' '.join(groups)}"

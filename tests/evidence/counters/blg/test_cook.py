@@ -86,6 +86,34 @@ def test_a_raw_value_that_fell_is_blank_once(blg: "Writer", read: Read) -> None:
     ]
 
 
+TOP = 1 << 32
+WRAPPED = ((TOP - 40, 1000), (60, 2000))
+
+
+@pytest.mark.parametrize(
+    ("object_", "pairs", "said"),
+    [
+        ("Memory", WRAPPED, False),
+        ("System", WRAPPED, False),
+        ("Server", WRAPPED, True),  # a service that is started again counts from zero
+        ("Memory", ((TOP - 40, 2000), (60, 1000)), True),  # the clock fell as well: a restart
+        ("Memory", ((3 << 30, 1000), ((1 << 30) - 1, 2000)), False),
+        ("Memory", (((3 << 30) - 1, 1000), (60, 2000)), True),
+        ("Memory", ((TOP - 40, 1000), (1 << 30, 2000)), True),
+        ("Memory", ((TOP + 40, 1000), (60, 2000)), True),  # it has more than 32 bits
+    ],
+)
+def test_a_counter_of_the_kernel_that_went_round_is_no_loss_to_speak_of(
+    blg: "Writer", read: Read, object_: str, pairs: tuple[tuple[int, int], ...], said: bool
+) -> None:
+    """Windows leaves the value blank; that a busy machine counts beyond 32 bits is no damage."""
+    samples = (blg.sample(START + number, blg.value(*pair)) for number, pair in enumerate(pairs))
+    log = read(blg.log(blg.counters(blg.entry("C", RATE, base=BASE, object_=object_)), *samples))
+
+    assert log.values(f"\\\\SRV\\{object_}\\C") == [None, None]
+    assert ["1 value could not be calculated" in problem for problem in log.problems] == [True] * said
+
+
 def test_a_clock_of_a_counter_that_fell_is_blank(blg: "Writer", read: Read) -> None:
     log = _values(blg, read, RATE, (100, 9000), (200, 1000), (300, 2000))
 

@@ -134,6 +134,19 @@ def test_a_vs_subsegment_with_a_wrong_signature_is_told(simple: Any, rows: Rows)
     assert sorted(rows(blocks)) == inside(simple, at, 8)
 
 
+@pytest.mark.parametrize("absence", [Absence.NOT_MAPPED, Absence.NOT_IN_DUMP])
+def test_a_last_page_behind_the_end_of_the_chunks_need_not_be_there(
+    make_machine: Any, rows: Rows, absence: Absence
+) -> None:
+    machine = make_machine(19041, 11)
+    at = machine.heap(1).segment().vs(4, [(30, "Vs01"), (5, None)], slack=4096 // 16)
+    kernel = machine.finish()
+    machine.memory.lose(at + 0x3000, absence)
+    blocks, says = gathered(walk_segment_pool(kernel))
+    assert sorted(rows(blocks)) == machine.expected()
+    assert says == ""
+
+
 def test_chains_go_on_behind_pages_that_are_not_in_the_dump(simple: Any, rows: Rows) -> None:
     kernel = simple.finish()
     at = simple.heaps[0].segments[0][0].address + 0x6000

@@ -10,7 +10,7 @@ import pytest
 from poolsleuth.evidence.dump.opening import open_kernel
 from poolsleuth.evidence.dump.options import DumpOptions
 from poolsleuth.kernel.crash_dump.content import open_content
-from poolsleuth.kernel.pool.segment_heap.pools import has_segment_pool
+from poolsleuth.kernel.pool.classic_walk import has_classic_pool
 from poolsleuth.kernel.pool.segment_heap.walk import walk_segment_pool
 from poolsleuth.lab.catalogue import windows_named
 from poolsleuth.lab.simulate import simulate
@@ -27,7 +27,7 @@ def test_heaps_in_a_dump(kind: str, tmp_path: Path, fill_system: Any, rows: Any)
     with path.open("rb") as file, open_content(file) as content:
         kernel = open_kernel(content, DumpOptions()).kernel
         assert kernel is not None
-        assert has_segment_pool(kernel)
+        assert has_classic_pool(kernel) is False
         # The heaps have a kernel of their own beside the simulated one, with another base
         parts = list(walk_segment_pool(replace(made, memory=kernel.memory)))
     blocks = np.concatenate([part.blocks for part in parts])

@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from poolsleuth.kernel.symbols.pdb import kernel_table, read_pdb
-from poolsleuth.kernel.symbols.pdb.type_text import structure_text
 from poolsleuth.model.errors import InputError
 
 
@@ -61,8 +60,6 @@ def use(content: bytes) -> None:
         pdb = read_pdb(content)
         kernel_table(pdb)
         for name in list(pdb.types.names()):
-            for field in structure_text(pdb.types, name):
-                assert len(field.text) < 10_000
             pdb.structure(name)
         if pdb.symbols is not None:
             listed = list(pdb.symbols)
@@ -77,7 +74,6 @@ def test_the_sample_is_read_whole(writer: Any) -> None:
     table = kernel_table(pdb)
     assert table.symbols == {"PoolTrackTable": 0x8010, "PoolVector": 0x8020, "ExFreePool": 0x4008, "PoolHitTag": 0x4000}
     assert set(table.structures["_ERESOURCE"].fields) == {"Next", "Table", "b", "r", "Bits"}
-    assert len(list(structure_text(pdb.types, "_ERESOURCE"))) == 5
 
 
 @settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])

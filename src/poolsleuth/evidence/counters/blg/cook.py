@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from poolsleuth.evidence.counters.blg.columns import Columns
 from poolsleuth.evidence.counters.blg.counter_types import Formula
 from poolsleuth.evidence.counters.blg.losses import Loss, Losses
+from poolsleuth.windows.counters import english_of
 
 Integers: TypeAlias = NDArray[np.int64]
 Floats: TypeAlias = NDArray[np.float64]
@@ -17,6 +18,9 @@ Booleans: TypeAlias = NDArray[np.bool_]
 
 _NEVER = -2  # no sample: it is not even the one before the first
 _FIRST_ROOM = 1024  # columns
+# Objects whose counters the kernel itself counts from its start on: they cannot be reset while it runs
+_OF_THE_KERNEL = frozenset({"memory", "system"})
+_NEAR_TOP, _TOP, _NEAR_ZERO = 3 << 30, 1 << 32, 1 << 30  # of 32 bits: the last and the first quarter
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,16 @@ class _Values:
     base: Floats
     items: Integers
     fresh: Booleans
+    kernels: Booleans
+
+    def wrapped(self) -> Booleans:
+        """Which counters of 32 bits began again at zero: the kernel's own, near their top before, while time went on.
+
+        After a restart the clock of the sample would have begun again, too.
+        """
+        before = self.first - self.d1
+        near = (before >= _NEAR_TOP) & (before < _TOP) & (self.first >= 0) & (self.first < _NEAR_ZERO)
+        return near & self.kernels & (self.d2 > 0)
 
     def grown(self) -> Booleans:
         return self.fresh & (self.d1 >= 0) & (self.d2 >= 0)
@@ -100,6 +114,8 @@ class Cooker:
         self._all = np.zeros(0, np.int64)
         self._groups: list[tuple[Formula, Integers]] = []
         self._bases: Floats = np.zeros(0)
+        self._of_kernel = bytearray()  # by column
+        self._kernels: Booleans = np.zeros(0, np.bool_)
 
     def cook(self, raws: Sequence[Raw]) -> dict[int, float]:
         """The values of the next sample by column; a value that is missing has no entry."""
@@ -121,7 +137,9 @@ class Cooker:
         result = np.empty(len(columns))
         with np.errstate(all="ignore"):
             for formula, at in self._groups:
-                values = _Values(first[at], second[at], d1[at], d2[at], self._bases[at], items[at], fresh[at])
+                values = _Values(
+                    first[at], second[at], d1[at], d2[at], self._bases[at], items[at], fresh[at], self._kernels[at]
+                )
                 result[at] = self._checked(formula, values)
         self._first[columns] = first
         self._second[columns] = second
@@ -135,6 +153,8 @@ class Cooker:
             fell = values.d1 < 0
             if formula not in _WITHOUT_SECOND:
                 fell |= values.d2 < 0
+            if formula is Formula.RATE:
+                fell &= ~values.wrapped()  # blank as in Windows' own logs, and no loss worth a word
             self._losses.add(Loss.FELL, int(np.count_nonzero(fell & values.fresh)))
         if formula in _INVERSE:
             below = cooked < 0
@@ -152,6 +172,9 @@ class Cooker:
         self._grow(len(self._columns.paths))
         formulas = np.frombuffer(self._columns.formulas.tobytes(), np.int8)[self._all]
         self._bases = np.frombuffer(self._columns.time_bases.tobytes(), np.float64)[self._all]
+        new = self._columns.paths[len(self._of_kernel) :]
+        self._of_kernel += bytes(english_of(path)[0] in _OF_THE_KERNEL for path in new)
+        self._kernels = np.frombuffer(bytes(self._of_kernel), np.bool_)[self._all]
         self._groups = [(Formula(int(formula)), np.flatnonzero(formulas == formula)) for formula in np.unique(formulas)]
 
     def _grow(self, count: int) -> None:

@@ -16,7 +16,6 @@ from poolsleuth.model.memory import MemoryCounters, PageFile, ProcessCommit, VmF
 PAGE = 4096
 MAX_PROCESSES = 20_000
 MAX_PAGE_FILES = 64
-_PHYSICAL_PAGES_MAX = 1 << 40  # 4 PB: beyond what any Windows addresses, so the row is damaged
 _UNDERFLOW = 1 << 63  # an unsigned counter that went below zero prints 1844674...
 
 # field of MemoryCounters -> label as printed; the figures are pages

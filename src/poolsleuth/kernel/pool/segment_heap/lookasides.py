@@ -22,8 +22,10 @@ MAX_OF_HEAP = 1 << 18  # entries of all lists of a heap: their depth adapts, to 
 _LOOKASIDE, _BUCKET = "_RTL_DYNAMIC_LOOKASIDE", "_RTL_LOOKASIDE"
 
 
-def lookaside_entries(kernel: Kernel, heap: PoolHeap, layout: HeapLayout, teller: Teller) -> Addresses:
-    """The addresses of all entries, ascending. Empty where the lists are not known."""
+def lookaside_entries(
+    kernel: Kernel, heap: PoolHeap, layout: HeapLayout, teller: Teller, limit: int = MAX_OF_HEAP
+) -> Addresses:
+    """The addresses of all entries (``limit`` at most), ascending. Empty where the lists are not known."""
     none = np.empty(0, np.uint64)
     lists = kernel.place(_LOOKASIDE, "Buckets")
     bucket, head = kernel.structure(_BUCKET), kernel.place(_BUCKET, "ListHead")
@@ -35,7 +37,8 @@ def lookaside_entries(kernel: Kernel, heap: PoolHeap, layout: HeapLayout, teller
     found: set[int] = set()
     for i in range(min(lists.count, MAX_LISTS)):
         words = f"{heap.name}, lookaside list {i}"
-        _follow(heap, context + lists.offset + i * bucket.size + head.offset, found, words, teller)
+        head_at = context + lists.offset + i * bucket.size + head.offset
+        _follow(heap, head_at, found, words, teller, min(limit, MAX_OF_HEAP))
     return np.array(sorted(found), np.uint64)
 
 
@@ -52,14 +55,14 @@ def _member(addresses: Addresses, entries: Addresses) -> NDArray[np.bool_]:
     return np.asarray(entries[at] == addresses, np.bool_)
 
 
-def _follow(heap: PoolHeap, head: int, found: set[int], words: str, teller: Teller) -> None:
+def _follow(heap: PoolHeap, head: int, found: set[int], words: str, teller: Teller, limit: int) -> None:
     raw = heap.memory.read(head, 16)
     if raw is None:
         teller.count("lookaside lists cannot be read: their blocks look allocated", 1)
         return
     depth, entry = int.from_bytes(raw[:2], "little"), int.from_bytes(raw[8:], "little") & ~0xF
     for _ in range(min(depth, MAX_ENTRIES)):
-        if not is_kernel_address(entry, 8) or entry in found or len(found) >= MAX_OF_HEAP:
+        if not is_kernel_address(entry, 8) or entry in found or len(found) >= limit:
             teller.tell(f"{words}: it leads to 0x{entry:x}, which is no entry; the rest of its blocks look allocated")
             return
         found.add(entry)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from poolsleuth.kernel.address_space import Reader
 from poolsleuth.kernel.addresses import is_kernel_address
 from poolsleuth.kernel.pool.blocks import Pool
-from poolsleuth.kernel.pool.classic_walk import has_classic_pool
 from poolsleuth.kernel.pool.layout import number_at
 from poolsleuth.kernel.pool.segment_heap.layout import HeapLayout
 from poolsleuth.kernel.pool.segment_heap.parts import Teller
@@ -48,12 +47,6 @@ class PoolHeap:
     keys: Keys
     memory: Reader
     session: Session | None = None
-
-
-def has_segment_pool(kernel: Kernel) -> bool | None:
-    """Whether the pool is made of segment heaps. None: this kernel can have either pool, and does not say."""
-    classic = has_classic_pool(kernel)
-    return None if classic is None else not classic
 
 
 def find_heaps(kernel: Kernel, layout: HeapLayout, teller: Teller) -> tuple[PoolHeap, ...]:

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poolsleuth.kernel.address_space import PAGE
+from poolsleuth.kernel.distinct import distinct
 from poolsleuth.kernel.paging.space import VirtualMemory
 from poolsleuth.kernel.pool.blocks import Blocks, Kind, Pool, State
 from poolsleuth.kernel.pool.classic_walk import MAX_PAGES, PAGES_AT_ONCE, single_pages
 from poolsleuth.kernel.pool.segment_heap.parts import SegmentPart, make_blocks, no_blocks
 from poolsleuth.kernel.pool.tags import printable
+from poolsleuth.kernel.pool.walk_budget import WalkBudget
 from poolsleuth.kernel.target import Kernel
 
 SAYS = "blocks are guessed from what looks like a header: some are none, and whether they are in use is not known"
@@ -57,17 +59,22 @@ def scan_for_headers(kernel: Kernel, progress: Callable[[int], None] | None = No
     if not isinstance(space, VirtualMemory) or kernel.pointer_size != 8:
         return
     says: tuple[str, ...] = (SAYS,)
-    looked = 0
+    looked, budget = 0, WalkBudget.of(space)
     for runs in space.mapped_ranges(_FIRST, _LAST, max_pages=MAX_PAGES):
         for pages, frames in single_pages(runs.pages, runs.frames, runs.counts):
             for begin in range(0, len(pages), PAGES_AT_ONCE):
                 rows, places = space.physical_pages(frames[begin : begin + PAGES_AT_ONCE])
                 blocks = plausible_blocks(rows, pages[begin : begin + PAGES_AT_ONCE] * np.uint64(PAGE))
-                found = len(np.unique(blocks["address"] >> np.uint64(12)))
+                found = len(distinct(blocks["address"] >> np.uint64(12)))
                 looked += len(rows)
                 if progress is not None:
                     progress(looked)
                 yield SegmentPart(blocks, len(rows), found, int((places < 0).sum()), (), None, says)
                 says = ()
+                budget.take(int((places >= 0).sum()))
+                budget.absent -= int((places < 0).sum())
+                if budget.spent:
+                    yield SegmentPart(no_blocks(), 0, 0, 0, (), budget.says, says)
+                    return
         if runs.stopped is not None:
             yield SegmentPart(no_blocks(), 0, 0, 0, (), runs.stopped, says)

@@ -34,15 +34,21 @@ _FLAGS = 0x1F
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """Ranges in use: address and length in bytes, and what lies there (``DIRECT``, ``LFH`` or ``VS``)."""
+    """Ranges in use: address and length in bytes, and what lies there (``DIRECT``, ``LFH`` or ``VS``).
+
+    ``segments`` is the number of segments that were looked at for them.
+    """
 
     addresses: Addresses
     lengths: Numbers
     flags: Numbers
+    segments: int = 0
 
 
-def ranges_of(heap: PoolHeap, layout: HeapLayout, build: int, teller: Teller) -> Iterator[Ranges]:
-    """The ranges of all segments of a heap, in parts of some segments each."""
+def ranges_of(
+    heap: PoolHeap, layout: HeapLayout, build: int, teller: Teller, limit: int = MAX_SEGMENTS
+) -> Iterator[Ranges]:
+    """The ranges of all segments of a heap (``limit`` at most), in parts of some segments each."""
     contexts = layout.heap.fields["SegContexts"].offset
     for index in range(CONTEXTS):
         context = heap.address + contexts + index * layout.context_size
@@ -57,9 +63,12 @@ def ranges_of(heap: PoolHeap, layout: HeapLayout, build: int, teller: Teller) ->
         if shift not in UNIT_SHIFTS:
             teller.tell(f"{words}: units of 2^{shift} bytes are not known; its segments are not read")
             continue
-        walk = walk_list(heap.memory, context + layout.context.fields["SegmentListHead"].offset, limit=MAX_SEGMENTS)
+        walk = walk_list(
+            heap.memory, context + layout.context.fields["SegmentListHead"].offset, max(min(limit, MAX_SEGMENTS), 0)
+        )
         if walk.says is not None:
             teller.tell(f"{words}, list of segments: {walk.says}")
+        limit -= len(walk.entries)
         segments = np.sort(walk.entries) - np.uint64(layout.segment.fields["ListEntry"].offset)
         for begin in range(0, len(segments), SEGMENTS_AT_ONCE):
             some = segments[begin : begin + SEGMENTS_AT_ONCE]
@@ -77,6 +86,7 @@ def _ranges(
     words: str,
     teller: Teller,
 ) -> Ranges:
+    looked = len(segments)
     size = layout.descriptor.size
     pages = -(-DESCRIPTORS * size // PAGE)
     aligned = (segments & np.uint64((DESCRIPTORS << shift) - 1)) == 0
@@ -103,7 +113,7 @@ def _ranges(
     known = (kind == DIRECT) | (kind == LFH) | (kind == VS)
     teller.count("ranges of pages are of a kind that is not known", int(((kind & 1 == 1) & ~known).sum()))
     at_segment, index, count, kind = at_segment[known], index[known], count[known], kind[known]
-    return Ranges(segments[at_segment] + (index << shift).astype(np.uint64), count << shift, kind)
+    return Ranges(segments[at_segment] + (index << shift).astype(np.uint64), count << shift, kind, looked)
 
 
 def _signed(

@@ -83,6 +83,11 @@ def vs_blocks(window: Window, layout: HeapLayout, key: int, big: BigIndex, telle
     return _blocks(window, layout, chains, big, teller)
 
 
+def _at_end(offsets: Numbers, declared: Numbers, layout: HeapLayout) -> Flags:
+    """Which offsets are where a subsegment says that it ends; whether its head counts is not known: both are an end."""
+    return (offsets == declared) | (offsets == declared + layout.vs_first_chunk)
+
+
 def _advance(
     window: Window,
     layout: HeapLayout,
@@ -104,7 +109,9 @@ def _advance(
         if not whole:
             there = window.readable[bases + offsets >> 12]
             if not there.all():
-                halted.append((active[~there], offsets[~there]))
+                # A chain that came to its end is not cut off: the page behind it may never have been there
+                gap = ~there & ~_at_end(offsets, declared[active], layout)
+                halted.append((active[gap], offsets[gap]))
                 active, offsets, before = active[there], offsets[there], before[there]
                 bases, addresses, lengths = bases[there], addresses[there], lengths[there]
         words = window.pointers_at(bases + offsets) ^ (addresses + offsets.view(np.uint64))
@@ -113,9 +120,7 @@ def _advance(
         good = header.fit(lengths - offsets)
         odd = (header.previous != before) & (before >= 0)
         if odd.any() or not good.all():
-            # The subsegment says its own size; whether its head counts is not known, so that both are an end
-            end = (offsets == declared[active]) | (offsets == declared[active] + layout.vs_first_chunk)
-            ended = end & (~good | odd)
+            ended = _at_end(offsets, declared[active], layout) & (~good | odd)
             for at in np.flatnonzero((odd | ~good) & ~ended).tolist():
                 where = int(addresses[at]) + int(offsets[at])
                 teller.tell(_words(where, bool(good[at]), int(size[at]), int(state[at])))

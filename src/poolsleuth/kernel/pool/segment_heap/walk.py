@@ -31,9 +31,14 @@ from poolsleuth.kernel.pool.segment_heap.pools import PoolHeap, find_heaps, find
 from poolsleuth.kernel.pool.segment_heap.scan import scan_for_headers
 from poolsleuth.kernel.pool.segment_heap.segments import DIRECT, LFH, VS, Ranges, ranges_of
 from poolsleuth.kernel.pool.segment_heap.vs import MAX_BYTES, MAX_STEPS, Budget, vs_blocks
+from poolsleuth.kernel.pool.walk_budget import WalkBudget
 from poolsleuth.kernel.target import Kernel
 
 MAX_PAGES = 1 << 28  # pages of subsegments read: 1 TB
+MAX_WAITING = (
+    1 << 20
+)  # blocks in the lookaside lists of all heaps: 64 nodes have 256 heaps, servers some thousand blocks
+MIN_SEGMENTS = 1 << 14  # segments that are looked at in any dump; else as many as it has pages
 
 
 @dataclass(slots=True)
@@ -46,6 +51,15 @@ class _Walk:
     read: int = 0
     budget: Budget = field(default_factory=lambda: Budget(MAX_STEPS))
     nodes: int = field(default_factory=lambda: MAX_NODES)
+    waiting: int = field(default_factory=lambda: MAX_WAITING)
+    room: WalkBudget = field(init=False)
+    segments: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.room = WalkBudget.of(self.kernel.memory.space)
+        # Each segment begins with a page of its own
+        self.segments = max(self.room.held, MIN_SEGMENTS)
+
     stopped: str | None = field(default=None)
     session: int | None = None
 
@@ -56,14 +70,18 @@ class _Walk:
         return SegmentPart(blocks, mapped, pages, unreadable, (), None, self.teller.take(), self.session)
 
     def heap(self, heap: PoolHeap, big: BigIndex) -> Iterator[SegmentPart]:
+        if self.segments <= 0 and self.stopped is None:
+            self.stopped = "segment heaps have more segments than the dump has pages: their walk ends there"
         if self.stopped is not None:
             return
         large, nodes = large_blocks(heap, self.layout, big, self.teller, self.nodes)
         self.nodes -= nodes
         if len(large):
             yield self.part(large, *_pages_of(large), 0)
-        freed = lookaside_entries(self.kernel, heap, self.layout, self.teller)
-        for ranges in ranges_of(heap, self.layout, self.kernel.build, self.teller):
+        freed = lookaside_entries(self.kernel, heap, self.layout, self.teller, self.waiting)
+        self.waiting -= len(freed)
+        for ranges in ranges_of(heap, self.layout, self.kernel.build, self.teller, self.segments):
+            self.segments -= ranges.segments
             yield from self._direct(heap, ranges, big)
             for flag in (LFH, VS):
                 yield from self._subsegments(heap, ranges, flag, big, freed)
@@ -97,11 +115,14 @@ class _Walk:
             mark_freed(blocks, freed, self.layout)
             yield self.part(blocks, window.mapped, len(window.readable), window.unreadable)
             self.read += len(window.readable)
+            self.room.take(window.mapped - window.unreadable)
             begin, done = stop, int(ends[stop - 1])
 
     def _may_go_on(self) -> bool:
         if self.read >= MAX_PAGES:
             self.stopped = f"more than {MAX_PAGES:,} pages of pool: the walk of the segment heaps ends there"
+        elif self.room.spent:
+            self.stopped = self.room.says
         elif self.budget.steps <= 0:
             self.stopped = "chains of VS chunks are longer than real ones: the walk of the segment heaps ends there"
         return self.stopped is None
