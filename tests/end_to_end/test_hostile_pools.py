@@ -1,6 +1,6 @@
 """Pools of dumps that nobody's Windows wrote: memory shown again and again, noise for tags, tables without end.
 
-Each of these took minutes or gigabytes once; what it took stands beside it.
+What each took, or by its bounds could take, stands beside it.
 """
 
 import time
@@ -80,7 +80,7 @@ def fullest_page(simulated: SimulatedMachine) -> int:
 
 
 def test_pool_page_at_every_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Found by reading: 128 million pages that are one took 6 minutes for each walk, and there are three."""
+    """Found by reading: 128 million pages that are one: 6 minutes for each walk (by its rate), and there are three."""
     monkeypatch.setattr(walk_budget, "MIN_PAGES", 1 << 12)
     simulated = machine("7601-x64")
     show_again(simulated, fullest_page(simulated) | LOOP, 3)

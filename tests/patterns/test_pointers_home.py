@@ -1,6 +1,7 @@
 """What the sampled blocks of a tag make of findings: who owns, who keeps, who is the victim, who is not accused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from poolsleuth.model.facts import Where
 from poolsleuth.model.finding import Confidence, Finding, Roles, Verdict
 from poolsleuth.model.modules import Module, ModuleList
 from poolsleuth.model.tags import PoolKind
+from poolsleuth.patterns.pointers_home import Home, with_home
 
 MB = 1 << 20
 Run = Callable[..., Finding]
@@ -239,3 +241,13 @@ def test_of_tags_in_step_the_one_that_holds_the_other_is_the_cause(
     found = finding("tags-growing-together", rows, sample(held, tag="Bbbb"))
     assert found.subject.tag == "Bbbb"
     assert "Bbbb is what keeps Aaaa, and Aaaa the victim" in says(found.because)
+
+
+def test_a_certain_leak_is_not_pinned_on_who_is_named_by_the_blocks_alone(leak: Run) -> None:
+    home = Home("Qz71", "leaky.sys", False, False, (), (), (), (), sure=True)
+    suspected = leak()
+    assert with_home(suspected, home).subject.driver == "leaky.sys"
+    certain = with_home(replace(suspected, verdict=Verdict.FOUND), home)
+    assert certain.subject.driver is None
+    assert "probable owner: leaky.sys" in certain.headline
+    assert certain.roles == Roles("leaky.sys")

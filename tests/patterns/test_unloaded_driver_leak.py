@@ -133,9 +133,7 @@ def test_a_loaded_driver_of_the_same_name_clears_the_one_that_is_gone(
     assert judged.verdict is verdict
 
 
-@pytest.mark.parametrize(
-    ("gone", "verdict"), [("usbstor.sys", Verdict.RULED_OUT), ("usbxstor.sys", Verdict.SUSPECTED)]
-)
+@pytest.mark.parametrize(("gone", "verdict"), [("usbstor.sys", Verdict.RULED_OUT), ("usbxstor.sys", Verdict.SUSPECTED)])
 def test_windows_own_drivers_are_not_accused_for_their_names(
     finding: Judge, row: Row, table: Table, unloaded: Unloaded, gone: str, verdict: Verdict
 ) -> None:

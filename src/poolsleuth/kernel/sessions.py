@@ -81,7 +81,17 @@ class _Members:
 
 
 def read_sessions(kernel: Kernel) -> Sessions:
-    """Walk the processes to their sessions. Nothing raises: what is missing is said in ``says``."""
+    """The sessions, by way of the processes. Nothing raises: what is missing is said in ``says``.
+
+    They are read once for a kernel: a hostile dump may have thousands, and half a dozen readers ask for them.
+    """
+    kept = kernel.kept.get("sessions")
+    if not isinstance(kept, Sessions):
+        kept = kernel.kept["sessions"] = _walk_processes(kernel)
+    return kept
+
+
+def _walk_processes(kernel: Kernel) -> Sessions:
     says: list[str] = []
     head = kernel.address("PsActiveProcessHead")
     links = kernel.place("_EPROCESS", "ActiveProcessLinks")

@@ -16,7 +16,8 @@ class Kernel:
     that were found without symbols (KDBG, the header of the dump, tests), ``layouts`` the structures of this build as
     they are known without symbols; both are used only where the symbols have no answer. ``process_memory`` opens the
     address space of a process from its directory table base; None where there is no physical memory. ``notes`` are
-    sentences that say what was used and what could not be known.
+    sentences that say what was used and what could not be known. ``kept`` is for readers whose answer others ask for
+    again, under their own name: memory of a dump does not change.
     """
 
     memory: Reader
@@ -32,6 +33,7 @@ class Kernel:
     layouts: Mapping[str, Structure] = field(default_factory=dict)
     process_memory: Callable[[int], Reader] | None = None
     notes: tuple[str, ...] = ()
+    kept: dict[str, object] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def pointer_size(self) -> int:

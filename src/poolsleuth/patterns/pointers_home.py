@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from poolsleuth.model.block_pointers import BlockPointers, PointerHolder, PointerSign, PointsTo
 from poolsleuth.model.facts import Reason
-from poolsleuth.model.finding import Confidence, Finding, Roles
+from poolsleuth.model.finding import Confidence, Finding, Roles, Verdict
 from poolsleuth.model.tags import PoolKind, TagRow
 from poolsleuth.patterns.attribution import Attribution
 from poolsleuth.patterns.makers import FIND_DRIVER, Makers
@@ -265,8 +265,8 @@ class Homes:
 def with_home(finding: Finding, home: Home | None, makers: Makers | None = None) -> Finding:
     """A finding about a tag with what its blocks tell.
 
-    The driver that nearly all blocks point at becomes the subject only where no code and no list names another, and the
-    tag is not one of Windows itself.
+    The driver that nearly all blocks point at becomes the subject only where no code and no list names another, the tag
+    is not one of Windows itself, and the finding is a suspicion: of one that is certain it is the probable owner only.
     """
     if home is None:
         return finding
@@ -284,7 +284,8 @@ def with_home(finding: Finding, home: Home | None, makers: Makers | None = None)
                 )
             )
         elif not home.known and home.sure:
-            subject = replace(subject, driver=home.owner)
+            if finding.verdict is not Verdict.FOUND:  # the leak is certain, and this name is not
+                subject = replace(subject, driver=home.owner)
             says = (
                 f"only what is in the blocks names {home.owner}: a driver that is called back by the one that made them"
                 " would look the same, and so would one whose memory they got"

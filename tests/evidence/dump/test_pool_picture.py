@@ -147,6 +147,18 @@ def test_pages_of_a_tag_are_marked(lab: Lab) -> None:
     assert marked >= dict(pool.figures.pinned_by)["ReEv"] > 200
 
 
+def test_pages_that_the_kernel_counts_and_nobody_finds_are_said(lab: Lab) -> None:
+    """The lab has only a part of what its tags count in memory."""
+    machine, path = lab("3790-x86-pae", "fragmentation")
+    found = picture(path)
+    pool = pool_of(found, PoolKind.NONPAGED)
+    counted = machine.truth.memory.nonpaged_used
+    assert counted is not None
+    assert counted > pool.figures.in_use + 256
+    told = f"the kernel counts {counted:,} pages of nonpaged pool in use, and {pool.figures.in_use:,} are on the map"
+    assert told in "\n".join(found.says)
+
+
 def test_what_is_no_dump_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"PAGEDU64" + bytes(100))
