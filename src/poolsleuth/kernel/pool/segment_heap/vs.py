@@ -85,7 +85,8 @@ def vs_blocks(window: Window, layout: HeapLayout, key: int, big: BigIndex, telle
 
 def _at_end(offsets: Numbers, declared: Numbers, layout: HeapLayout) -> Flags:
     """Which offsets are where a subsegment says that it ends; whether its head counts is not known: both are an end."""
-    return (offsets == declared) | (offsets == declared + layout.vs_first_chunk)
+    ended: Flags = (offsets == declared) | (offsets == declared + layout.vs_first_chunk)
+    return ended
 
 
 def _advance(
