@@ -127,4 +127,6 @@ def test_a_folder_of_evidence_is_told_to_be_given_file_by_file(tmp_path: Path) -
     (tmp_path / "kd.log").write_text(LOG)
     report = diagnose(tmp_path)
     assert report.machines == ()
-    assert [problem.says.partition(":")[0] for problem in report.problems] == ["a folder is searched for drivers only"]
+    assert [problem.says.partition(": give")[0] for problem in report.problems] == [
+        f"{tmp_path}: a directory is searched for drivers only"
+    ]

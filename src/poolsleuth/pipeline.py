@@ -98,7 +98,8 @@ def diagnose(
     machines = [(m.inputs[0], _report_machine(m, offsets, known, result.problems, selection)) for m in found]
     if result.drivers and not found:
         index, path = result.drivers[0]
-        result.problems.append(Problem(_FOLDER_ALONE if path.is_dir() else _DRIVERS_ALONE, Where(index)))
+        says = f"{path}: {_FOLDER_ALONE}" if path.is_dir() else _DRIVERS_ALONE
+        result.problems.append(Problem(says, Where(index)))
     problems = [*(_report_problem(problem) for problem in result.problems), *problems]
     machines.sort(key=lambda item: item[0])  # in the order of the inputs; within one, as they stand in it
     machines_in_order = tuple(machine for _, machine in machines)
@@ -144,8 +145,8 @@ def _report_machine(
 
 
 _FOLDER_ALONE = (
-    "a folder is searched for drivers only: give the evidence in it file by file (FOLDER/*), or ask `poolsleuth whois"
-    " TAG` whose a tag is"
+    "a directory is searched for drivers only: give the evidence in it file by file (FOLDER/*), or ask `poolsleuth"
+    " whois TAG` whose a tag is"
 )
 _DRIVERS_ALONE = (
     "a driver or program file tells nothing of a machine by itself: give the evidence beside it, or ask"

@@ -115,6 +115,13 @@ class Read:
     drivers: list[tuple[int, Path]] = field(default_factory=list)
 
 
+def _is_folder(path: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):  # no name that a file can have: said where it is opened
+        return False
+
+
 def read_all(
     paths: Iterable[str | PathLike[str]],
     progress: Progress | None,
@@ -125,7 +132,7 @@ def read_all(
     result = Read()
     snapshots = SnapshotFiles()
     for path in dict.fromkeys(fspath(path) for path in paths):
-        if Path(path).is_dir():
+        if _is_folder(path):
             result.drivers.append((len(result.inputs), Path(path)))
             result.inputs.append(ReportInput(path, InputKind.DRIVER, None, None))
             result.facts.append(())

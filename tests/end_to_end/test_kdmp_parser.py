@@ -46,8 +46,10 @@ def parser() -> Callable[[Path], Any]:
 
 
 @cache
-def machine(name: str) -> SimulatedMachine:
-    return simulate(make_machine(windows_named(name), "leak", size=SIZE, hidden=HIDDEN))
+def machine(name: str, kind: DumpKind) -> SimulatedMachine:
+    # The header of a complete dump has room for 42 runs of memory: few pages can be missing
+    hidden = replace(HIDDEN, left_out=0.004) if kind is DumpKind.COMPLETE else HIDDEN
+    return simulate(make_machine(windows_named(name), "leak", size=SIZE, hidden=hidden))
 
 
 def kernel_addresses(simulated: SimulatedMachine) -> Iterator[int]:
@@ -74,7 +76,7 @@ def kernel_addresses(simulated: SimulatedMachine) -> Iterator[int]:
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
 def test_it_agrees_with_the_truth(name: str, kind: DumpKind, tmp_path: Path, parser: Callable[[Path], Any]) -> None:
-    simulated = machine(name)
+    simulated = machine(name, kind)
     truth, memory, system = simulated.truth, simulated.physical, simulated.system
     simulated.write(tmp_path / "a.dmp", kind)
     dump = parser(tmp_path / "a.dmp")
