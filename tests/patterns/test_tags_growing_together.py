@@ -97,14 +97,24 @@ def test_equal_counts_among_many_tags_are_chance(finding: Judge, full: MemoryCou
     assert finding(ID, full, table(*pair, *crowd), **SERVER_2003).verdict is Verdict.NOT_ASSESSED
 
 
-@pytest.mark.parametrize(("others", "verdict"), [(33, Verdict.SUSPECTED), (34, Verdict.NOT_ASSESSED)])
+def test_two_of_the_largest_tags_may_agree_by_chance(
+    finding: Judge, full: MemoryCounters, row: Row, table: Table
+) -> None:
+    """No count lies around them, for large counts are few and far between."""
+    pair = (row("Aaaa", outstanding=163_264), row("Bbbb", outstanding=163_649))
+    larger = [row(f"{n:04}", outstanding=300_000 * (n + 1)) for n in range(12)]
+    assert finding(ID, full, table(*pair), **SERVER_2003).verdict is Verdict.SUSPECTED
+    assert finding(ID, full, table(*pair, *larger), **SERVER_2003).verdict is Verdict.NOT_ASSESSED
+
+
+@pytest.mark.parametrize(("others", "verdict"), [(32, Verdict.SUSPECTED), (33, Verdict.NOT_ASSESSED)])
 def test_edge_of_what_chance_explains(
     finding: Judge, full: MemoryCounters, row: Row, table: Table, others: int, verdict: Verdict
 ) -> None:
     """Two tags of 50,000: within a factor of 1.25 lie counts of 40,000 to 62,500.
 
-    With n larger tags, all of them there, (n + 1) * n / 22,500 pairs as close are to be expected: 0.0499 of 33, 0.0529
-    of 34.
+    With n larger tags, all of them there, (n + 1) * (n + 1) / 22,500 pairs as close are to be expected: 0.0484 of 32,
+    0.0514 of 33.
     """
     assert TWINS_BY_CHANCE.value == 0.05
     crowd = [row(f"{n:04}", outstanding=50_300 + 350 * n) for n in range(others)]

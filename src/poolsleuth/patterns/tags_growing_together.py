@@ -219,7 +219,8 @@ def _by_chance(pair: tuple[TagRow, TagRow], counts: list[int]) -> float:
     begin, end = low / _AROUND, high * _AROUND
     around = bisect_right(counts, end) - bisect_left(counts, begin) - 2
     as_large = len(counts) - bisect_left(counts, low) - 1
-    return as_large * max(around, 0) * (high - low + 1) / (end - begin)
+    # One more than was met: where tags are few and large, that none lies around is chance as well
+    return as_large * (max(around, 0) + 1) * (high - low + 1) / (end - begin)
 
 
 def _order(first: TagRow, second: TagRow, pointers: tuple[BlockPointers, ...]) -> tuple[TagRow, TagRow]:
