@@ -12,6 +12,7 @@ from poolsleuth.model.finding import Confidence, Finding, Roles, Verdict
 from poolsleuth.model.modules import Module, ModuleList
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.patterns.pointers_home import Home, with_home
+from poolsleuth.patterns.thresholds import POINTERS_BLOCKS, POINTERS_NAMED
 
 MB = 1 << 20
 Run = Callable[..., Finding]
@@ -88,6 +89,21 @@ def test_nobody_is_named_on_less(facts: BlockPointers, leak: Run) -> None:
     found = leak(facts)
     assert found.subject.driver is None
     assert "owner:" not in found.headline
+
+
+@pytest.mark.parametrize(
+    ("blocks", "told", "owner"),
+    [
+        (int(POINTERS_BLOCKS.value) - 1, False, None),
+        (int(POINTERS_BLOCKS.value), True, None),
+        (int(POINTERS_NAMED.value) - 1, True, None),
+        (int(POINTERS_NAMED.value), True, "leaky.sys"),
+    ],
+)
+def test_edges_of_a_sample(leak: Run, blocks: int, told: bool, owner: str | None) -> None:
+    found = leak(sample(code(blocks=blocks), read=blocks, sampled=blocks))
+    assert ("sampled blocks of Qz71 point at leaky.sys" in says(found.because)) is told
+    assert found.subject.driver == owner
 
 
 def test_a_driver_of_microsoft_is_a_part_of_windows_whatever_it_is_called(
