@@ -156,3 +156,11 @@ def test_the_facts_of_one_host_of_a_log_stand_together(tmp_path: Path) -> None:
 
     order = [fact.path.host for fact in facts if isinstance(fact, CounterSeries)]
     assert order == ["SRV1", "SRV1", "SRV2", "SRV2", "SRV3", "SRV3"]
+
+
+def test_recordings_are_asked_for_the_time_and_the_tags() -> None:
+    window = Selection(since=5.0, until=9.0, tags=("Mm*",)).window
+    assert (window.since, window.until) == (5.0, 9.0)
+    assert window.asked is not None
+    assert (window.asked("MmSt"), window.asked("Irp")) == (True, False)
+    assert EVERYTHING.window.asked is None

@@ -54,7 +54,7 @@ def compose_machine(
         pools=_with_blocks(_pools(evidence.one(PoolStates), evidence.one(SessionStates), tags), machine),
         tags=_tags(tags, evidence.one(Attribution)),
         conclusion=conclude(findings),
-        findings=tuple(_finding(finding) for finding in findings),
+        findings=tuple(report_finding(finding) for finding in findings),
         series=report_series(courses, evidence.one(PoolStates), asked, asked_tag) if courses is not None else (),
         drivers=_drivers(machine),
     )
@@ -231,7 +231,8 @@ def _tag(row: TagRow, session: int | None, owners: Attribution) -> ReportTag:
     )
 
 
-def _finding(finding: Finding) -> ReportFinding:
+def report_finding(finding: Finding) -> ReportFinding:
+    """A finding as the report carries it."""
     return ReportFinding(
         pattern=finding.pattern,
         verdict=finding.verdict,

@@ -165,19 +165,20 @@ class _Known:
 
 def _diagnose_machine(machine: Machine, known: _Known, problems: list[Problem], selection: Selection) -> ReportMachine:
     evidence = Evidence(machine, known.descriptions)
-    findings = _findings(evidence, problems)
+    findings = findings_of(evidence, problems)
     accused = list(dict.fromkeys(f.subject.tag for f in findings if f.holds and f.subject.tag is not None))
     if known.drivers and accused:
         # Only now it is known what to look for in the drivers' files
         files = code_of_drivers(known.drivers, accused, known.progress, problems)
         evidence = Evidence(machine, known.descriptions, files)
-        findings = _findings(evidence, problems)
+        findings = findings_of(evidence, problems)
     asked = selection.asks_for if selection.counters else None
     asked_tag = selection.asks_for_tag if selection.tags else None
     return compose_machine(machine, evidence, findings, asked, asked_tag)
 
 
-def _findings(evidence: Evidence, problems: list[Problem]) -> list[Finding]:
+def findings_of(evidence: Evidence, problems: list[Problem]) -> list[Finding]:
+    """What every pattern says of one machine's evidence; one that breaks is told in the problems."""
     findings: list[Finding] = []
     for pattern in all_patterns():
         findings += _judge(pattern, evidence, problems)

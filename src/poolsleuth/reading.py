@@ -20,6 +20,8 @@ from poolsleuth.evidence.poolmon_log import read_poolmon_log
 from poolsleuth.evidence.poolmonx import read_poolmonx
 from poolsleuth.evidence.pooltags import parse_pool_tags
 from poolsleuth.evidence.recognise import REFUSALS, Content, content_of
+from poolsleuth.evidence.recording import Window
+from poolsleuth.evidence.recording_files import RecordingFiles
 from poolsleuth.evidence.report import read_report
 from poolsleuth.evidence.snapshot_files import SnapshotFiles
 from poolsleuth.evidence.source import (
@@ -79,6 +81,11 @@ class Selection:
         return is_wanted(object_, path.instance, counter) or self.asks_for(path)
 
     @property
+    def window(self) -> Window:
+        """The time and the tags, as recordings are asked for them."""
+        return Window(self.since, self.until, self.asks_for_tag if self.tags else None)
+
+    @property
     def bounded(self) -> bool:
         """Whether only a part of the time is looked at."""
         return self.since is not None or self.until is not None
@@ -131,23 +138,27 @@ def read_all(
     """Read every input once. Bad input never raises: it stands in the problems."""
     result = Read()
     snapshots = SnapshotFiles()
-    for path in dict.fromkeys(fspath(path) for path in paths):
-        if _is_folder(path):
-            result.drivers.append((len(result.inputs), Path(path)))
-            result.inputs.append(ReportInput(path, InputKind.DRIVER, None, None))
-            result.facts.append(())
-            continue
-        try:
-            found = sources(path)
-        except InputError as error:
-            result.inputs.append(ReportInput(path, None, None, None))
-            result.facts.append(())
-            result.problems.append(Problem(str(error), Where(len(result.inputs) - 1)))
-            continue
-        for source in found:
-            index = len(result.inputs)
-            _Input(source, index, selection, dumps, progress).read_into(result)
-            result.facts[index] = snapshots.take(index, result.facts[index])
+    with RecordingFiles() as recordings:
+        for path in dict.fromkeys(fspath(path) for path in paths):
+            if _is_folder(path):
+                result.drivers.append((len(result.inputs), Path(path)))
+                result.inputs.append(ReportInput(path, InputKind.DRIVER, None, None))
+                result.facts.append(())
+                continue
+            try:
+                found = sources(path)
+            except InputError as error:
+                result.inputs.append(ReportInput(path, None, None, None))
+                result.facts.append(())
+                result.problems.append(Problem(str(error), Where(len(result.inputs) - 1)))
+                continue
+            for source in found:
+                index = len(result.inputs)
+                _Input(source, index, selection, dumps, progress, recordings).read_into(result)
+                result.facts[index] = snapshots.take(index, result.facts[index])
+        for recording in recordings.read(selection.window, progress):
+            result.facts[recording.index] = recording.facts
+            result.problems += [Problem(says, Where(recording.index)) for says in recording.problems]
     snapshots.finish(result.facts)
     return result
 
@@ -178,9 +189,16 @@ class _Input:
     """One input while it is read."""
 
     def __init__(
-        self, source: Source, index: int, selection: Selection, dumps: DumpOptions, progress: Progress | None
+        self,
+        source: Source,
+        index: int,
+        selection: Selection,
+        dumps: DumpOptions,
+        progress: Progress | None,
+        recordings: RecordingFiles,
     ) -> None:
         self._source = source
+        self._recordings = recordings
         self._dumps = dumps
         self._index = index
         self._selection = selection
@@ -246,6 +264,10 @@ class _Input:
                 return within(tuple(read), self._selection.covers)
         if content in (Content.COUNTER_LOG, Content.TRACE_OR_BLG):
             return self._counter_log(stream, content)
+        if content is Content.RECORDING:
+            self._recordings.take(self._index, self._source, stream)  # read when all its parts are known
+            self._kind = InputKind.RECORDING
+            return ()
         if content in _TAG_TABLES:
             tables = _TAG_TABLES[content](
                 stream, self._index, self._source.modified, self._problems, lambda: self._advance(stream)

@@ -9,6 +9,7 @@ from poolsleuth.evidence.debugger_log.decode import encoding_of
 from poolsleuth.evidence.poolmon_log import looks_like_poolmon_log
 from poolsleuth.evidence.poolmonx import looks_like_poolmonx
 from poolsleuth.evidence.tag_csv import looks_like_tag_csv
+from poolsleuth.sampling.recording.layout import is_recording
 
 
 class Content(StrEnum):
@@ -26,6 +27,7 @@ class Content(StrEnum):
     POOLMONX = "poolmonx"
     TAG_CSV = "tag-csv"
     MEMORY_IMAGE = "memory-image"
+    RECORDING = "recording"
 
 
 _TAG_LINE = re.compile(r"^[ ]?[^\s-][^\r\n]{0,3}?[ ]*-[ ]?[\w!<.+/\\]+[^\r\n]{0,60}?[ ]+-[ ]?", re.MULTILINE)
@@ -50,6 +52,8 @@ def content_of(sample: bytes) -> Content:
     ):
         if sample.startswith(magic) and (magic != b"MZ" or b"\0" in sample[:64]):
             return content
+    if is_recording(sample):
+        return Content.RECORDING  # or another Parquet file, which its reader refuses
     if _is_etw(sample):
         return Content.TRACE_OR_BLG
     if looks_like_poolmonx(sample):

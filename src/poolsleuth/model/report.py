@@ -17,6 +17,7 @@ class InputKind(StrEnum):
     DEBUGGER_LOG = "debugger-log"
     COUNTER_LOG = "counter-log"
     POOLMON_LOG = "poolmon-log"
+    RECORDING = "recording"
     POOL_TAGS = "pool-tags"
     DRIVER = "driver"
     REPORT = "report"

@@ -19,6 +19,7 @@ Ids = NDArray[np.int64]
 Packed = NDArray[np.uint64]
 
 MAX_TAGS = 200_000  # different tags, pools and sessions of one machine: a terminal server has some ten thousand
+MAX_REMEMBERED = 2 * MAX_TAGS  # packed keys: tags may end in blanks or in zeros, and those without a number count too
 SYSTEM_POOLS = 0xFFFE  # where a packed key names no session
 ALL_SESSIONS = 0xFFFF  # where a packed key names all sessions together
 _POOLS = (PoolKind.NONPAGED, PoolKind.PAGED)
@@ -79,7 +80,9 @@ class TagIndex:
         missing = at == len(self._known)
         missing[~missing] = self._known[at[~missing]] != packed[~missing]
         if missing.any():
-            fresh = np.unique(packed[missing])[: MAX_TAGS * 2]
+            unique = np.unique(packed[missing])
+            fresh = unique[: max(0, MAX_REMEMBERED - len(self._known))]
+            self.lost += len(unique) - len(fresh)
             numbers = np.array([self.number(unpacked(int(key))) for key in fresh], np.int64)
             known = np.concatenate((self._known, fresh))
             order = np.argsort(known, kind="stable")

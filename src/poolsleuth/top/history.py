@@ -5,45 +5,47 @@ first sample to the last. The last sample is always there.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from poolsleuth.sampling.sample import Floats, Ids, Sample
+from poolsleuth.top.view_sessions import Groups, Places
+
+_F = TypeVar("_F", bound=np.floating[Any])
 
 MAX_CELLS = 2_000_000  # samples x tags that are kept, 16 bytes each: 3,000 tags 666 times
 FEWEST_POINTS = 96  # kept however many tags there are: a chart of one terminal's width
 MOST_POINTS = 2_000
 BYTES, OUTSTANDING, ALLOCS = range(3)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Row:
-    """One sample. Counts are for charts and courses, where the 24 bits of a single are enough."""
-
-    time: float
-    bytes: NDArray[np.float64]
-    outstanding: NDArray[np.float32]
-    allocs: NDArray[np.float32]
-    memory: Mapping[str, float]
-    booted: float | None
-
-    def figures(self, what: int) -> NDArray[np.floating]:
-        return (self.bytes, self.outstanding, self.allocs)[what]
+_SLACK = 8  # an eighth more columns than there are tags: room for those that come later
+_LEAST_WIDTH = 256
 
 
 class History:
-    """Rows of bytes, outstanding allocations and allocations; columns are numbers of tags, NaN where not shown."""
+    """Rows of bytes, outstanding allocations and allocations; columns are numbers of tags.
 
-    def __init__(self) -> None:
-        self._rows: list[_Row] = []
+    A figure is NaN where the sample does not show the tag; 0 where the sample shows all tags of its pool and session.
+    Counts are for charts and courses, where the 24 bits of a single are enough.
+    """
+
+    def __init__(self, places: Places | None = None) -> None:
+        self._places = Places() if places is None else places
+        self._times: list[float] = []
+        self._memory: list[Mapping[str, float]] = []
+        self._boots: list[float | None] = []
+        self._groups: list[Groups | None] = []  # pools and sessions that are whole in a row; None: none
         self._stride = 1
         self._count = 0
         self._width = 0
+        self._bytes: Floats = np.empty((0, 0))
+        self._outstanding: NDArray[np.float32] = np.empty((0, 0), np.float32)
+        self._allocs: NDArray[np.float32] = np.empty((0, 0), np.float32)
+        self._dated: Floats | None = None  # ``times``, until the next sample
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._times)
 
     @property
     def count(self) -> int:
@@ -52,31 +54,106 @@ class History:
 
     @property
     def times(self) -> Floats:
-        """When the kept samples were taken."""
-        return np.array([row.time for row in self._rows], np.float64)
+        """When the kept samples were taken. Not to be written to."""
+        if self._dated is None:
+            self._dated = np.array(self._times, np.float64)
+        return self._dated
 
     @property
     def boots(self) -> list[float | None]:
         """When Windows had been started, by kept sample."""
-        return [row.booted for row in self._rows]
+        return list(self._boots)
 
     def memory(self, figure: str) -> Floats:
         """A figure of memory over the kept samples, NaN where not known."""
-        return np.array([row.memory.get(figure, np.nan) for row in self._rows], np.float64)
+        return np.array([memory.get(figure, np.nan) for memory in self._memory], np.float64)
 
     def add(self, sample: Sample, width: int) -> None:
         """The next sample; ``width`` is the number of tags known by now."""
-        if self._rows and (self._count - 1) % self._stride:
-            self._rows.pop()  # it was there only because it was the last one
-        self._width = max(self._width, width)
-        self._rows.append(_row(sample, self._width))
+        if self._times and (self._count - 1) % self._stride:
+            self._pop()  # it was there only because it was the last one
+        self._dated = None
+        self._widen(width)
+        place = len(self._times)
+        ids = sample.tags.ids
+        groups = self._whole(sample)
+        blank = self._blank(groups, 0)
+        for table, values in (
+            (self._bytes, sample.tags.bytes),
+            (self._outstanding, sample.tags.outstanding),
+            (self._allocs, sample.tags.allocs),
+        ):
+            row = table[place]
+            row[: self._width] = blank
+            row[ids] = values
+        self._times.append(sample.time)
+        self._memory.append(sample.memory)
+        self._boots.append(sample.booted)
+        self._groups.append(groups)
         self._count += 1
-        if len(self._rows) > max(FEWEST_POINTS, min(MOST_POINTS, MAX_CELLS // max(1, self._width))):
+        if len(self._times) > self._most():
+            self._thin()
+
+    def _most(self) -> int:
+        return max(FEWEST_POINTS, min(MOST_POINTS, MAX_CELLS // max(1, self._width)))
+
+    def _pop(self) -> None:
+        for kept in (self._times, self._memory, self._boots, self._groups):
+            kept.pop()
+
+    def _thin(self) -> None:
+        """Leave out every second row but the first and the last."""
+        while len(self._times) > self._most():
             self._stride *= 2
-            last = self._rows[-1]
-            self._rows = self._rows[::2]
-            if self._rows[-1] is not last:
-                self._rows.append(last)
+            count = len(self._times)
+            kept = list(range(0, count, 2))
+            if kept[-1] != count - 1:
+                kept.append(count - 1)
+            for table in (self._bytes, self._outstanding, self._allocs):
+                for to, place in enumerate(kept):
+                    table[to] = table[place]
+            self._times = [self._times[place] for place in kept]
+            self._memory = [self._memory[place] for place in kept]
+            self._boots = [self._boots[place] for place in kept]
+            self._groups = [self._groups[place] for place in kept]
+        self._dated = None
+
+    def _widen(self, width: int) -> None:
+        """Room for so many tags, and for one row more."""
+        rows, columns = self._bytes.shape
+        if width > columns or len(self._times) >= rows:
+            before = self._width
+            self._width = max(width, before)
+            columns = max(columns, _LEAST_WIDTH, self._width + self._width // _SLACK) if width > columns else columns
+            # What is never written to takes no memory
+            rows = max(self._most(), len(self._times)) + 2
+            kept = len(self._times)
+            self._bytes = _moved(self._bytes, kept, before, rows, columns)
+            self._outstanding = _moved(self._outstanding, kept, before, rows, columns)
+            self._allocs = _moved(self._allocs, kept, before, rows, columns)
+            self._width = before
+        if width > self._width:
+            first, self._width = self._width, width
+            self._fill(first)
+
+    def _fill(self, first: int) -> None:
+        """What tags that came later held in the rows before: nothing, or it is not known."""
+        sets = {id(groups): groups for groups in self._groups}
+        for groups in sets.values():
+            blank = self._blank(groups, first)
+            rows = [place for place, each in enumerate(self._groups) if each is groups]
+            for table in (self._bytes, self._outstanding, self._allocs):
+                table[rows, first : self._width] = blank
+
+    def _whole(self, sample: Sample) -> Groups | None:
+        if not sample.complete:
+            return None
+        groups = self._places.groups_of(sample.tags.ids) if len(self._places.groups) else None
+        last = self._groups[-1] if self._groups else None
+        return last if groups is not None and last is not None and np.array_equal(groups, last) else groups
+
+    def _blank(self, groups: Groups | None, first: int) -> Floats:
+        return blanks(self._places, groups, first, self._width)
 
     def column(self, number: int, what: int = BYTES) -> Floats:
         """One tag over the kept samples; ``what`` is BYTES, OUTSTANDING or ALLOCS."""
@@ -84,15 +161,14 @@ class History:
 
     def matrix(self, what: int = BYTES, numbers: Ids | None = None) -> Floats:
         """Kept samples x tags: all of them, or some by number."""
-        width = self._width if numbers is None else len(numbers)
-        result = np.full((len(self._rows), width), np.nan)
-        for place, row in enumerate(self._rows):
-            values = row.figures(what)
-            if numbers is None:
-                result[place, : len(values)] = values
-            else:
-                there = numbers < len(values)
-                result[place, there] = values[numbers[there]]
+        table = self._table(what)[: len(self._times), : self._width]
+        if numbers is None:
+            return table.astype(np.float64)
+        there = numbers < self._width
+        if there.all():
+            return table[:, numbers].astype(np.float64)
+        result = np.full((len(self._times), len(numbers)), np.nan)
+        result[:, there] = table[:, numbers[there]]
         return result
 
     def before(self, time: float) -> int | None:
@@ -101,13 +177,28 @@ class History:
         return int(earlier[-1]) if len(earlier) else None
 
     def row(self, place: int, what: int = BYTES) -> Floats:
-        """One kept sample over all tags that were known then."""
-        return self._rows[place].figures(what).astype(np.float64)
+        """One kept sample over all tags that are known by now."""
+        return self._table(what)[: len(self._times)][place, : self._width].astype(np.float64)
+
+    def _table(self, what: int) -> NDArray[np.floating[Any]]:
+        tables: tuple[NDArray[np.floating[Any]], ...] = (self._bytes, self._outstanding, self._allocs)
+        return tables[what]
 
 
-def _row(sample: Sample, width: int) -> _Row:
-    tags = sample.tags
-    sizes = np.full(width, np.nan)
-    counts, allocs = np.full(width, np.nan, np.float32), np.full(width, np.nan, np.float32)
-    sizes[tags.ids], counts[tags.ids], allocs[tags.ids] = tags.bytes, tags.outstanding, tags.allocs
-    return _Row(sample.time, sizes, counts, allocs, sample.memory, sample.booted)
+def blanks(places: Places, groups: Groups | None, first: int, width: int) -> Floats:
+    """What tags hold that a sample does not show, from a number on: 0 where their pool and session is whole in it."""
+    blank = np.full(width - first, np.nan)
+    if groups is not None and len(groups):
+        of = places.groups[first:width]
+        whole = np.zeros(max(int(groups[-1]), int(of.max(initial=0))) + 1, bool)
+        whole[groups] = True
+        blank[: len(of)][whole[of]] = 0.0
+    return blank
+
+
+def _moved(table: NDArray[_F], kept: int, width: int, rows: int, columns: int) -> NDArray[_F]:
+    if table.shape == (rows, columns):
+        return table
+    larger = np.empty((rows, columns), table.dtype)
+    larger[:kept, :width] = table[:kept, :width]
+    return larger

@@ -1,16 +1,20 @@
 """Follows sample after sample: the figures of now, what changed since the last, since the start and since a mark."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from enum import Enum
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from poolsleuth.sampling.sample import Floats, Host, Ids, Sample, Series, TagIndex
-from poolsleuth.top.history import History
+from poolsleuth.top.history import MOST_POINTS, History, blanks
+from poolsleuth.top.view_sessions import Places, SessionSums
 
 RATE_WINDOW = 3600.0  # seconds over which a rate per hour is taken
 SHORTEST_RATE = 60.0  # seconds: over less, a rate per hour is noise
 FIGURES = ("bytes", "outstanding", "allocs", "frees")
+_ARRAYS = ("bytes", "outstanding", "allocs")
 
 
 class Since(Enum):
@@ -24,36 +28,45 @@ class Since(Enum):
 class State:
     """The figures of one moment over all tags: arrays of doubles by number of tag, NaN where not known.
 
-    ``shown`` tells which tags the sample has. In a complete table, a tag that is missing holds 0.
+    ``shown`` tells which tags the sample has. In a complete table, a tag that is missing holds 0, if the table shows
+    others of its pool and session.
     """
 
-    def __init__(self, sample: Sample, width: int) -> None:
+    def __init__(self, sample: Sample, width: int, places: Places) -> None:
         self.time = sample.time
         self.memory: Mapping[str, float] = sample.memory
         self.booted = sample.booted
         self.complete = sample.complete
         self.label = sample.label
-        self._blank = 0.0 if sample.complete else np.nan
+        self._places = places
+        self._groups = places.groups_of(sample.tags.ids) if sample.complete else None
+        blank = blanks(places, self._groups, 0, width)
         tags = sample.tags
-        self.bytes = self._placed(tags.ids, tags.bytes, width)
-        self.outstanding = self._placed(tags.ids, tags.outstanding, width)
-        self.allocs = self._placed(tags.ids, tags.allocs, width)
+        self.bytes = _placed(blank, tags.ids, tags.bytes)
+        self.outstanding = _placed(blank, tags.ids, tags.outstanding)
+        self.allocs = _placed(blank, tags.ids, tags.allocs)
         self.shown = np.zeros(width, bool)
         self.shown[tags.ids] = True
-
-    def _placed(self, ids: Ids, values: Floats, width: int) -> Floats:
-        column = np.full(width, self._blank)
-        column[ids] = values
-        return column
 
     def widen(self, width: int) -> None:
         """Make room for tags that came later: at this moment they held nothing, or it is not known."""
         more = width - len(self.bytes)
         if more > 0:
-            self.bytes = np.concatenate((self.bytes, np.full(more, self._blank)))
-            self.outstanding = np.concatenate((self.outstanding, np.full(more, self._blank)))
-            self.allocs = np.concatenate((self.allocs, np.full(more, self._blank)))
+            blank = blanks(self._places, self._groups, len(self.bytes), width)
+            self.bytes = np.concatenate((self.bytes, blank))
+            self.outstanding = np.concatenate((self.outstanding, blank))
+            self.allocs = np.concatenate((self.allocs, blank))
             self.shown = np.concatenate((self.shown, np.zeros(more, bool)))
+
+    def filled(self, later: "State") -> "State":
+        """This moment, with what a later one of the same width knows where this one knows nothing."""
+        other = copy(self)
+        for name in _ARRAYS:
+            mine: Floats = getattr(self, name)
+            unknown = np.isnan(mine)
+            if unknown.any():
+                setattr(other, name, np.where(unknown, getattr(later, name), mine))
+        return other
 
     def of(self, figure: str) -> Floats:
         """One of ``FIGURES`` over all tags."""
@@ -63,18 +76,47 @@ class State:
         return values
 
 
+def _placed(blank: Floats, ids: Ids, values: Floats) -> Floats:
+    column = blank.copy()
+    column[ids] = values
+    return column
+
+
+@runtime_checkable
+class _Streaming(Protocol):
+    """A series that gives many samples faster than one by one."""
+
+    def samples(self, places: Iterable[int]) -> Iterator[Sample]:
+        """The samples of ascending places."""
+
+
 class Tracker:
-    """What is known of a machine after the samples so far. Samples come in the order of time."""
+    """What is known of a machine after the samples so far. Samples come in the order of time.
+
+    Where samples show single sessions only, the sums over them are added under keys of session -1. Changes since
+    the start (the mark) are counted from that sample; where it does not show a tag, from the first behind it that does.
+    """
 
     def __init__(self, index: TagIndex, host: Host | None = None) -> None:
-        self.index = index
         self.host = host or Host()
+        self.places = Places()
+        self._sums = SessionSums(index)
         self.now: State | None = None
         self.previous: State | None = None
         self.start: State | None = None
         self.mark: State | None = None
+        self._began: State | None = None  # ``start``, and what was first known of the rest
         self.last: Sample | None = None
-        self.history = History()
+        self.history = History(self.places)
+
+    @property
+    def index(self) -> TagIndex:
+        """The numbers of all tags here, sums over sessions included. Set it when samples come with another index."""
+        return self._sums.index
+
+    @index.setter
+    def index(self, source: TagIndex) -> None:
+        self._sums.follow(source)
 
     @property
     def count(self) -> int:
@@ -90,13 +132,20 @@ class Tracker:
 
     def feed(self, sample: Sample) -> None:
         """The next sample."""
-        width = len(self.index)
-        state = State(sample, width)
+        sample = self._sums.add(sample, self.places)
+        width = len(self.places.pools)
+        state = State(sample, width, self.places)
         self.previous, self.now, self.last = self.now, state, sample
         if self.start is None:
             self.start = state
-        for earlier in {id(s): s for s in (self.previous, self.start, self.mark) if s is not None}.values():
+            self._began = state
+        known = (self.previous, self.start, self.mark, self._began)
+        for earlier in {id(one): one for one in known if one is not None}.values():
             earlier.widen(width)
+        if self._began is not None and self._began is not state:
+            self._began = self._began.filled(state)
+        if self.mark is not None and self.mark is not state and not state.time < self.mark.time:
+            self.mark = self.mark.filled(state)
         self.history.add(sample, width)
 
     def set_mark(self) -> None:
@@ -108,14 +157,15 @@ class Tracker:
         self.mark = None
 
     def origin(self, since: Since) -> State | None:
-        """The moment that a change is counted from; None when there is none."""
-        return {Since.LAST: self.previous, Since.START: self.start, Since.MARK: self.mark}[since]
+        """The moment that a change is counted from; None when there is none, as before the second sample."""
+        began = None if self.start is self.now else self._began
+        return {Since.LAST: self.previous, Since.START: began, Since.MARK: self.mark}[since]
 
     def change(self, figure: str, since: Since) -> Floats:
         """How one of ``FIGURES`` changed, over all tags; NaN where not known, as before the second sample."""
         origin = self.origin(since)
         if self.now is None or origin is None:
-            return np.full(len(self.index), np.nan)
+            return np.full(len(self.places.pools), np.nan)
         return self.now.of(figure) - origin.of(figure)
 
     def rate(self, what: int = 0) -> Floats:
@@ -123,7 +173,7 @@ class Tracker:
 
         NaN where not known, as before ``SHORTEST_RATE`` seconds have passed.
         """
-        nothing = np.full(len(self.index), np.nan)
+        nothing = np.full(len(self.places.pools), np.nan)
         times = self.history.times
         if self.now is None or len(times) < 2 or not np.isfinite(times[[0, -1]]).all():
             return nothing
@@ -132,17 +182,30 @@ class Tracker:
         hours = (times[-1] - times[place]) / 3600
         if hours * 3600 < SHORTEST_RATE:
             return nothing
-        then, now = self.history.row(place, what), self.history.row(len(times) - 1, what)
-        nothing[: len(then)] = (now[: len(then)] - then) / hours
-        return nothing
+        rate: Floats = (self.history.row(len(times) - 1, what) - self.history.row(place, what)) / hours
+        return rate
 
     def rebuild(self, series: Series, place: int) -> None:
-        """As if all samples of a series up to a place had been fed; the mark stays where it was set."""
+        """As if the samples of a series up to a place had been fed; the mark stays where it was set.
+
+        Where there are more than ``MOST_POINTS`` samples, an even choice of them, with the first and the last two.
+        """
         mark = self.mark
-        self.now = self.previous = self.start = self.last = None
-        self.history = History()
-        for number in range(place + 1):
-            self.feed(series.at(number))
+        self.now = self.previous = self.start = self._began = self.last = None
+        self.history = History(self.places)
+        self.index = series.index
+        places = range(place + 1)
+        if len(places) > MOST_POINTS:
+            chosen = np.unique(np.linspace(0, place - 1, MOST_POINTS - 1).astype(np.int64))
+            wanted = [*chosen.tolist(), place]
+        else:
+            wanted = list(places)
+        if isinstance(series, _Streaming) and len(wanted) > 1:
+            for sample in series.samples(wanted):
+                self.feed(sample)
+        else:
+            for number in wanted:
+                self.feed(series.at(number))
         self.mark = mark
         if mark is not None:
-            mark.widen(len(self.index))
+            mark.widen(len(self.places.pools))

@@ -1,0 +1,228 @@
+"""Gives the samples of a recording back: all, some, one, or a few tags over the whole time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Self, TypeVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from poolsleuth.model.errors import InputError
+from poolsleuth.model.series import TagKey
+from poolsleuth.sampling.recording import part as parts_of
+from poolsleuth.sampling.recording.find import Found, find, of_bytes
+from poolsleuth.sampling.recording.layout import MAX_SAMPLES, TAG, clean, is_recording
+from poolsleuth.sampling.recording.part import Part
+from poolsleuth.sampling.recording.state import Cursor, Numbers, gathered
+from poolsleuth.sampling.sample import Floats, Host, Ids, Sample, TagIndex
+
+__all__ = ["Course", "Recording", "TagCourses", "is_recording", "open_part"]
+
+_Number = TypeVar("_Number", bound=np.generic)
+
+MAX_KEYS = 10_000  # tags whose whole course is had at once
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """One tag over time: bytes, outstanding allocations and allocations since boot, NaN where not shown or known."""
+
+    bytes: Floats
+    outstanding: Floats
+    allocs: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TagCourses:
+    """Some tags at every sample of a time: ``places`` of the samples, their ``times``, and a course for each tag."""
+
+    places: Ids
+    times: Floats
+    courses: Mapping[TagKey, Course]
+
+
+class Recording:
+    """A recording as a series. Places count its samples from 0, over all its parts.
+
+    Rows are read when they are asked for: what is held is the list of samples, the part that was last jumped into, and
+    the bytes of the parts that were given by name. ``times`` ascend unless the clock was set back, of which a note
+    speaks.
+    """
+
+    def __init__(self, found: Found) -> None:
+        parts = sorted(
+            (part for part in found.parts if len(part.samples)),
+            key=lambda part: (int(part.samples.numbers[0]), -int(part.samples.numbers[-1])),
+        )
+        newest = max(found.parts, key=lambda part: part.description.next)
+        self.id = newest.description.id
+        self.host: Host = newest.description.host
+        self.every = newest.description.every
+        self.index = TagIndex()
+        self._numbers = Numbers(self.index)
+        self._cursor: tuple[int, Cursor] | None = None
+        self._parts: list[Part] = []
+        self._within: list[Ids] = []
+        last, notes = -1, list(found.notes)
+        for part in parts:
+            within = np.flatnonzero(part.samples.numbers > last)
+            if not len(within) or part.description.id != self.id:
+                continue  # contained in another part: the recorder was ended between two of its steps
+            missing = int(part.samples.numbers[within[0]]) - last - 1
+            if self._parts and missing:
+                notes.append(f"{part.where}: {missing:,} samples before it are missing")
+            self._parts.append(part)
+            self._within.append(within)
+            last = int(part.samples.numbers[-1])
+        if sum(map(len, self._within)) > MAX_SAMPLES:
+            raise InputError(f"{newest.where}: the recording has more than {MAX_SAMPLES:,} samples; give some of it")
+        pairs = list(zip(self._parts, self._within, strict=True))
+        self.times: Floats = _joined([p.samples.times[w] for p, w in pairs], np.empty(0))
+        self.keys: NDArray[np.bool_] = _joined([p.samples.keys[w] for p, w in pairs], np.empty(0, bool))
+        self._starts = np.cumsum([0, *map(len, self._within)])
+        back = int((np.diff(self.times[np.isfinite(self.times)]) < 0).sum())
+        if back:
+            notes.append(f"the computer's clock was set back {back:,} times while it was recorded")
+        if not len(self.times):
+            notes.append(f"{newest.where}: the recording has no sample yet")
+        self.notes: tuple[str, ...] = tuple(notes)
+
+    @classmethod
+    def open(cls, paths: Sequence[Path]) -> Self:
+        """The recording that some files belong to: its parts by any name, or its journal.
+
+        Its journal and its older parts are found beside the file that was recorded into; an older part stands for
+        itself. Raises InputError when no file is one of a recording, or when they are of different ones.
+        """
+        return cls(find(paths))
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def close(self) -> None:
+        """Let go of what is held in memory."""
+        self._cursor = None
+
+    def at(self, place: int) -> Sample:
+        """The sample of a place from 0. One place after the other is quick; a jump reads one part."""
+        number, inner = self._place(place)
+        if self._cursor is None or self._cursor[0] != number:
+            self._cursor = None  # before the next part is read
+            self._cursor = number, Cursor(self._parts[number], self._numbers, None)
+        cursor = self._cursor[1]
+        cursor.go(inner)
+        return cursor.sample()
+
+    def samples(self, places: Sequence[int] | Ids | None = None) -> Iterator[Sample]:
+        """The samples of ascending places, all by default; one part at a time is in memory."""
+        wanted = np.arange(len(self)) if places is None else np.asarray(places, np.int64)
+        if len(wanted) and (wanted[0] < 0 or wanted[-1] >= len(self) or (np.diff(wanted) < 0).any()):
+            raise ValueError("places must ascend and be within the recording")
+        for number, part in enumerate(self._parts):
+            here = wanted[(wanted >= self._starts[number]) & (wanted < self._starts[number + 1])]
+            if not len(here):
+                continue
+            inner = self._within[number][here - self._starts[number]]
+            numbers, keys = part.samples.numbers, part.samples.keys
+            only_keys = bool(keys[inner].all()) and len(inner) <= keys.sum()
+            if only_keys:
+                which = (pl.col("level") == 0) & pl.col("sample").is_in(numbers[inner].tolist())
+            else:
+                before = np.flatnonzero(keys[: inner[0] + 1])
+                which = gathered(numbers, np.array([before[-1] if len(before) else 0, inner[-1]]))
+            cursor = Cursor(part, self._numbers, which)
+            for place in inner.tolist():
+                (cursor.jump if only_keys else cursor.go)(place)
+                yield cursor.sample()
+
+    def evenly(self, most: int, since: float | None = None, until: float | None = None) -> Ids:
+        """Places spread evenly over a time (seconds since 1970), ``most`` of them at most, with its first and last.
+
+        When much is left out, the nearest key sample is taken instead of one that has to be put together.
+        """
+        places = self._between(since, until)
+        if len(places) <= most or not len(places):
+            return places
+        if most < 3:
+            return places[[0, -1]][:most]
+        spread = np.linspace(0, len(places) - 1, most).round().astype(np.int64)
+        keys = np.flatnonzero(self.keys[places])
+        if len(keys) >= most:
+            after = np.clip(np.searchsorted(keys, spread), 1, len(keys) - 1)
+            nearer = keys[after - 1], keys[after]
+            spread[1:-1] = np.where(spread - nearer[0] < nearer[1] - spread, *nearer)[1:-1]
+        return places[np.unique(spread)]
+
+    def tag(self, keys: Sequence[TagKey], since: float | None = None, until: float | None = None) -> TagCourses:
+        """Some tags at every sample of a time; only their rows are read. Raises InputError for a damaged part."""
+        places = self._between(since, until)
+        asked = {(clean(key.tag), key.pool.value, key.session): at for at, key in enumerate(keys[:MAX_KEYS])}
+        figures = np.full((3, len(asked), len(self)), np.nan)
+        first = 0 if not len(places) else int(places[0])
+        last = -1 if not len(places) else int(places[-1])
+        for number, part in enumerate(self._parts):
+            begin, end = self._starts[number], self._starts[number + 1]
+            if end > first and begin <= last:
+                _follow(part, asked, figures[:, :, begin:end], self._within[number])
+        courses = {
+            key: Course(
+                *(figures[what, asked[clean(key.tag), key.pool.value, key.session]][places] for what in range(3))
+            )
+            for key in keys[:MAX_KEYS]
+        }
+        return TagCourses(places, self.times[places], courses)
+
+    def _between(self, since: float | None, until: float | None) -> Ids:
+        there = np.ones(len(self), bool)
+        if since is not None:
+            there &= self.times >= since
+        if until is not None:
+            there &= self.times <= until
+        return np.flatnonzero(there)
+
+    def _place(self, place: int) -> tuple[int, int]:
+        """The number of the part and the place in it."""
+        if not 0 <= place < len(self):
+            raise IndexError(f"the recording has the places 0 to {len(self) - 1}, not {place}")
+        number = int(np.searchsorted(self._starts, place, side="right")) - 1
+        return number, int(self._within[number][place - self._starts[number]])
+
+
+def _joined(columns: list[NDArray[_Number]], nothing: NDArray[_Number]) -> NDArray[_Number]:
+    return np.concatenate(columns) if columns else nothing
+
+
+def _follow(
+    part: Part,
+    asked: Mapping[tuple[str, str, int | None], int],
+    figures: NDArray[np.float64],
+    within: Ids,
+) -> None:
+    """Fill in the courses of one part: a row holds until the next one, or until a key sample that lacks the tag."""
+    table = part.select(
+        (pl.col("kind") == TAG) & pl.col("name").is_in(sorted({tag for tag, _, _ in asked})),
+        *("name", "pool", "session", "sample", "bytes", "count", "allocs"),
+    )
+    samples = part.samples
+    keys = np.flatnonzero(samples.keys)
+    for name, rows in table.group_by("name", "pool", "session"):
+        at = asked.get(name)
+        if at is None:
+            continue
+        sorted_rows = rows.sort("sample", maintain_order=True)
+        places = np.searchsorted(samples.numbers, sorted_rows["sample"].to_numpy())
+        values = [sorted_rows[column].fill_null(np.nan).to_numpy() for column in ("bytes", "count", "allocs")]
+        blanks = np.setdiff1d(keys, places)
+        places = np.concatenate((places, blanks))
+        order = np.argsort(places, kind="stable")
+        source = np.searchsorted(places[order], within, side="right") - 1
+        for what, column in enumerate(values):
+            filled = np.concatenate((column, np.full(len(blanks), np.nan)))[order]
+            figures[what, at] = np.where(source >= 0, filled[source], np.nan)
+
+
+def open_part(file: BinaryIO, name: str = "the recording") -> Recording:
+    """One part out of an archive, or its journal's sealed neighbour: as a recording of its own. Raises InputError."""
+    return Recording(Found([of_bytes(parts_of.bytes_of(file, name), name)]))

@@ -1,0 +1,156 @@
+"""What is seen, as a file: CSV for spreadsheets and programs, Markdown for a ticket. Figures are exact.
+
+In CSV, the first lines begin with ``#``; a figure that is not known is an empty cell; words stand in quotes. A
+spreadsheet takes a cell that begins with ``= + - @`` for a formula, and a file chooses its tags: such words, and those
+that begin with an apostrophe, get one apostrophe before them. As half of the world's spreadsheets end a cell at a
+semicolon, such a mark behind a semicolon gets one, too.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from poolsleuth.model.errors import InputError
+from poolsleuth.model.series import moment
+from poolsleuth.report.markdown import cell, text_of
+from poolsleuth.report.wording import UNKNOWN, clean, plural, pool_name, session_text
+from poolsleuth.sampling.sample import Ids
+from poolsleuth.top.plain import time_text
+from poolsleuth.top.tracker import Tracker
+from poolsleuth.top.view import Row, View, ViewOptions
+
+CSV, MARKDOWN = ".csv", ".md"
+FIGURES = (
+    "allocs",
+    "frees",
+    "outstanding",
+    "bytes",
+    "bytes_per_allocation",
+    "allocs_change",
+    "frees_change",
+    "outstanding_change",
+    "bytes_change",
+    "bytes_since_start",
+    "bytes_since_mark",
+    "bytes_per_hour",
+    "share_of_pool",
+)
+_WORDS_BEFORE = ("tag", "pool", "session")
+_WORDS_BEHIND = ("driver", "driver_sure", "note")
+_HEADINGS = (
+    "Tag", "Pool", "Allocs", "Frees", "Diff", "Bytes", "Per alloc", "Change", "Since start", "Since mark",
+    "Per hour", "Share", "Driver", "Note",
+)  # fmt: skip
+_FORMULA = ("=", "+", "-", "@", "'", "\t", "\r", "＝", "＋", "－", "＠")
+_BEHIND_SEMICOLON = re.compile(rf";(\s*)(?=[{re.escape(''.join(_FORMULA))}])")
+_ONE_CELL = str.maketrans({",": " /", ";": " /", '"': "'"})
+_STEP = 1_000  # rows that are looked at together
+
+
+def export_rows(path: Path, tracker: Tracker, view: View, options: ViewOptions, numbers: Ids | None = None) -> int:
+    """Write a file that does not exist yet; its name's end says whether CSV (``.csv``) or Markdown (``.md``).
+
+    ``numbers`` are the rows that are seen; None: all that match. Returns how many rows were written. Raises InputError
+    when the file exists, its name ends otherwise, or it cannot be written.
+    """
+    kind = path.suffix.lower()
+    if kind not in (CSV, MARKDOWN):
+        raise InputError(f"{path}: give a name that ends in {CSV} or {MARKDOWN}")
+    numbers = view.rows(options) if numbers is None else numbers
+    lines = csv_lines(tracker, view, options, numbers) if kind == CSV else md_lines(tracker, view, options, numbers)
+    try:
+        with path.open("x", encoding="utf-8", errors="replace", newline="") as file:
+            file.writelines(f"{line}\n" for line in lines)
+    except FileExistsError:
+        raise InputError(f"{path} exists already; give another name") from None
+    except OSError as error:
+        raise InputError(f"{path} could not be written: {error.strerror or error}") from error
+    return len(numbers)
+
+
+def csv_lines(tracker: Tracker, view: View, options: ViewOptions, numbers: Ids) -> Iterator[str]:
+    """The lines of a CSV file, without their ends."""
+    for words in about(tracker, view, options, len(numbers)):
+        # No separators and no quotes: each is one cell for a spreadsheet, and begins with # for a program
+        yield "# " + words.translate(_ONE_CELL)
+    yield ",".join((*_WORDS_BEFORE, *FIGURES, *_WORDS_BEHIND))
+    for row in _rows(view, numbers):
+        figures = ["" if value is None else repr(value) for value in _figures(row)]
+        before = (row.key.tag, row.key.pool.value, session_text(row.key.session))
+        sure = "" if row.driver is None else "yes" if row.sure else "guess"
+        behind = (row.driver or "", sure, row.note or "")
+        yield ",".join((*map(_quoted, before), *figures, *map(_quoted, behind)))
+
+
+def md_lines(tracker: Tracker, view: View, options: ViewOptions, numbers: Ids) -> Iterator[str]:
+    """The lines of a Markdown file, without their ends."""
+    for words in about(tracker, view, options, len(numbers)):
+        yield f"- {text_of(words)}"
+    yield ""
+    yield f"| {' | '.join(_HEADINGS)} |"
+    yield f"|---|---|{'---:|' * (len(_HEADINGS) - 4)}---|---|"
+    for row in _rows(view, numbers):
+        counts = (row.allocs, row.frees, row.outstanding, row.bytes, row.each)
+        changes = (row.last.bytes, row.started.bytes, row.marked.bytes)
+        rate = None if row.rate is None else round(row.rate)
+        driver = "" if row.driver is None else row.driver if row.sure else f"{row.driver} (a guess)"
+        cells = [cell(row.key.tag), cell(pool_name(row.key.pool, row.key.session))]
+        cells += [_number(value) for value in counts]
+        cells += [_number(value, sign=True) for value in (*changes, rate)]
+        cells.append(" " if row.share is None else f"{row.share:.2%}")
+        cells += [cell(driver), cell(row.note or "")]
+        yield f"| {' | '.join(cells)} |"
+
+
+def about(tracker: Tracker, view: View, options: ViewOptions, rows: int) -> Iterator[str]:
+    """What was exported, in lines: machine, time, order, filters. Clean text."""
+    host, now = tracker.host, tracker.now
+    yield f"machine: {clean(host.computer) if host.computer else UNKNOWN}"
+    at = moment(now.time) if now is not None else None
+    zone = "" if host.utc else " (local time of the machine)"
+    yield "time: " + (f"{time_text(at, utc=host.utc)}{zone}" if at is not None else UNKNOWN)
+    if now is not None and now.label:
+        yield f"sample: {clean(now.label)}"
+    pools = "nonpaged and paged pool" if options.pools is None else pool_name(options.pools)
+    session = options.session
+    of = "" if session is None else ", all sessions" if session < 0 else f", session {session}"
+    yield f"pools: {pools}{of}"
+    how = ", its change since the sample before" if options.by_change else ""
+    yield f"sorted by: {options.sort.value}{how}{', reversed' if options.reverse else ''}"
+    filters = [f"only {pattern}" for pattern in options.include] + [f"without {p}" for p in options.exclude]
+    if options.search:
+        filters.append(f"found by {options.search!r}")
+    if filters:
+        yield f"filters: {clean(', '.join(filters))}"
+    matching = len(view.rows(options))
+    yield f"rows: {plural(rows, 'tag')}" + (f" of {matching:,}" if rows != matching else "")
+
+
+def _rows(view: View, numbers: Ids) -> Iterator[Row]:
+    for start in range(0, len(numbers), _STEP):
+        yield from view.look(numbers[start : start + _STEP])
+
+
+def _figures(row: Row) -> Sequence[int | float | None]:
+    last = row.last
+    return (
+        row.allocs, row.frees, row.outstanding, row.bytes, row.each,
+        last.allocs, last.frees, last.outstanding, last.bytes,
+        row.started.bytes, row.marked.bytes, row.rate, row.share,
+    )  # fmt: skip
+
+
+def _quoted(text: str) -> str:
+    text = _BEHIND_SEMICOLON.sub(r";\1'", clean(text))
+    if text.lstrip().startswith(_FORMULA):
+        text = f"'{text}"
+    return '"' + text.replace('"', '""') + '"' if text else ""
+
+
+def _number(value: int | None, *, sign: bool = False) -> str:
+    if value is None:
+        return " "
+    return f"{value:+,}" if sign and value else f"{value:,}"
+
+
+__all__ = ["CSV", "FIGURES", "MARKDOWN", "about", "csv_lines", "export_rows", "md_lines"]

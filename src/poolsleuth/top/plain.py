@@ -1,0 +1,281 @@
+"""One screen as text in poolmon's own layout, which poolmon's readers read: ours, and any other.
+
+With changes it is the screen of poolmon, without them what ``poolmon -n FILE`` writes. Shapes: published examples of
+both. Poolmon has no word for "not known", and 0 would be a lie: a row with a figure that is not known is left out and
+counted, a change that is not known is left blank, as is a figure of memory.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import isfinite
+
+from poolsleuth.model.series import moment
+from poolsleuth.model.tags import PoolKind
+from poolsleuth.report.wording import clean, short
+from poolsleuth.top.tracker import Tracker
+from poolsleuth.top.view import Change, Row, Total, View, ViewOptions
+
+TAG_LENGTH = 4
+WRAP = 1 << 32  # poolmon's counters of allocations and frees have 32 bits
+MAX_DRIVER = 120  # characters of the column Mapped_Driver
+_WIDEST = 20  # digits to which a column grows; a change, 14. Longer numbers stand out of their columns
+_WIDEST_CHANGE = 14
+# Least widths: allocations, its change, frees, its change, difference, bytes, its change, bytes per allocation
+_SCREEN = (9, 4, 9, 4, 8, 7, 6, 6)
+_SNAPSHOT = (18, 0, 18, 0, 17, 14, 0, 16)
+_HEADINGS = ("Allocs", "", "Frees", "", "Diff", "Bytes", "", "Per Alloc")
+_CHANGES = (1, 3, 6)  # places of changes among the columns
+_STEP = 1_000  # rows that are looked at together
+_POOLS = {PoolKind.NONPAGED: "Nonp", PoolKind.PAGED: "Paged", PoolKind.SESSION: "Paged"}
+_BLANK_SIGN = "␠"
+_DELETE_SIGN = "␡"
+_LOST = "�"
+# Tags that begin a line as a debugger's prompt or command does: readers would take the text for a debugger's log
+_MISTAKEN = {"kd>": "kdľ", "lkd>": "lkdľ", "!vm": "ġvm"}
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A screen as text. ``rows`` are printed, ``unknown`` were left out as a figure of theirs is not known."""
+
+    text: str
+    rows: int
+    unknown: int
+
+
+def print_screen(
+    tracker: Tracker,
+    view: View,
+    options: ViewOptions,
+    lines: int | None = None,
+    *,
+    changes: bool = True,
+    drivers: bool = False,
+    dated: bool = True,
+) -> str:
+    """The text of ``screen_of``."""
+    return screen_of(tracker, view, options, lines, changes=changes, drivers=drivers, dated=dated).text
+
+
+def screen_of(
+    tracker: Tracker,
+    view: View,
+    options: ViewOptions,
+    lines: int | None = None,
+    *,
+    changes: bool = True,
+    drivers: bool = False,
+    dated: bool = True,
+) -> Printed:
+    """What a tracker holds now, at most ``lines`` rows of it (None: all).
+
+    ``changes``: with what changed since the sample before, where there was one. ``drivers``: with the column
+    Mapped_Driver. ``dated``: with the time in a line before, so that screens one behind the other are a dated log.
+    """
+    changes = changes and tracker.previous is not None
+    numbers = view.rows(options)
+    rows: list[Row] = []
+    unknown = 0
+    for start in range(0, len(numbers), _STEP):
+        for row in view.look(numbers[start : start + _STEP]):
+            if row.allocs is None or row.outstanding is None or row.bytes is None:
+                unknown += 1
+            elif lines is None or len(rows) < lines:
+                rows.append(row)
+        if lines is not None and len(rows) >= lines:
+            break
+    names = _Names()
+    table = [_Line(names.of(row), _POOLS[row.key.pool], _numbers(row, row.last, changes)) for row in rows]
+    totals = view.totals(options) if options.totals else ()
+    sums = [
+        _Line("TOTAL", _POOLS[total.pool], _numbers(total, total.last, changes))
+        for total in totals
+        if total.allocs is not None and total.outstanding is not None and total.bytes is not None
+    ]
+    widths = _widths([*table, *sums], _SCREEN if changes else _SNAPSHOT)
+    text = [*_time_line(tracker, dated), *_header(tracker, changes), f" {_title(options.session)} pool information"]
+    text.append(_headings(widths) + ("  Mapped_Driver" if drivers else ""))
+    if changes:
+        text.append("")
+    for line, row in zip(table, rows, strict=True):
+        text.append(line.text(widths) + (f" {_driver(row)}" if drivers else ""))
+    if sums:
+        text += ["", *(line.text(widths) for line in sums)]
+    return Printed("\n".join((*text, "", "")), len(rows), unknown)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    name: str
+    pool: str
+    numbers: Sequence[int | None]
+
+    def text(self, widths: Sequence[int]) -> str:
+        """The row. A tag stands behind a blank; TOTAL, which no tag can be, at the edge."""
+        parts = [self.name if len(self.name) > TAG_LENGTH else f" {self.name:4}", f"{self.pool:5}"]
+        for place, (number, width) in enumerate(zip(self.numbers, widths, strict=True)):
+            if not width:
+                continue
+            if place in _CHANGES:
+                parts.append(" " * (width + 2) if number is None else f"({number:{width}})")
+            else:
+                parts.append(f"{number:{width}}")
+        return " ".join(parts)
+
+
+def _numbers(row: Row | Total, last: Change, changes: bool) -> tuple[int | None, ...]:
+    allocs, outstanding, size = row.allocs or 0, row.outstanding or 0, row.bytes or 0
+    frees = allocs - outstanding
+    if -WRAP < frees < 0:
+        frees += WRAP  # allocations have wrapped, frees have not yet
+    each = size // outstanding if outstanding else 0
+    known = changes and last.allocs is not None and last.frees is not None and last.bytes is not None
+    shown = (last.allocs, last.frees, last.bytes) if known else (None, None, None)
+    return (allocs, shown[0], frees, shown[1], outstanding, size, shown[2], each)
+
+
+def _widths(lines: Sequence[_Line], least: Sequence[int]) -> tuple[int, ...]:
+    """The widths of the columns: poolmon's, or wider where a number needs it, so that a blank stays between them."""
+    widths = list(least)
+    for line in lines:
+        for place, number in enumerate(line.numbers):
+            if number is not None and least[place]:
+                most = _WIDEST_CHANGE if place in _CHANGES else _WIDEST
+                widths[place] = max(widths[place], min(len(str(number)), most))
+    return tuple(widths)
+
+
+def _headings(widths: Sequence[int]) -> str:
+    """The names of the columns, each over the end of its numbers."""
+    text = " Tag  Type"
+    end = len(" Tag  Type ")
+    for place, (heading, width) in enumerate(zip(_HEADINGS, widths, strict=True)):
+        if width:
+            end += 1 + width + (2 if place in _CHANGES else 0)
+            text = text.ljust(end - len(heading)) + heading if heading else text
+    return text
+
+
+def _title(session: int | None) -> str:
+    return "System" if session is None else "All sessions" if session < 0 else f"Session {session}"
+
+
+def _time_line(tracker: Tracker, dated: bool) -> Iterator[str]:
+    time = tracker.now.time if tracker.now is not None else None
+    at = moment(time)
+    if dated and at is not None:
+        yield time_text(at, utc=tracker.host.utc)
+
+
+def time_text(at: datetime, *, utc: bool) -> str:
+    """A time to the millisecond as ISO 8601 writes it; without a zone where that is not known."""
+    at = at.astimezone(UTC)
+    return (at if utc else at.replace(tzinfo=None)).isoformat(timespec="milliseconds")
+
+
+# ---- header lines --------------------------------------------------------------------------------------------------
+
+
+def _header(tracker: Tracker, changes: bool) -> Iterator[str]:
+    """The two lines with the figures of memory in KB; what is not known is left out, with its name."""
+    if tracker.now is None:
+        return
+    memory = tracker.now.memory
+    before = tracker.previous.memory if tracker.previous is not None else {}
+    faults = _count(memory, "page_faults")
+    if changes and faults is not None:
+        # The screen prints what came since the last one, a snapshot all
+        earlier = _count(before, "page_faults")
+        faults = faults - earlier if earlier is not None and earlier <= faults else None
+    first = (
+        _kb(" Memory:", 8, memory, "physical"),
+        _kb(" Avail:", 8, memory, "available"),
+        "" if faults is None else f"  PageFlts:{faults % WRAP if changes else faults:6}",
+        _kb("   InRam Krnl:", 5, memory, "kernel_resident"),
+        _kb(" P:" if _count(memory, "kernel_resident") is not None else "   InRam P:", 5, memory, "paged_resident"),
+    )
+    second = (
+        _kb(" Commit:", 7, memory, "committed"),
+        _kb(" Limit:", 7, memory, "commit_limit"),
+        _kb(" Peak:", 7, memory, "commit_peak"),
+        _kb("            Pool N:", 5, memory, "nonpaged_used"),
+        _kb(" P:" if _count(memory, "nonpaged_used") is not None else "            Pool P:", 5, memory, "paged_used"),
+    )
+    for line in ("".join(first), "".join(second)):
+        if line:
+            yield line
+
+
+def _count(figures: Mapping[str, float], name: str) -> int | None:
+    value = figures.get(name)
+    return int(value) if value is not None and isfinite(value) and 0 <= value < 1e20 else None
+
+
+def _kb(label: str, width: int, figures: Mapping[str, float], name: str) -> str:
+    value = _count(figures, name)
+    return "" if value is None else f"{label}{value >> 10:{width}}K"
+
+
+# ---- words ---------------------------------------------------------------------------------------------------------
+
+
+class _Names:
+    """The tags of one screen as they are printed: no two of one pool alike, or readers would see two screens."""
+
+    def __init__(self) -> None:
+        self._used: set[tuple[str, bool]] = set()
+
+    def of(self, row: Row) -> str:
+        name = printed_tag(row.key.tag)
+        number = 0
+        while (name, row.paged) in self._used:
+            name = f"{_LOST}{number:03X}"
+            number += 1
+        self._used.add((name, row.paged))
+        return name
+
+
+def printed_tag(tag: str) -> str:
+    """A tag of at most four characters, none of which can steer a terminal or be taken for a blank between columns.
+
+    Control characters are shown by their pictures (``␛``), bytes above 0x7F that are none in Latin-1 as Windows'
+    code page 1252 has them, a blank at the beginning as ``␠``, any other that cannot be printed by a letter of its own.
+    """
+    tag = tag[:TAG_LENGTH].rstrip(" ")
+    bare = tag.lstrip(" ")
+    tag = _BLANK_SIGN * (len(tag) - len(bare)) + bare
+    shown = "".join(map(_printed_character, tag)) or _BLANK_SIGN * TAG_LENGTH
+    return _MISTAKEN.get(shown, shown)
+
+
+def _printed_character(character: str) -> str:
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return _DELETE_SIGN
+    if 0x80 <= code < 0xA0:
+        try:
+            return bytes((code,)).decode("cp1252")
+        except UnicodeDecodeError:
+            return chr(0x100 + code)
+    return chr(0x100 + code) if code < 0x100 else _LOST
+
+
+def _driver(row: Row) -> str:
+    """``[ntfs.sys - log file]``; a guess is called one, and readers do not take it for the driver's name."""
+    parts = [] if row.driver is None else [row.driver if row.sure else f"maybe {row.driver}"]
+    if row.note:
+        parts.append(row.note)
+    if not parts:
+        return "Unknown Driver"
+    said = short(clean(" - ".join(parts)), MAX_DRIVER)
+    return f"[{said.translate(_BRACKETS)}]"
+
+
+_BRACKETS = str.maketrans("[]", "()")
+
+__all__ = ["Printed", "print_screen", "printed_tag", "screen_of", "time_text"]

@@ -1,0 +1,87 @@
+"""A recording as it is played again: every sample, where the diagnosis looks at an even choice of them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from poolsleuth.model.errors import InputError
+from poolsleuth.model.machine import Machine
+from poolsleuth.model.report import InputKind
+from poolsleuth.model.series import TagKey
+from poolsleuth.reading import Read, Selection
+from poolsleuth.sampling.recording.reader import Recording, TagCourses
+from poolsleuth.sampling.sample import Floats, Host, Ids, Sample, Series, TagIndex
+
+MAX_PARTS = 2_000  # files that are tried: five years of one part a day
+
+
+class RecordedPart:
+    """The samples of a recording within a time: places count from the first of them."""
+
+    def __init__(self, recording: Recording, places: Ids) -> None:
+        self.recording = recording
+        self._places = places
+        self.times: Floats = recording.times[places]
+
+    @property
+    def index(self) -> TagIndex:
+        """The numbers of its tags."""
+        return self.recording.index
+
+    @property
+    def host(self) -> Host:
+        """The machine."""
+        return self.recording.host
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What could not be read, in whole sentences."""
+        return self.recording.notes
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def at(self, place: int) -> Sample:
+        """The sample of a place from 0."""
+        if not 0 <= place < len(self._places):
+            raise IndexError(f"there are {len(self._places)} samples, from 0 on: none is {place}")
+        return self.recording.at(int(self._places[place]))
+
+    def samples(self, places: Iterable[int]) -> Iterator[Sample]:
+        """The samples of ascending places."""
+        return self.recording.samples(self._places[np.asarray(list(places), np.int64)])
+
+    def tag(self, keys: Sequence[TagKey], since: float | None = None, until: float | None = None) -> TagCourses:
+        """Some tags at every sample of a time within this part."""
+        first, last = (float(self.times[0]), float(self.times[-1])) if len(self.times) else (None, None)
+        since = first if since is None else max(since, first or since)
+        until = last if until is None else min(until, last or until)
+        return self.recording.tag(keys, since, until)
+
+
+def recorded_series(machine: Machine, read: Read, selection: Selection) -> Series | None:
+    """The recording that a machine's samples come from; None when they come from something else.
+
+    A recording in an archive is played as the diagnosis reads it. Raises InputError when it cannot be read.
+    """
+    recorded = [n for n, one in enumerate(read.inputs[: len(read.facts)]) if one.kind is InputKind.RECORDING]
+    mine = [n for n in recorded if n in machine.inputs and Path(read.inputs[n].name).is_file()]
+    if not mine:
+        return None
+    # The other parts of a recording have no facts of their own: what they hold stands with the first
+    parts = [Path(read.inputs[n].name) for n in recorded if not read.facts[n]][:MAX_PARTS]
+    paths = [Path(read.inputs[mine[0]].name)]
+    for part in parts:
+        try:
+            Recording.open([*paths, part])
+        except InputError:
+            continue  # of another recording, or damaged: said where it was read
+        paths.append(part)
+    recording = Recording.open(paths)
+    if not selection.bounded:
+        return recording
+    places = np.flatnonzero([selection.covers(float(time)) for time in recording.times])
+    if not len(places):
+        raise InputError(f"{paths[0]}: it holds no sample in the time that was asked for")
+    return RecordedPart(recording, places)

@@ -1,0 +1,185 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from poolsleuth.model.series import TagKey
+from poolsleuth.model.tags import PoolKind
+from poolsleuth.sampling.sample import TagIndex
+from poolsleuth.top.history import MOST_POINTS
+from poolsleuth.top.tracker import Since, Tracker
+
+N, P = PoolKind.NONPAGED, PoolKind.PAGED
+A, B, C = TagKey("Aaaa", N), TagKey("Bbbb", P), TagKey("Cccc", N)
+
+
+def test_before_the_first_sample_nothing_is_known(watched: Any) -> None:
+    tracker = watched.tracker
+    assert (tracker.now, tracker.count, tracker.seconds) == (None, 0, None)
+    assert len(tracker.rate()) == 0
+
+
+def test_changes_are_counted_from_the_last_the_first_and_the_mark(watched: Any) -> None:
+    watched.then({A: (100, 1, 10)})
+    watched.then({A: (300, 3, 15)})
+    watched.tracker.set_mark()
+    watched.then({A: (350, 4, 16)})
+    tracker = watched.then({A: (320, 3, 20)})
+    changes = {since: tracker.change("bytes", since)[0] for since in Since}
+    assert changes == {Since.LAST: -30, Since.START: 220, Since.MARK: 20}
+    assert tracker.change("frees", Since.LAST)[0] == 17 - 12
+    assert tracker.seconds == 180
+
+
+def test_what_is_not_known_has_no_change(watched: Any) -> None:
+    watched.then({A: (100, 1, 10)})
+    assert np.isnan(watched.tracker.change("bytes", Since.LAST)[0])
+    assert np.isnan(watched.tracker.change("bytes", Since.MARK)[0])
+    tracker = watched.then({A: (100, 1, np.nan)})
+    assert np.isnan(tracker.change("allocs", Since.LAST)[0])
+    assert tracker.change("bytes", Since.LAST)[0] == 0
+
+
+def test_a_tag_that_comes_later_held_nothing_where_the_table_was_whole(watched: Any) -> None:
+    watched.then({A: (100, 1, 10)})
+    tracker = watched.then({A: (100, 1, 10), C: (64, 2, 2)})
+    assert tracker.change("bytes", Since.START)[1] == 64
+    assert tracker.history.matrix()[:, 1].tolist() == [0, 64]
+
+
+def test_a_tag_that_comes_later_is_not_known_before_where_the_table_was_cut(watched: Any) -> None:
+    watched.then({A: (100, 1, 10)}, complete=False)
+    tracker = watched.then({A: (100, 1, 10), C: (64, 2, 2)}, complete=False)
+    assert np.isnan(tracker.change("bytes", Since.LAST)[1])
+    assert np.isnan(tracker.history.matrix()[0, 1])
+    # Since the start is since the first sample that shows it
+    assert tracker.change("bytes", Since.START).tolist() == [0, 0]
+    watched.then({A: (90, 1, 10), C: (100, 3, 3)}, complete=False)
+    assert tracker.change("bytes", Since.START).tolist() == [-10, 36]
+    assert tracker.change("bytes", Since.LAST).tolist() == [-10, 36]
+    watched.then({A: (90, 1, 10)}, complete=False)
+    watched.then({A: (90, 1, 10), C: (164, 3, 3)}, complete=False)
+    assert tracker.change("bytes", Since.START).tolist() == [-10, 100]
+    assert np.isnan(tracker.change("bytes", Since.LAST)[1])
+
+
+def test_since_the_mark_is_since_the_first_sample_behind_it_that_shows_a_tag(watched: Any, series_of: Any) -> None:
+    watched.then({A: (100, 1, 10)}, complete=False)
+    watched.then({A: (110, 1, 10), C: (5, 1, 1)}, complete=False)
+    watched.then({A: (120, 1, 10)}, complete=False)
+    watched.tracker.set_mark()
+    tracker = watched.then({A: (130, 1, 10), C: (64, 2, 2)}, complete=False)
+    assert tracker.change("bytes", Since.MARK).tolist() == [10, 0]
+    watched.then({A: (130, 1, 10), C: (80, 2, 2)}, complete=False)
+    assert tracker.change("bytes", Since.MARK).tolist() == [10, 16]
+    # A replay that goes back does not take the mark's figures from before it
+    tracker.clear_mark()
+    tracker.rebuild(series_of(watched), 2)
+    tracker.set_mark()
+    tracker.rebuild(series_of(watched), 1)
+    assert tracker.change("bytes", Since.MARK)[0] == -10
+    assert np.isnan(tracker.change("bytes", Since.MARK)[1])
+
+
+def test_a_whole_table_of_one_pool_says_nothing_of_the_others(watched: Any) -> None:
+    watched.then({A: (100, 1, 10), TagKey("Sess", P, 3): (50, 1, 1)})
+    tracker = watched.then({C: (10, 1, 1)})
+    state = tracker.now
+    assert state is not None
+    assert state.bytes[watched.number("Aaaa")] == 0  # of the same pool: it is gone
+    assert np.isnan(state.bytes[watched.number("Sess", P, 3)])  # session 3 is not shown
+
+
+def test_a_rate_is_that_of_the_last_hour(leaking: Any) -> None:
+    rate = leaking.tracker.rate()
+    assert rate.tolist()[:2] == [60 * 2.0**20, 0]
+
+
+def test_there_is_no_rate_over_less_than_a_minute_nor_without_times(watched: Any) -> None:
+    watched.then({A: (1, 1, 1)})
+    assert np.isnan(watched.then({A: (500, 2, 2)}, after=59).rate()[0])
+    assert watched.then({A: (500, 2, 2)}, after=1).rate()[0] == pytest.approx(499 * 60)
+    assert np.isnan(watched.then({A: (900, 2, 2)}, after=float("nan")).rate()[0])
+
+
+def test_single_sessions_are_summed(watched: Any) -> None:
+    one, two = TagKey("Usrs", P, 1), TagKey("Usrs", P, 2)
+    watched.then({one: (100, 1, 10), two: (200, 2, 20), A: (7, 1, 1)})
+    tracker = watched.then({one: (150, 2, 11), two: (200, 2, 20), TagKey("Gini", P, 2): (1, 1, 1), A: (7, 1, 1)})
+    number = watched.number("Usrs", P, -1)
+    assert tracker.now is not None
+    assert (tracker.now.bytes[number], tracker.now.outstanding[number], tracker.now.allocs[number]) == (350, 4, 31)
+    assert tracker.change("bytes", Since.LAST)[number] == 50
+    assert tracker.history.column(number).tolist() == [300, 350]
+    assert tracker.now.bytes[watched.number("Gini", P, -1)] == 1
+    # The index of the samples stays as it is: who records them numbers by it
+    assert [key for key in watched.index.keys if key.session == -1] == []
+    assert TagKey("Aaaa", N, -1) not in tracker.index.keys
+
+
+def test_a_sum_with_an_unknown_part_is_unknown(watched: Any) -> None:
+    tracker = watched.then({TagKey("Usrs", P, 1): (100, 1, 10), TagKey("Usrs", P, 2): (np.nan, 2, 20)})
+    number = watched.number("Usrs", P, -1)
+    assert np.isnan(tracker.now.bytes[number])
+    assert tracker.now.outstanding[number] == 3
+
+
+def test_tables_of_all_sessions_stand_as_they_are(watched: Any) -> None:
+    tracker = watched.then({TagKey("Usrs", P, 1): (100, 1, 10), TagKey("Usrs", P, -1): (700, 7, 70)})
+    assert tracker.now.bytes[watched.number("Usrs", P, -1)] == 700
+    assert tracker.index is watched.index
+
+
+def test_tags_that_come_after_a_sum_are_told_apart_from_it(watched: Any) -> None:
+    watched.then({TagKey("Usrs", P, 1): (100, 1, 10)})
+    tracker = watched.then({TagKey("Usrs", P, 1): (100, 1, 10), B: (5, 1, 1)})
+    assert tracker.now.bytes[tracker.index.keys.index(B)] == 5
+    assert tracker.now.bytes[tracker.index.keys.index(TagKey("Usrs", P, -1))] == 100
+
+
+def test_more_tags_than_there_is_room_for_are_left_out(watched: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("poolsleuth.sampling.sample.MAX_TAGS", 3)
+    watched.then({TagKey("Usrs", P, 1): (100, 1, 10), A: (1, 1, 1)})  # with the sum of Usrs: three
+    tracker = watched.then({TagKey("Usrs", P, 1): (100, 1, 10), A: (2, 1, 1), B: (5, 1, 1)})
+    assert [key.tag for key in tracker.index.keys] == ["Usrs", "Aaaa", "Usrs"]
+    assert tracker.now.bytes.tolist() == [100, 2, 100]
+    tracker = watched.then({B: (5, 1, 1), TagKey("Usrs", P, 1): (7, 1, 10), A: (3, 1, 1)})
+    assert tracker.now.bytes.tolist() == [7, 3, 7]
+    assert tracker.index.lost > 0
+
+
+def test_another_index_with_the_same_tags(watched: Any) -> None:
+    """As the screen's own copy of a live sampler's index, which comes and goes."""
+    watched.then({A: (100, 1, 10), C: (1, 1, 1)})
+    other = TagIndex()
+    watched.tracker.index = other
+    watched.index = other
+    tracker = watched.then({C: (2, 1, 1), A: (300, 1, 10), B: (9, 1, 1)})
+    assert [key.tag for key in tracker.index.keys] == ["Aaaa", "Cccc", "Bbbb"]
+    assert tracker.change("bytes", Since.LAST).tolist()[:2] == [200, 1]
+
+
+def test_rebuilding_gives_what_feeding_gave(leaking: Any, series_of: Any) -> None:
+    series = series_of(leaking)
+    tracker = Tracker(series.index)
+    tracker.rebuild(series, 120)
+    assert tracker.now is not None
+    assert tracker.now.bytes.tolist() == leaking.tracker.now.bytes.tolist()
+    assert np.array_equal(tracker.history.matrix(), leaking.tracker.history.matrix())
+    tracker.set_mark()
+    tracker.rebuild(series, 30)
+    assert (tracker.count, tracker.change("bytes", Since.MARK)[0]) == (31, -90 * 2.0**20)
+    assert tracker.change("bytes", Since.LAST)[0] == 2.0**20
+
+
+def test_rebuilding_a_long_series_reads_an_even_choice(watched: Any, series_of: Any) -> None:
+    for _ in range(3 * MOST_POINTS):
+        watched.then({A: (len(watched.samples), 1, 1)})
+    series = series_of(watched)
+    tracker = Tracker(series.index)
+    tracker.rebuild(series, 3 * MOST_POINTS - 1)
+    assert len(series.asked) <= MOST_POINTS
+    assert series.asked[0] == 0
+    assert series.asked[-2:] == [3 * MOST_POINTS - 2, 3 * MOST_POINTS - 1]
+    assert tracker.change("bytes", Since.LAST)[0] == 1
+    assert tracker.change("bytes", Since.START)[0] == 3 * MOST_POINTS - 1
