@@ -127,10 +127,9 @@ def build(folder: Path, days: int) -> None:
         for sample in machine(*DAYS["usual"], index):
             writer.add(sample, index)
     files = sorted(folder.iterdir())
-    pieces = [part.of_file(file) for file in files]
     for file in files:
         file.rename(folder / f"first-{file.name}")
-    pieces = [part.of_file(folder / f"first-{file.name}") for file in files]
+    pieces = [piece for file in files if (piece := part.of_file(folder / f"first-{file.name}"))]
     description = pieces[0].description
     table = pl.concat([piece for source in pieces for piece in source.slices()])
     table = table.sort("level", "kind", "name", "pool", "session", "process", "sample")

@@ -36,7 +36,7 @@ from poolsleuth.model.finding import Verdict
 from poolsleuth.model.report import InputKind, Report, ReportMachine
 from poolsleuth.model.series import TagHistory, TagKey
 from poolsleuth.model.tags import PoolKind
-from poolsleuth.reading import read_all
+from poolsleuth.reading import Selection, read_all
 from poolsleuth.sampling.recording.layout import journal_of
 from poolsleuth.sampling.recording.writer import RecordingWriter
 from poolsleuth.sampling.sample import Floats, Host, ProcessRow, Sample, Series, TagFigures, TagIndex
@@ -168,6 +168,19 @@ def test_the_table_of_a_tag_is_that_of_the_log(leak: Pair, tmp_path: Path) -> No
     rows = list(csv.reader(tables[0].splitlines()))
     assert rows[0] == ["time", *(f"\\Pool Tag({GUILTY} nonpaged)\\{what}" for what in ("Bytes", "Outstanding"))]
     assert len(rows) == 92
+
+
+def test_a_tag_that_is_asked_for_is_whole_where_the_others_are_thinned_out(
+    leak: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = run(trend, leak.recording, "--tag", GUILTY, "--csv", "-").output
+    monkeypatch.setattr("poolsleuth.evidence.recording.MOST_SAMPLES", 20)
+    assert len(run(trend, leak.recording, "--csv", "-").output.splitlines()) == 21
+    assert run(trend, leak.recording, "--tag", GUILTY, "--csv", "-").output == expected
+    machine = only(diagnose(leak.recording, selection=Selection(tags=(GUILTY,))))
+    (series,) = [one for one in machine.series if one.tag == GUILTY]
+    assert len(series.seconds) == series.samples == 91
+    assert machine.conclusion == only(diagnose(leak.log)).conclusion
 
 
 def test_the_list_of_tags_is_that_of_the_log(leak: Pair) -> None:

@@ -204,8 +204,13 @@ def test_findings_of_a_session() -> None:
     keys = [TagKey("Gla5", PoolKind.PAGED, 2)]
     of_two = finding(subject=Subject(pool="session", tag="Gla5", session=2))
     of_three = finding(subject=Subject(pool="session", tag="Gla5", session=3))
-    facts = gather(watch([1, 2], keys), 0, judged=Judged([of_three, of_two], {PoolKind.PAGED: 7}))
+    of_system = finding(subject=Subject(pool="paged", tag="Gla5"))
+    judged = Judged([of_three, of_two, of_system], {PoolKind.PAGED: 7})
+    facts = gather(watch([1, 2], keys), 0, judged=judged)
     assert facts.findings == (of_two,)
+    assert gather(watch([1, 2], [TagKey("Gla5", PoolKind.PAGED)]), 0, judged=judged).findings == (of_system,)
+    together = gather(watch([1, 2], [TagKey("Gla5", PoolKind.PAGED, -1)]), 0, judged=judged)
+    assert set(together.findings) == {of_two, of_three}
     assert facts.limit is None  # the paged pool's limit is not the session's
 
 

@@ -12,17 +12,17 @@ from poolsleuth.model.report import ReportFinding
 from poolsleuth.model.series import TagKey
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.report.wording import step_parts
-from poolsleuth.top.detail_steps import steps_for, typed_tag
+from poolsleuth.top.detail_steps import accuses, steps_for, typed_tag
 from poolsleuth.windows import tag_notes
 
 LEAK = TagKey("Leak", PoolKind.NONPAGED)
 
 
-def finding(*steps: str, verdict: Verdict = Verdict.SUSPECTED) -> ReportFinding:
+def finding(*steps: str, verdict: Verdict = Verdict.SUSPECTED, severity: Severity = Severity.WARNING) -> ReportFinding:
     return ReportFinding(
         pattern="pool-leak",
         verdict=verdict,
-        severity=Severity.WARNING,
+        severity=severity,
         confidence=Confidence.LOW,
         headline="it grows",
         subject=Subject(tag="Leak"),
@@ -66,6 +66,14 @@ def test_the_steps_of_findings_come_first_and_each_once() -> None:
 
 def test_what_was_ruled_out_gives_no_steps() -> None:
     assert "never" not in steps_for(LEAK, None, None, [finding("never", verdict=Verdict.RULED_OUT)])
+
+
+def test_load_that_comes_and_goes_accuses_nobody() -> None:
+    load = finding("look at what works", severity=Severity.INFO)
+    assert not accuses(load)
+    steps = steps_for(LEAK, None, None, [load])
+    assert steps[0] == "look at what works"
+    assert commands(steps) == [r"poolsleuth whois Leak C:\Windows\System32\drivers", "!poolused 2 Leak"]
 
 
 def test_the_verifier_is_offered_for_drivers_only() -> None:

@@ -81,10 +81,10 @@ def test_figures_in_words() -> None:
 
 def test_a_fall_and_a_peak_are_dated() -> None:
     said = facts([1000, 9000, 2000, 3000])
-    assert value(said, "Peak") == "8.8 KB at 13:00"
+    assert value(said, "Peak") == "8.8 KB (13:00)"
     assert value(said, "Last came down") == "1 h 0 min ago (14:00)"
     days = facts([1000, 9000, 2000, 3000], every=86_400)
-    assert value(days, "Peak") == "8.8 KB at 2026-11-19 12:00"
+    assert value(days, "Peak") == "8.8 KB (11-19 12:00)"
 
 
 def test_what_does_not_move_and_what_is_not_known() -> None:
@@ -109,8 +109,20 @@ def test_huge_figures_have_words() -> None:
 
 def test_the_standing_is_never_more_than_the_finding() -> None:
     assert standing(facts([1, 2])) == ("", "")
-    assert standing(facts([1, 2], judged=Judged(finding()))) == ("suspected, medium confidence", "bad")
+    assert standing(facts([1, 2], judged=Judged(finding()))) == (
+        "pool leak suspected, medium confidence",
+        "bad",
+    )
     assert standing(facts([1, 2], judged=Judged(finding(verdict=Verdict.RULED_OUT)))) == ("not accused", "dim")
+
+
+def test_load_is_found_but_nobody_is_accused() -> None:
+    said = facts([1, 2], judged=Judged(finding(pattern="pool-load", severity=Severity.INFO, verdict=Verdict.FOUND)))
+    assert standing(said) == ("pool load found, medium confidence", "dim")
+    assert not said.accused
+    first = headline(said)
+    assert first is not None
+    assert first.tone == "strong"
 
 
 def test_findings_with_their_reasons() -> None:

@@ -74,10 +74,19 @@ def test_live_samples_come_on_the_beat() -> None:
     # Beats that were missed are not made up for, and the next is on the old beat
     assert not feed.poll(133.0)
     assert poll(feed, 134.9)
-    assert not poll(feed, 134.95)
+    assert not poll(feed, 134.93)
     assert not feed.poll(135.0)
     assert poll(feed, 135.1)
     assert sampler.taken == 4
+
+
+def test_a_look_that_comes_a_little_early_does_not_miss_its_beat() -> None:
+    sampler = Beat()
+    feed = LiveFeed(sampler, 0.1)
+    for tenth in range(20):
+        poll(feed, tenth / 10 - 0.01 * (tenth % 2))
+    assert sampler.taken >= 19
+    assert feed.tracker.count == 19
 
 
 def test_the_trackers_numbers_change_between_two_polls_only() -> None:

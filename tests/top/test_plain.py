@@ -297,6 +297,7 @@ def test_every_figure_comes_back(rows: Any, changes: bool, totals: bool, column:
             wanted[tag, pool] = (allocs, allocs - outstanding, outstanding, exact(size))
     shown = [view.tracker.index.keys[number] for number in view.rows(options)]
     assert {(key.tag, key.pool) for key in shown} == set(wanted)
+    assert all(character == "\n" or character.isprintable() for character in screen.text)
     # The public expression
     found = public_rows(screen.text)
     assert [tuple(int(match[place]) for place in (3, 5, 7, 8)) for match in found] == [

@@ -30,9 +30,12 @@ def test_it_stands_still_while_it_is_paused() -> None:
     assert player.tick(1) == 1
 
 
-def test_as_fast_as_can_be_shows_every_sample() -> None:
+def test_as_fast_as_can_be_goes_on_with_every_turn() -> None:
     player = Player(4, MINUTES[:4], speed=inf)
     assert [player.tick(0.001) for _ in range(5)] == [1, 2, 3, 3, 3]
+    long = Player(100_000, speed=inf)
+    assert long.tick(0.1) == 50
+    assert long.tick(1e300) == 99_999
 
 
 def test_samples_without_times_come_one_a_second() -> None:

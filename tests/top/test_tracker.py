@@ -2,10 +2,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from poolsleuth.model.series import TagKey
 from poolsleuth.model.tags import PoolKind
-from poolsleuth.sampling.sample import TagIndex
+from poolsleuth.sampling.sample import Sample, TagFigures, TagIndex
 from poolsleuth.top.history import MOST_POINTS
 from poolsleuth.top.tracker import Since, Tracker
 
@@ -183,3 +185,46 @@ def test_rebuilding_a_long_series_reads_an_even_choice(watched: Any, series_of: 
     assert series.asked[-2:] == [3 * MOST_POINTS - 2, 3 * MOST_POINTS - 1]
     assert tracker.change("bytes", Since.LAST)[0] == 1
     assert tracker.change("bytes", Since.START)[0] == 3 * MOST_POINTS - 1
+
+
+KEYS = [TagKey(tag, pool, session) for tag in ("Aaaa", "Bb") for pool in (N, P) for session in (None, -1, 1, 2)]
+TABLES = st.lists(
+    st.tuples(st.dictionaries(st.sampled_from(KEYS), st.integers(0, 2**40), max_size=8), st.booleans()),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(TABLES)
+def test_any_samples_give_what_a_plain_reading_of_the_rules_gives(tables: list[tuple[dict[TagKey, int], bool]]) -> None:
+    index = TagIndex()
+    tracker = Tracker(index)
+    moments: list[dict[TagKey, float]] = []
+    seen: set[TagKey] = set()
+    for step, (rows, complete) in enumerate(tables):
+        ids = np.array([index.number(key) for key in rows], np.int64)
+        values = np.array(list(rows.values()), np.float64)
+        tracker.feed(Sample(60.0 * step, TagFigures(ids, values, values, values), complete=complete))
+        held = {key: float(value) for key, value in rows.items()}
+        if any((key.session or 0) > 0 for key in rows) and not any(key.session == -1 for key in rows):
+            for key, value in rows.items():
+                if key.session is not None:
+                    of_all = TagKey(key.tag, key.pool, -1)
+                    held[of_all] = held.get(of_all, 0.0) + value
+        seen |= held.keys()
+        shown = {(key.pool, key.session) for key in held} if complete else set()
+        moments.append({key: held.get(key, 0.0) for key in KEYS if key in held or (key.pool, key.session) in shown})
+    assert set(tracker.index.keys) == seen
+    for number, key in enumerate(tracker.index.keys):
+        course = [moment.get(key, np.nan) for moment in moments]
+        np.testing.assert_array_equal(tracker.history.column(number), course)
+        assert tracker.now is not None
+        np.testing.assert_equal(float(tracker.now.bytes[number]), course[-1])
+        known = [value for value in course if not np.isnan(value)]
+        began = known[0] if known and len(course) > 1 else np.nan
+        np.testing.assert_equal(float(tracker.change("bytes", Since.START)[number]), course[-1] - began)
+        before = course[-2] if len(course) > 1 else np.nan
+        np.testing.assert_equal(float(tracker.change("bytes", Since.LAST)[number]), course[-1] - before)
+        first = course[0] if len(course) > 1 else np.nan
+        np.testing.assert_allclose(tracker.rate()[number], (course[-1] - first) * 60 / max(1, len(course) - 1))

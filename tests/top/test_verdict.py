@@ -219,23 +219,23 @@ def test_sums_over_sessions_are_not_accused_beside_the_sessions() -> None:
 def test_leaving_tags_out_changes_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(3)
     tracker = Tracker(TagIndex(), HOST)
-    sizes = np.exp(rng.uniform(np.log(2_000), np.log(40 * MB), 600))
-    moves = rng.uniform(0, 0.3, 600)
-    for number in range(48):
+    sizes = np.exp(rng.uniform(np.log(2_000), np.log(40 * MB), 440))
+    moves = rng.uniform(0, 0.3, 440)
+    for number in range(24):
         tags = {
             TagKey(f"{n:04}", NONPAGED if n % 2 else PAGED): float(
                 round(sizes[n] * (1 + moves[n] * rng.standard_normal()) / 256) * 256
             )
-            for n in range(600)
+            for n in range(440)
         }
         tags[TagKey("Zlk1", NONPAGED)] = MB * (4 + number)
-        tracker.feed(sample(tracker.index, START + 600.0 * number, tags))
+        tracker.feed(sample(tracker.index, START + 1200.0 * number, tags))
     taken = verdict_facts.taken_from(tracker)
     assert taken is not None
-    assert len(verdict_facts.chosen_tags(taken)) < 500
+    assert len(verdict_facts.chosen_tags(taken)) < 400
     fewer = judged(tracker)
     monkeypatch.setattr(verdict_facts, "FEW_TAGS", 10**6)
-    assert len(verdict_facts.chosen_tags(taken)) == 601
+    assert len(verdict_facts.chosen_tags(taken)) == 441
     all_ = judged(tracker)
     assert fewer.line == all_.line
     assert fewer.findings == all_.findings

@@ -4,6 +4,7 @@ import shutil
 import sys
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from math import isfinite, nan
 from pathlib import Path
 from typing import TextIO
@@ -22,7 +23,7 @@ from poolsleuth.evidence.dump.options import DumpOptions
 from poolsleuth.model.errors import InputError
 from poolsleuth.pipeline import Assumed
 from poolsleuth.report.wording import clean
-from poolsleuth.sampling.recording.layout import LEAST_MAX_BYTES, journal_of
+from poolsleuth.sampling.recording.layout import JOURNAL_SUFFIX, LEAST_MAX_BYTES, journal_of, older_parts
 from poolsleuth.sampling.sample import Sample, Sampler, Series
 from poolsleuth.windows.builds import WindowsVersionMatch
 
@@ -55,6 +56,7 @@ def _span(_context: click.Context, _parameter: click.Parameter, value: str | Non
 @click.option(
     "--from", "evidence", multiple=True, metavar="EVIDENCE", help="Make a recording of evidence, on any system."
 )
+@click.option("--machine", type=click.IntRange(min=1), metavar="N", help="Which, where evidence speaks of several.")
 @machine_options
 @symbol_options
 @click.pass_context
@@ -66,6 +68,7 @@ def record(
     lasts: int | None,
     max_size: int | None,
     evidence: tuple[str, ...],
+    machine: int | None,
     windows: WindowsVersionMatch | None,
     ram_bytes: int | None,
     symbols: tuple[str, ...],
@@ -88,7 +91,8 @@ def record(
     if evidence:
         if every is not None or lasts is not None:
             raise click.UsageError("--every and --for are of a live recording: evidence has its own times")
-        status = _convert((*evidence, *more), target, max_size, Assumed(windows, ram_bytes), gather(symbols, offline))
+        asked = _Asked((*evidence, *more), machine, Assumed(windows, ram_bytes), gather(symbols, offline))
+        status = _convert(asked, target, max_size)
     elif more:
         raise click.UsageError(f"{more[0]}: evidence is given with --from")
     else:
@@ -204,16 +208,21 @@ def _open_sampler() -> Sampler:
 
 def _end_of(target: Path) -> float | None:
     """When the recording that is continued ends; None for a new one, and for what is none: its writer refuses that."""
-    from poolsleuth.sampling.recording.reader import Recording  # noqa: PLC0415 - polars takes its time
-
     if not target.exists() and not journal_of(target).exists():
         return None
-    try:
-        times = Recording.open([target]).times
-    except InputError:
-        return None
-    known = times[np.isfinite(times)]
-    return float(known.max()) if len(known) else None
+    from poolsleuth.sampling.recording import part  # noqa: PLC0415 - polars takes its time
+    from poolsleuth.sampling.recording.reader import Recording  # noqa: PLC0415
+
+    # The end alone: a recording of years has hundreds of older parts
+    last: list[float] = []
+    for path in (journal_of(target), target, *older_parts(target)[-1:]):
+        try:
+            read = Recording.open([path]) if path.name.endswith(JOURNAL_SUFFIX) else part.of_file(path)
+        except InputError:
+            continue
+        times = read.times if isinstance(read, Recording) else read.samples.times if read is not None else np.empty(0)
+        last += times[np.isfinite(times)][-1:].tolist()
+    return max(last, default=None)
 
 
 def _live(target: Path, every: float, lasts: float | None, max_size: int | None) -> int:
@@ -243,15 +252,25 @@ def _live(target: Path, every: float, lasts: float | None, max_size: int | None)
 # ---- out of evidence -------------------------------------------------------------------------------------------
 
 
-def _convert(
-    evidence: tuple[str, ...], target: Path, max_size: int | None, assumed: Assumed, dumps: DumpOptions
-) -> int:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The evidence that a recording is made of, and how it is read."""
+
+    files: tuple[str, ...]
+    machine: int | None
+    assumed: Assumed
+    dumps: DumpOptions
+
+
+def _convert(asked: _Asked, target: Path, max_size: int | None) -> int:
     if target.exists() or journal_of(target).exists():
         raise click.UsageError(f"{target} exists already; give another name")
     from poolsleuth.top.replay import open_series  # noqa: PLC0415 - all readers, which a refusal needs not
 
     with progress_on_terminal() as progress:
-        opened = open_series(evidence, assumed=assumed, dumps=dumps, progress=progress)
+        opened = open_series(
+            asked.files, machine=asked.machine, assumed=asked.assumed, dumps=asked.dumps, progress=progress
+        )
     for problem in (*opened.problems, *opened.series.notes):
         click.echo(f"poolsleuth: {clean(problem)}", err=True)
     outcome, size = write_series(opened.series, target, max_size)

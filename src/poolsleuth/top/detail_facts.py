@@ -14,7 +14,7 @@ from poolsleuth.patterns.tag_knowledge import family_hint, sure_note
 from poolsleuth.patterns.wording import GROWTH_OF_TAG
 from poolsleuth.report.wording import ordered_findings
 from poolsleuth.sampling.sample import Floats
-from poolsleuth.top.detail_steps import steps_for
+from poolsleuth.top.detail_steps import accuses, steps_for
 from poolsleuth.top.history import ALLOCS, BYTES, OUTSTANDING, History
 from poolsleuth.top.owners import NOBODY, Owners
 from poolsleuth.top.tracker import FIGURES, SHORTEST_RATE, Since, State, Tracker
@@ -141,8 +141,8 @@ class DetailFacts:
 
     @property
     def accused(self) -> bool:
-        """Whether something was found or suspected of the tag."""
-        return any(finding.holds for finding in self.findings)
+        """Whether something was found or suspected of the tag that is more than a remark."""
+        return any(accuses(finding) for finding in self.findings)
 
 
 def gather(
@@ -333,9 +333,11 @@ def _is_about(finding: ReportFinding, key: TagKey) -> bool:
     subject = finding.subject
     if subject.tag is None or subject.tag.rstrip() != key.tag:
         return False
-    if subject.session is not None and key.session not in (subject.session, -1):
-        return False
-    return subject.pool in (None, str(key.pool)) or (key.session is not None and subject.pool == PoolKind.SESSION)
+    if key.session is None:
+        return subject.session is None and subject.pool in (None, str(key.pool))
+    if subject.session is None:  # of no session: then it may only be of all session pools, or of no pool at all
+        return subject.pool in (None, PoolKind.SESSION)
+    return key.session in (subject.session, -1) and subject.pool in (None, str(key.pool), PoolKind.SESSION)
 
 
 def _touches(finding: ReportFinding, key: TagKey) -> bool:

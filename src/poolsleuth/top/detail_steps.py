@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from poolsleuth.model.finding import Severity
 from poolsleuth.model.report import ReportFinding
 from poolsleuth.model.series import TagKey
 from poolsleuth.model.tags import PoolKind
@@ -25,6 +26,11 @@ def typed_tag(tag: str) -> str | None:
     return f'"{tag}"' if _SAFE.fullmatch(tag) and tag.strip() else None
 
 
+def accuses(finding: ReportFinding) -> bool:
+    """Whether a finding says that something is wrong: load that comes and goes is found, but accuses nobody."""
+    return finding.holds and finding.severity is not Severity.INFO
+
+
 def steps_for(
     key: TagKey, note: TagNote | None, driver: str | None, findings: Iterable[ReportFinding]
 ) -> tuple[str, ...]:
@@ -35,12 +41,12 @@ def steps_for(
     """
     findings = [finding for finding in findings if finding.holds]
     steps = [step for finding in findings for step in finding.next_steps]
-    if findings:
+    if any(accuses(finding) for finding in findings):
         steps += _suspected(key, driver)
     else:
         if note is not None:
             steps.append(note.next_step)
-        steps += _unaccused(key, driver)
+        steps += _unaccused(key, driver, judged=bool(findings))
     return tuple(dict.fromkeys(steps))
 
 
@@ -57,13 +63,14 @@ def _suspected(key: TagKey, driver: str | None) -> list[str]:
     return steps
 
 
-def _unaccused(key: TagKey, driver: str | None) -> list[str]:
+def _unaccused(key: TagKey, driver: str | None, *, judged: bool) -> list[str]:
     tag = typed_tag(key.tag)
     steps = _who(tag, driver)
-    steps.append(
-        "see whether it only grows: `poolsleuth record pool.parquet --every 60s --for 8h`, then"
-        " `poolsleuth diagnose pool.parquet`"
-    )
+    if not judged:
+        steps.append(
+            "see whether it only grows: `poolsleuth record pool.parquet --every 60s --for 8h`, then"
+            " `poolsleuth diagnose pool.parquet`"
+        )
     if tag is not None and tag == key.tag:
         flag = _SESSION_POOL if key.session is not None else _SORTED.get(key.pool, _SESSION_POOL)
         steps.append(f"in a debugger or a dump: `!poolused {flag} {tag}`")

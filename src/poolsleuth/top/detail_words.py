@@ -31,6 +31,8 @@ _MAX_REASONS = 12  # of one finding, for and against
 _MAX_ELSEWHERE = 12
 _BEYOND = 1e300
 _LONG = 900.0  # seconds of a watch from which nobody asks for seconds
+_MAX_PATTERN = 40  # characters of a pattern's name
+_TONES = {Severity.CRITICAL: "bad", Severity.WARNING: "warn", Severity.INFO: "dim"}
 _SINCE = {Since.LAST: "last sample", Since.START: "start", Since.MARK: "mark"}
 
 
@@ -71,12 +73,15 @@ def title(facts: DetailFacts) -> str:
 
 
 def standing(facts: DetailFacts) -> tuple[str, str]:
-    """What the verdict is, in a few words, and its tone."""
+    """What the heaviest finding is and how sure, in a few words, and its tone: ``pool leak suspected, low confidence``.
+
+    Of a finding that accuses nobody, such as load that comes and goes, the tone is "dim".
+    """
     held = next((finding for finding in facts.findings if finding.holds), None)
     if held is None:
         return ("not accused", "dim") if facts.findings else ("", "")
-    tone = "bad" if held.severity is Severity.CRITICAL else "warn"
-    return f"{held.verdict.value}, {held.confidence.value} confidence", tone
+    name = short(held.pattern.replace("-", " "), _MAX_PATTERN)
+    return f"{name} {held.verdict.value}, {held.confidence.value} confidence", _TONES[held.severity]
 
 
 # ---- figures ----
@@ -143,7 +148,7 @@ def _peak(facts: DetailFacts) -> str:
         return _size(watched.peak)
     if facts.bytes is not None and watched.peak <= facts.bytes:
         return f"{_size(facts.bytes)}, now"
-    return f"{_size(watched.peak)}{_at(watched.peak_time, facts)}"
+    return _size(watched.peak) + ("" if watched.peak_time is None else f" ({_clock(watched.peak_time, facts)})")
 
 
 def _fell(facts: DetailFacts) -> str:
@@ -159,17 +164,14 @@ def _fell(facts: DetailFacts) -> str:
     return f"{duration_text(max(0.0, facts.time - watched.fell))} ago ({_clock(watched.fell, facts)})"
 
 
-def _at(time: float | None, facts: DetailFacts) -> str:
-    return "" if time is None else f" at {_clock(time, facts)}"
-
-
 def _clock(time: float, facts: DetailFacts) -> str:
     """The time of day, with the date where it is not that of now. The chart says whose clock it is."""
-    text = moment_text(time, utc=False)
-    if facts.time is not None and moment_text(facts.time, utc=False)[:10] == text[:10]:
+    date, clock = moment_text(time, utc=False).split(" ")
+    today = "" if facts.time is None else moment_text(facts.time, utc=False)[:10]
+    if date == today:
         long = facts.watched.seconds is not None and facts.watched.seconds >= _LONG
-        return text[11:16] if long else text[11:]
-    return text[:16]
+        return clock[:5] if long else clock
+    return f"{date[5:] if date[:4] == today[:4] else date} {clock[:5]}"
 
 
 # ---- owner ----
@@ -224,7 +226,7 @@ def _candidate(found: Found, number: int) -> Iterator[Says]:
 
 
 def headline(facts: DetailFacts) -> Says | None:
-    """The heaviest finding that holds, in its own sentence; None when nobody accuses the tag."""
+    """The heaviest finding that holds, in its own sentence; None when there is none."""
     held = next((finding for finding in facts.findings if finding.holds), None)
     return None if held is None else _headline(held)
 
@@ -244,8 +246,8 @@ def findings_say(facts: DetailFacts, *, told: bool = False) -> Iterator[Says]:
 
 
 def _headline(finding: ReportFinding) -> Says:
-    tone = "strong" if not finding.holds else "bad" if finding.severity is Severity.CRITICAL else "warn"
-    return Says(short(finding.headline, MAX_TEXT), tone=tone)
+    tone = _TONES[finding.severity] if finding.holds else "strong"
+    return Says(short(finding.headline, MAX_TEXT), tone="strong" if tone == "dim" else tone)
 
 
 def _reasons(finding: ReportFinding, *, named: bool) -> Iterator[Says]:

@@ -19,6 +19,7 @@ from poolsleuth.top.tracker import Tracker
 FASTEST = 0.1  # seconds between live samples at least: poolmon's own screen cannot be read faster
 BUDGET = 0.05  # seconds that one poll may spend on samples: the screen still answers its keys ten times a second
 MAX_PASSED = 4_000  # samples fed on the way of one jump: twice as many as the history keeps
+EARLY = 0.05  # seconds that a sample may come before its beat: half the time between two looks of the screen
 STILL_TAKING = 15.0  # seconds after which a sample that does not come is said
 
 
@@ -115,14 +116,14 @@ class LiveFeed:
                 fed = True
                 if self.on_sample is not None:
                     self.on_sample(self.tracker)
-        if not self.paused and (self._due is None or now >= self._due):
+        if not self.paused and (self._due is None or now >= self._due - min(EARLY, self.every / 4)):
             self._take(now)
         return fed
 
     def _take(self, now: float) -> None:
         """Begin a sample. The next is due on the beat; beats that were missed are not made up for."""
         due = now if self._due is None else self._due
-        self._due = due + self.every * (math.floor((now - due) / self.every) + 1)
+        self._due = due + self.every * max(1, math.floor((now - due) / self.every) + 1)
         self._began, self._waits = now, 0.0
         self._taking = _Taking(self._sampler)
 

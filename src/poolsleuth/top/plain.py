@@ -8,13 +8,15 @@ counted, a change that is not known is left blank, as is a figure of memory.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from math import isfinite
+from typing import NamedTuple
 
-from poolsleuth.model.series import moment
+from poolsleuth.model.series import TagKey, moment
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.report.wording import clean, short
 from poolsleuth.top.tracker import Tracker
-from poolsleuth.top.view import Change, Row, Total, View, ViewOptions
+from poolsleuth.top.view import Counts, Row, Total, View, ViewOptions
 
 TAG_LENGTH = 4
 WRAP = 1 << 32  # poolmon's counters of allocations and frees have 32 bits
@@ -26,6 +28,7 @@ _SCREEN = (9, 4, 9, 4, 8, 7, 6, 6)
 _SNAPSHOT = (18, 0, 18, 0, 17, 14, 0, 16)
 _HEADINGS = ("Allocs", "", "Frees", "", "Diff", "Bytes", "", "Per Alloc")
 _CHANGES = (1, 3, 6)  # places of changes among the columns
+_REMEMBERED = 20_000  # tags whose printed form is remembered
 _STEP = 1_000  # rows that are looked at together
 _POOLS = {PoolKind.NONPAGED: "Nonp", PoolKind.PAGED: "Paged", PoolKind.SESSION: "Paged"}
 _BLANK_SIGN = "␠"
@@ -75,74 +78,92 @@ def screen_of(
     """
     changes = changes and tracker.previous is not None
     numbers = view.rows(options)
-    rows: list[Row] = []
+    table: list[_Line] = []
+    shown: list[int] = []
     unknown = 0
-    for start in range(0, len(numbers), _STEP):
-        for row in view.look(numbers[start : start + _STEP]):
-            if row.allocs is None or row.outstanding is None or row.bytes is None:
-                unknown += 1
-            elif lines is None or len(rows) < lines:
-                rows.append(row)
-        if lines is not None and len(rows) >= lines:
-            break
     names = _Names()
-    table = [_Line(names.of(row), _POOLS[row.key.pool], _numbers(row, row.last, changes)) for row in rows]
-    totals = view.totals(options) if options.totals else ()
+    for start in range(0, len(numbers), _STEP):
+        some = numbers[start : start + _STEP]
+        for number, counts in zip(some.tolist(), view.counts(some), strict=True):
+            if counts.allocs is None or counts.outstanding is None or counts.bytes is None:
+                unknown += 1
+            elif lines is None or len(table) < lines:
+                table.append(_Line(names.of(counts.key), _POOLS[counts.key.pool], _numbers(counts, changes)))
+                shown.append(number)
+        if lines is not None and len(table) >= lines:
+            break
     sums = [
-        _Line("TOTAL", _POOLS[total.pool], _numbers(total, total.last, changes))
-        for total in totals
-        if total.allocs is not None and total.outstanding is not None and total.bytes is not None
+        _Line("TOTAL", _POOLS[counts.key.pool], _numbers(counts, changes))
+        for counts in map(_sum, view.totals(options) if options.totals else ())
+        if counts.allocs is not None and counts.outstanding is not None and counts.bytes is not None
     ]
     widths = _widths([*table, *sums], _SCREEN if changes else _SNAPSHOT)
     text = [*_time_line(tracker, dated), *_header(tracker, changes), f" {_title(options.session)} pool information"]
     text.append(_headings(widths) + ("  Mapped_Driver" if drivers else ""))
     if changes:
         text.append("")
-    for line, row in zip(table, rows, strict=True):
-        text.append(line.text(widths) + (f" {_driver(row)}" if drivers else ""))
+    rows = _texts(table, widths)
+    text += [f"{line} {_driver(row)}" for line, row in zip(rows, view.look(shown), strict=True)] if drivers else rows
     if sums:
-        text += ["", *(line.text(widths) for line in sums)]
-    return Printed("\n".join((*text, "", "")), len(rows), unknown)
+        text += ["", *_texts(sums, widths)]
+    return Printed("\n".join((*text, "", "")), len(table), unknown)
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     name: str
     pool: str
-    numbers: Sequence[int | None]
-
-    def text(self, widths: Sequence[int]) -> str:
-        """The row. A tag stands behind a blank; TOTAL, which no tag can be, at the edge."""
-        parts = [self.name if len(self.name) > TAG_LENGTH else f" {self.name:4}", f"{self.pool:5}"]
-        for place, (number, width) in enumerate(zip(self.numbers, widths, strict=True)):
-            if not width:
-                continue
-            if place in _CHANGES:
-                parts.append(" " * (width + 2) if number is None else f"({number:{width}})")
-            else:
-                parts.append(f"{number:{width}}")
-        return " ".join(parts)
+    numbers: tuple[int | None, ...]
 
 
-def _numbers(row: Row | Total, last: Change, changes: bool) -> tuple[int | None, ...]:
-    allocs, outstanding, size = row.allocs or 0, row.outstanding or 0, row.bytes or 0
+def _sum(total: Total) -> Counts:
+    last = total.last
+    return Counts(
+        TagKey("", total.pool), total.allocs, total.outstanding, total.bytes, last.allocs, last.frees, last.bytes
+    )
+
+
+def _numbers(counts: Counts, changes: bool) -> tuple[int | None, ...]:
+    _, allocs, outstanding, size, more_allocs, more_frees, more_bytes = counts
+    allocs, outstanding, size = allocs or 0, outstanding or 0, size or 0
     frees = allocs - outstanding
     if -WRAP < frees < 0:
         frees += WRAP  # allocations have wrapped, frees have not yet
     each = size // outstanding if outstanding else 0
-    known = changes and last.allocs is not None and last.frees is not None and last.bytes is not None
-    shown = (last.allocs, last.frees, last.bytes) if known else (None, None, None)
-    return (allocs, shown[0], frees, shown[1], outstanding, size, shown[2], each)
+    if not changes or more_allocs is None or more_frees is None or more_bytes is None:
+        return (allocs, None, frees, None, outstanding, size, None, each)
+    return (allocs, more_allocs, frees, more_frees, outstanding, size, more_bytes, each)
+
+
+def _texts(lines: Sequence[_Line], widths: Sequence[int]) -> list[str]:
+    """The rows. A tag stands behind a blank; TOTAL, which no tag can be, at the edge."""
+    known = _template(widths, changes=True)
+    unknown = _template(widths, changes=False)
+    return [
+        (unknown if numbers[1] is None else known).format(
+            f" {name:4}" if len(name) <= TAG_LENGTH else name, pool, *numbers
+        )
+        for name, pool, numbers in lines
+    ]
+
+
+def _template(widths: Sequence[int], *, changes: bool) -> str:
+    parts = ["{0}", "{1:5}"]
+    for place, width in enumerate(widths):
+        if width:
+            change = f"({{{place + 2}:{width}}})" if changes else " " * (width + 2)
+            parts.append(change if place in _CHANGES else f"{{{place + 2}:{width}}}")
+    return " ".join(parts)
 
 
 def _widths(lines: Sequence[_Line], least: Sequence[int]) -> tuple[int, ...]:
     """The widths of the columns: poolmon's, or wider where a number needs it, so that a blank stays between them."""
     widths = list(least)
-    for line in lines:
-        for place, number in enumerate(line.numbers):
-            if number is not None and least[place]:
-                most = _WIDEST_CHANGE if place in _CHANGES else _WIDEST
-                widths[place] = max(widths[place], min(len(str(number)), most))
+    for place, column in enumerate(zip(*(line.numbers for line in lines), strict=True)):
+        known = [number for number in column if number is not None]
+        if known and least[place]:
+            most = _WIDEST_CHANGE if place in _CHANGES else _WIDEST
+            longest = max(len(str(min(known))), len(str(max(known))))
+            widths[place] = max(widths[place], min(longest, most))
     return tuple(widths)
 
 
@@ -224,18 +245,19 @@ class _Names:
     """The tags of one screen as they are printed: no two of one pool alike, or readers would see two screens."""
 
     def __init__(self) -> None:
-        self._used: set[tuple[str, bool]] = set()
+        self._used: set[tuple[str, str]] = set()
 
-    def of(self, row: Row) -> str:
-        name = printed_tag(row.key.tag)
+    def of(self, key: TagKey) -> str:
+        name, pool = printed_tag(key.tag), _POOLS[key.pool]
         number = 0
-        while (name, row.paged) in self._used:
+        while (name, pool) in self._used:
             name = f"{_LOST}{number:03X}"
             number += 1
-        self._used.add((name, row.paged))
+        self._used.add((name, pool))
         return name
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def printed_tag(tag: str) -> str:
     """A tag of at most four characters, none of which can steer a terminal or be taken for a blank between columns.
 

@@ -9,6 +9,7 @@ import numpy as np
 USUAL_SPEED = 60.0  # an hour in a minute
 AS_FAST_AS_CAN_BE = inf
 SPEEDS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 24 * 3600.0, AS_FAST_AS_CAN_BE)
+FASTEST = 500.0  # samples in a second of the watcher where the speed has no bound: a machine reads no more
 LONGEST_GAP = 3.0  # seconds of the watcher's time that a hole in the recording takes at most: nobody waits for a night
 
 
@@ -16,7 +17,7 @@ class Player:
     """A place in a series that moves with time. Places count from 0.
 
     ``count`` samples, taken at ``times`` (seconds, ascending; NaN where not known, None for a series without times).
-    ``speed`` is seconds of the recording in a second of the watcher; ``inf``: one sample after the other. A series
+    ``speed`` is seconds of the recording in a second of the watcher; ``inf``: as fast as can be read. A series
     without times shows ``speed / 60`` samples a second. Raises ValueError when there is no sample, or no such speed.
     """
 
@@ -59,7 +60,7 @@ class Player:
         if not self.playing or not isfinite(seconds) or seconds <= 0:
             return self.place
         if self._speed == AS_FAST_AS_CAN_BE:
-            self._to(self.place + 1)
+            self._to(self.place + max(1, int(min(seconds, self.count) * FASTEST)))
         else:
             self._pass(seconds)
         if self.last:

@@ -63,7 +63,8 @@ class RecordedPart:
 def recorded_series(machine: Machine, read: Read, selection: Selection) -> Series | None:
     """The recording that a machine's samples come from; None when they come from something else.
 
-    A recording in an archive is played as the diagnosis reads it. Raises InputError when it cannot be read.
+    A recording that is packed is played as the diagnosis reads it. Raises InputError when there is no sample in the
+    time that was asked for.
     """
     recorded = [n for n, one in enumerate(read.inputs[: len(read.facts)]) if one.kind is InputKind.RECORDING]
     mine = [n for n in recorded if n in machine.inputs and Path(read.inputs[n].name).is_file()]
@@ -78,7 +79,10 @@ def recorded_series(machine: Machine, read: Read, selection: Selection) -> Serie
         except InputError:
             continue  # of another recording, or damaged: said where it was read
         paths.append(part)
-    recording = Recording.open(paths)
+    try:
+        recording = Recording.open(paths)
+    except InputError:
+        return None  # packed, or gone by now
     if not selection.bounded:
         return recording
     places = np.flatnonzero([selection.covers(float(time)) for time in recording.times])

@@ -66,6 +66,9 @@ class State:
             unknown = np.isnan(mine)
             if unknown.any():
                 setattr(other, name, np.where(unknown, getattr(later, name), mine))
+        if later._groups is not None:
+            # Tags that are never seen before held nothing at that later moment
+            other._groups = later._groups if self._groups is None else np.union1d(self._groups, later._groups)
         return other
 
     def of(self, figure: str) -> Floats:

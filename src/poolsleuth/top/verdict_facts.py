@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from math import isfinite
 
@@ -95,9 +96,7 @@ def _processes_so_far(processes: ProcessCounters, *, utc: bool) -> Iterator[Coun
 
 def _copied(state: State) -> State:
     # Its arrays are replaced, never written to, when tags are added
-    copy = State.__new__(State)
-    copy.__dict__.update(state.__dict__)
-    return copy
+    return copy(state)
 
 
 def system_of(host: Host) -> System:
@@ -137,8 +136,8 @@ class Source:
         facts = facts_at(self.known, taken.now.time, taken.count, self.end)
         where = Where(facts[0].where.input if facts else 0)
         original = self._originals(taken)
-        facts += self._memory(taken, where, has_now=original.memory)
-        facts += _processes(taken, where, has_now=original.processes, has_series=self._knows_processes)
+        facts += self._memory(taken, where, original.kinds)
+        facts += _processes(taken, where, has_now=ProcessList in original.kinds, has_series=self._knows_processes)
         facts += self._tables(taken, facts, where, original.sessions)
         if self.history:
             facts += _history(taken, where, self.dated_by)
@@ -158,29 +157,28 @@ class Source:
     def _originals(self, taken: Taken) -> "_Originals":
         """What the evidence itself prints at this very sample."""
         sessions: set[int | None] = set()
-        memory = processes = False
+        found: set[type[Fact]] = set()
         kinds = (TagTable, PoolmonMemory, MemoryCounters, ProcessList)
         for one in self.known:
             fact = one.fact
             if not isinstance(fact, kinds) or not one.at(taken.now.time, taken.count):
                 continue
             here = one.samples == taken.count if one.samples is not None else _same(one.since, taken.now.time)
+            if here:
+                found.add(type(fact))
             if here and isinstance(fact, TagTable):
                 sessions.add(fact.session)
-            elif here and isinstance(fact, ProcessList):
-                processes = True
-            elif here:
-                memory = True
-        return _Originals(frozenset(sessions), memory, processes)
+        return _Originals(frozenset(sessions), frozenset(found))
 
     # ---- memory ------------------------------------------------------------------------------------------------
 
-    def _memory(self, taken: Taken, where: Where, *, has_now: bool) -> Iterator[Fact]:
+    def _memory(self, taken: Taken, where: Where, here: frozenset[type[Fact]]) -> Iterator[Fact]:
         told = [one.fact for one in self.known]
         if not any(isinstance(f, MemoryHistory | CounterSeries | MemoryCounters | PoolmonMemory) for f in told):
             yield from _memory_history(taken, where)
             yield from _up_time(taken, where)
-        if has_now:
+        captured = [fact for fact in told if isinstance(fact, MemoryCounters)]
+        if (MemoryCounters if captured else PoolmonMemory) in here:
             return
         figures = {
             name: Figure(round(value), where)
@@ -190,7 +188,6 @@ class Source:
         if not figures.keys() & set(_POOLS.values()):
             return
         at = moment(taken.now.time) if taken.host.utc else None
-        captured = [fact for fact in told if isinstance(fact, MemoryCounters)]
         if captured:
             figures.pop("commit_peak", None)
             yield MemoryCounters(where=where, at=at, source=captured[-1].source, **figures, **_maxima(captured))  # type: ignore[arg-type]
@@ -244,9 +241,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class _Originals:
+    """The sessions whose tables, and the kinds of captures, that the evidence prints at one sample."""
+
     sessions: frozenset[int | None]
-    memory: bool
-    processes: bool
+    kinds: frozenset[type[Fact]]
 
 
 def _any(facts: Sequence[Fact], kind: type[Fact]) -> bool:

@@ -17,6 +17,7 @@ from poolsleuth.patterns.lines import Line
 from poolsleuth.patterns.over_time import hours_until
 from poolsleuth.patterns.wording import amount
 from poolsleuth.report.wording import clean
+from poolsleuth.top.history import BYTES
 from poolsleuth.top.verdict_facts import Taken, sums_over_sessions
 from poolsleuth.windows.counters import Unit
 
@@ -229,10 +230,13 @@ def nothing(taken: Taken, findings: Sequence[Finding], *, patient: bool) -> Sent
 
 
 def _growth(taken: Taken) -> tuple[str, float] | None:
-    """The tag whose bytes grew most since the first sample, and by how much; None when none grew by a word's worth."""
+    """The tag whose bytes grew most since it was first seen, and by how much; None when none grew by a word's worth."""
     if taken.count < 2:
         return None
-    change = taken.now.bytes - taken.start.bytes[: len(taken.now.bytes)]
+    sizes = taken.tables[BYTES]
+    # A tag that the first table does not show grew from where it was first seen
+    first = np.isfinite(sizes).argmax(axis=0)
+    change = taken.now.bytes[: sizes.shape[1]] - sizes[first, np.arange(sizes.shape[1])]
     change[list(sums_over_sessions(taken.keys))] = np.nan
     change[~np.isfinite(change)] = np.nan
     if np.isnan(change).all():

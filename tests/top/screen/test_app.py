@@ -1,6 +1,5 @@
-"""The screen under a pilot: every key, the mouse, sizes from tiny to large, hostile names, replay, live, verdict."""
+"""The screen under a pilot: every key, and the mouse."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,16 +7,10 @@ from typing import Any
 import pytest
 from textual.keys import _character_to_key
 
-from poolsleuth.model.errors import InputError, PoolsleuthError
-from poolsleuth.model.machine import System
 from poolsleuth.model.series import TagKey
 from poolsleuth.model.tags import PoolKind
-from poolsleuth.sampling.sample import Host
-from poolsleuth.top.feed import LiveFeed
-from poolsleuth.top.screen import app as app_module
 from poolsleuth.top.screen.keys import KEYS, Action
-from poolsleuth.top.verdict import Judge
-from poolsleuth.top.view import Column, View, ViewOptions
+from poolsleuth.top.view import Column
 
 Drive = Callable[..., Any]
 N, P = PoolKind.NONPAGED, PoolKind.PAGED
@@ -165,6 +158,42 @@ def test_patterns_as_poolmon_is_started_with(drive: Drive) -> None:
         assert "without File" in screen.lines[-1]
 
     drive(script)
+
+
+def test_an_empty_table_says_why(drive: Drive) -> None:
+    async def script(screen: Any) -> None:
+        await screen.press("s")
+        assert "no tags of sessions are known here; s shows the system's pools" in screen.text
+        await screen.press("s", "slash", "?", "enter")
+        assert "no tag is shown; c shows all there are" in screen.text
+        await screen.press("enter")
+        assert "no tag under the cursor" in screen.lines[-1]
+        await screen.press("down", "end", "pageup", "e", "z", "r", "c")
+        assert screen.tags[0] == "Idle"
+
+    drive(script)
+
+
+def test_one_sample_alone_has_no_columns_of_change(
+    drive: Drive, listed: Any, replay: Any, usual_tables: Any, named: Any
+) -> None:
+    async def script(screen: Any) -> None:
+        heading = next(line for line in screen.lines if line.startswith(" Tag"))
+        assert heading.split() == [
+            "Tag",
+            "Type",
+            "Allocs",
+            "Frees",
+            "Diff",
+            "▼Bytes",
+            "PerAlloc",
+            "Share",
+            "Driver",
+            "Note",
+        ]
+        assert "1 of 1, at the end" in screen.lines[0]
+
+    drive(script, replay(listed(usual_tables(1))), size=(120, 24), owners=named(Leak="leak.sys"))
 
 
 def test_the_columns_to_both_sides_and_the_order_turned(drive: Drive) -> None:
@@ -333,317 +362,3 @@ def test_a_click_below_the_last_line_moves_nothing(drive: Drive) -> None:
         assert screen.cursor == "Leak"
 
     drive(script)
-
-
-# ---- sizes -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("size", [(80, 24), (200, 60), (40, 10), (120, 40), (20, 5), (10, 3), (2, 2), (1, 1), (500, 8)])
-def test_every_size_is_drawn_exactly(drive: Drive, size: tuple[int, int], named: Any) -> None:
-    async def script(screen: Any) -> None:
-        strips = screen.app.screen._compositor.render_strips()
-        assert len(strips) == size[1]
-        assert {strip.cell_length for strip in strips} == {size[0]}
-
-    drive(script, size=size, owners=named(Leak="leak.sys"))
-
-
-def test_resizing_to_and_fro(drive: Drive) -> None:
-    async def script(screen: Any) -> None:
-        for width, height in [(200, 60), (40, 10), (3, 3), (80, 24), (120, 30), (80, 24)]:
-            await screen.pilot.resize_terminal(width, height)
-            await screen.settle()
-            assert len(screen.lines) == height
-        assert screen.tags == ["Leak", "File", "Wave", "File", "Idle"]
-
-    drive(script)
-
-
-def test_the_screen_at_80x24(drive: Drive, golden: Callable[[str, str], None], named: Any) -> None:
-    async def script(screen: Any) -> None:
-        golden("screen-80x24.txt", screen.text + "\n")
-
-    drive(script, owners=named(Leak="leak.sys", File="maybe.sys"))
-
-
-def test_the_screen_at_200x30_with_a_mark(drive: Drive, golden: Callable[[str, str], None], named: Any) -> None:
-    async def script(screen: Any) -> None:
-        await screen.press("z", "e", "full_stop", "full_stop")
-        await screen.press("u", "z", "full_stop")
-        golden("screen-200x30.txt", "\n".join(screen.lines[:-1]) + "\n")
-
-    drive(script, size=(200, 30), owners=named(Leak="leak.sys", File="maybe.sys"))
-
-
-def test_the_screen_without_unicode(drive: Drive, golden: Callable[[str, str], None], named: Any) -> None:
-    async def script(screen: Any) -> None:
-        assert screen.text.isascii()
-        golden("screen-ascii.txt", screen.text + "\n")
-
-    drive(script, size=(130, 24), owners=named(Leak="a-driver-with-a-name-that-is-too-long.sys"), encoding="cp437")
-
-
-# ---- hostile names ---------------------------------------------------------------------------------------------------
-
-HOSTILE = [
-    "\x1b[2J",
-    "[b]x",
-    "[/x]",
-    "\x00\x07\x08\x0a",
-    "漢字漢字",
-    "\u202eab",
-    "\u200b\u200b",
-    "é\u0301",
-    "\ud800",
-    "%s%d",
-]
-
-
-def test_hostile_names_are_shown_harmlessly_in_their_columns(
-    drive: Drive, listed: Any, replay: Any, named: Any
-) -> None:
-    tables = [{TagKey(tag, N): (1000.0 - place, 1.0, 1.0) for place, tag in enumerate(HOSTILE)}] * 2
-    owners = named(**dict.fromkeys(HOSTILE, "[red]\x1b]0;x\x07漢字漢字漢字漢字漢字漢字漢字.sys"))
-
-    async def script(screen: Any) -> None:
-        assert "\x1b" not in screen.text
-        assert "[b]x" in screen.text
-        assert "[/x]" in screen.text
-        assert "\\x1b[2J" in screen.text
-        strips = screen.app.screen._compositor.render_strips()
-        assert {strip.cell_length for strip in strips} == {120}
-        table = screen.app.main.table
-        each = next(cell for cell in table.layout_shown.cells if cell.column is Column.TYPE)
-        for strip in table._strips[1 : len(HOSTILE) + 1]:
-            assert strip.crop(each.x, each.x + 4).text == "Nonp"
-        await screen.press("slash", "[", "enter")
-        assert "[b]x" in screen.tags
-        for _ in HOSTILE:
-            await screen.press("enter", "escape", "down")
-        assert screen.app.is_running
-
-    drive(script, replay(listed(tables), 1), size=(120, 30), owners=owners)
-
-
-def test_a_hostile_machine_and_label_are_shown_harmlessly(drive: Drive, listed: Any, replay: Any) -> None:
-    series = listed([{TagKey("Leak", N): (5.0, 1.0, 1.0)}], Host(computer="\x1b[31m[b]漢\u202e"))
-
-    async def script(screen: Any) -> None:
-        assert screen.lines[0].startswith(" \\x1b[31m[b]漢\\u202e")
-
-    drive(script, replay(series))
-
-
-# ---- without colour --------------------------------------------------------------------------------------------------
-
-
-def test_without_colour_the_meaning_stays(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    async def script(screen: Any) -> None:
-        strips = screen.app.screen._compositor.render_strips()
-        colours = {
-            (segment.style.color, segment.style.bgcolor)
-            for strip in strips
-            for segment in strip._segments
-            if segment.style is not None
-        }
-        names = {colour.name for pair in colours for colour in pair if colour is not None}
-        assert names <= {"default"}
-        cursor = next(strip for strip in strips if strip.text.startswith(">"))
-        assert cursor._segments[0].style.reverse
-
-    drive(script)
-
-
-# ---- replay ----------------------------------------------------------------------------------------------------------
-
-
-def test_stepping_and_pausing(drive: Drive) -> None:
-    async def script(screen: Any) -> None:
-        assert "12:09:00 UTC" in screen.lines[0]
-        assert "10 of 30, paused" in screen.lines[0]
-        await screen.press("full_stop")
-        assert "11 of 30, paused" in screen.lines[0]
-        await screen.press("comma", "comma")
-        assert "9 of 30, paused" in screen.lines[0]
-        assert "12:08:00" in screen.lines[0]
-        await screen.press("space")
-        assert not screen.app.feed.paused
-        await screen.press("space")
-        assert screen.app.feed.paused
-
-    drive(script)
-
-
-def test_speed(drive: Drive) -> None:
-    async def script(screen: Any) -> None:
-        await screen.press("plus")
-        assert "replay 300x" in screen.lines[0]
-        await screen.press("minus", "minus")
-        assert "replay 15x" in screen.lines[0]
-
-    drive(script)
-
-
-def test_jumping_to_a_time(drive: Drive) -> None:
-    async def script(screen: Any) -> None:
-        await screen.press("g", *"12:20", "enter")
-        assert "12:20:00" in screen.lines[0]
-        assert screen.app.tracker.count == 21
-        await screen.press("g", *"start", "enter")
-        assert "12:00:00" in screen.lines[0]
-        await screen.press("g", *"nonsense", "enter")
-        assert "nonsense is no place" in screen.text
-        await screen.press("escape")
-        assert "12:00:00" in screen.lines[0]
-
-    drive(script)
-
-
-def test_a_sample_that_cannot_be_read_is_said_and_passed_over(
-    drive: Drive, listed: Any, replay: Any, usual_tables: Any
-) -> None:
-    series = listed(usual_tables(20))
-    series.broken = {10}
-
-    async def script(screen: Any) -> None:
-        await screen.press("full_stop")
-        assert "sample 11 is damaged" in screen.lines[-1]
-        await screen.press("full_stop")
-        assert "12 of 20" in screen.lines[0]
-        assert "damaged" not in screen.lines[-1]
-
-    drive(script, replay(series, 9))
-
-
-def test_samples_without_times_have_no_rate(drive: Drive, listed: Any, replay: Any, usual_tables: Any) -> None:
-    async def script(screen: Any) -> None:
-        assert "time not known" in screen.lines[0]
-        assert "Rate/h" not in screen.text
-
-    drive(script, replay(listed(usual_tables(5), dated=False), 3))
-
-
-# ---- live ------------------------------------------------------------------------------------------------------------
-
-
-async def until(screen: Any, condition: Callable[[], bool]) -> None:
-    for _ in range(200):
-        if condition():
-            return
-        await asyncio.sleep(0.02)
-        await screen.settle()
-    raise AssertionError(screen.text)
-
-
-def test_a_live_machine(drive: Drive, listed: Any, listing: Any, usual_tables: Any) -> None:
-    sampler = listing(listed(usual_tables(30), physical=8 * 2.0**30))
-    feed = LiveFeed(sampler, 0.1)
-
-    async def script(screen: Any) -> None:
-        await until(screen, lambda: screen.app.tracker.count >= 3)
-        assert "live, every 0.1 s" in screen.lines[0]
-        assert screen.lines[0].startswith(" SRV01")
-        assert screen.tags[0] == "File"
-        await screen.press("comma")
-        assert "no way back" in screen.lines[-1]
-        await screen.press("g")
-        assert "no other times" in screen.lines[-1]
-        await screen.press("plus")
-        assert "only a replay has a speed" in screen.lines[-1]
-        await screen.press("space")
-        assert "paused" in screen.lines[0]
-        await until(screen, lambda: feed._taking is None)
-        count = screen.app.tracker.count
-        await asyncio.sleep(0.3)
-        await screen.settle()
-        assert screen.app.tracker.count == count
-        await screen.press("full_stop")
-        await until(screen, lambda: screen.app.tracker.count == count + 1)
-
-    drive(script, feed)
-
-
-def test_what_cannot_be_read_is_said_once(drive: Drive, listed: Any, listing: Any, usual_tables: Any) -> None:
-    sampler = listing(listed(usual_tables(3)), notes=("no handle counts: run it elevated", "no sessions"))
-
-    async def script(screen: Any) -> None:
-        assert screen.lines[-1].startswith(" no handle counts: run it elevated (and 1 more)")
-        screen.app.main._message_until = 0.0
-        await screen.settle()
-        assert screen.lines[-1].startswith(" h help")
-
-    drive(script, LiveFeed(sampler, 60))
-
-
-@pytest.mark.parametrize("error", [InputError("access is denied: run it elevated"), ZeroDivisionError("x")])
-def test_a_machine_that_gives_no_sample_is_said(drive: Drive, listed: Any, listing: Any, error: Exception) -> None:
-    sampler = listing(listed([]), error=error)
-
-    async def script(screen: Any) -> None:
-        await until(screen, lambda: screen.app.feed.error is not None)
-        assert str(error) in screen.lines[-1]
-        assert "no tag is shown" in screen.text
-        await screen.press("enter")
-        assert "no tag under the cursor" in screen.lines[-1]
-
-    drive(script, LiveFeed(sampler, 0.1))
-
-
-# ---- the verdict -----------------------------------------------------------------------------------------------------
-
-
-def test_the_verdict_line_says_what_leaks_at_the_right_time(
-    drive: Drive, listed: Any, replay: Any, usual_tables: Any
-) -> None:
-    series = listed(usual_tables(240), nonpaged_used=300e6, physical=8 * 2.0**30)
-
-    async def script(screen: Any) -> None:
-        await until(screen, lambda: screen.app.verdict is not None)
-        await screen.settle()
-        assert "the first verdict after" in screen.text
-        await screen.press("g", *"end", "enter")
-        await until(screen, lambda: screen.app.verdict is not None and screen.app.verdict.count == 240)
-        await screen.settle()
-        assert "Leak grows 60 MB/h" in screen.text
-        await screen.press("g", *"start", "enter")
-        await until(screen, lambda: screen.app.verdict is not None and screen.app.verdict.count == 1)
-        await screen.settle()
-        assert "Leak grows" not in screen.text
-
-    drive(script, replay(series, 2), judge=Judge(System()))
-
-
-# ---- when it breaks --------------------------------------------------------------------------------------------------
-
-
-def test_an_error_of_our_own_is_one_sentence(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], replay: Any, listed: Any, usual_tables: Any
-) -> None:
-    feed = replay(listed(usual_tables(3)))
-    view = View(feed.tracker)
-
-    def broken(_options: ViewOptions) -> None:
-        raise ZeroDivisionError("a bug")
-
-    monkeypatch.setattr(view, "rows", broken)
-    real = app_module.TopApp.run
-    monkeypatch.setattr(app_module.TopApp, "run", lambda self: real(self, headless=True, size=(80, 24)))
-    with pytest.raises(PoolsleuthError, match=r"ZeroDivisionError: a bug \(test_app\.py:\d+\)"):
-        app_module.run(feed, feed.tracker, view, None, ViewOptions())
-    out, err = capfd.readouterr()
-    assert "Traceback" not in out + err
-
-
-def test_run_gives_the_exit_status(
-    monkeypatch: pytest.MonkeyPatch, replay: Any, listed: Any, usual_tables: Any
-) -> None:
-    feed = replay(listed(usual_tables(3)))
-    real = app_module.TopApp.run
-
-    async def quit_it(pilot: Any) -> None:
-        await pilot.press("q")
-
-    monkeypatch.setattr(app_module.TopApp, "run", lambda self: real(self, headless=True, auto_pilot=quit_it))
-    assert app_module.run(feed, feed.tracker, View(feed.tracker), None, ViewOptions()) == 0

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,7 +135,7 @@ def test_a_screen_of_24_lines_says_what_matters_first(tracker: Tracker) -> None:
     async def look(pilot: Pilot[int], screen: DetailScreen) -> None:
         lines = shown(screen)
         assert lines[0].startswith("Leak   nonpaged pool")
-        assert "SUSPECTED, MEDIUM CONFIDENCE  2 of 3" in lines[0]
+        assert "POOL LEAK SUSPECTED, MEDIUM CONFIDENCE  2 of 3" in lines[0]
         assert any("now 12:59 UTC" in line for line in lines)
         assert any(line.startswith("tag Leak leaks [/b] \\x1b[31m") for line in lines)
         assert any("Per hour, overall +2.9 MB" in line for line in lines)
@@ -338,3 +339,31 @@ def test_without_colour_all_is_said_in_words(tracker: Tracker, monkeypatch: pyte
         assert any("never in 59 min 0 s" in line for line in shown(screen))
 
     run(tracker, look, judged=Judged(LEAKS))
+
+
+# ---- in the whole screen ----
+
+
+def test_in_the_whole_screen_without_unicode(drive: Callable[..., object]) -> None:
+    async def script(driven: Any) -> None:
+        await driven.press("enter")
+        assert driven.lines[0].startswith("Leak   nonpaged pool")
+        assert driven.text.isascii()
+        await driven.press("n")
+        second = driven.lines[0][:4]
+        await driven.press("escape")
+        assert driven.cursor == second
+
+    drive(script, encoding="ascii")
+
+
+def test_a_replay_that_goes_back_takes_the_page_along(drive: Callable[..., object]) -> None:
+    async def script(driven: Any) -> None:
+        await driven.press("enter")
+        assert "now 12:09" in driven.text
+        driven.app.feed.player.jump(3)
+        await driven.settle()
+        await driven.pilot.pause(0.1)
+        assert "now 12:03" in driven.text
+
+    drive(script)

@@ -70,8 +70,9 @@ def _older(mains: Sequence[Path], given: Sequence[Path], wanted: str, found: Fou
         if older in given:
             continue
         try:
-            if part.description_of(older).id == wanted:
-                found.parts.append(part.of_file(older))
+            read = part.of_file(older, wanted)
+            if read is not None:
+                found.parts.append(read)
         except InputError as error:
             found.notes.append(str(error))
         if len(found.parts) > MAX_PARTS:

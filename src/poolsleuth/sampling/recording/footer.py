@@ -49,22 +49,23 @@ class _DamagedError(Exception):
 
 
 class _Thrift:
-    """A reader of the compact protocol. Field identifiers to values; strings stay bytes."""
+    """A reader of the compact protocol. Field identifiers to values; strings stay bytes. IndexError: cut off."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
         self.items = 0
 
-    def _byte(self) -> int:
+    def _varint(self) -> int:
         value = self.data[self.at]
         self.at += 1
-        return value
-
-    def _varint(self) -> int:
-        value = shift = 0
+        if value < 0x80:
+            return value
+        value &= 0x7F
+        shift = 7
         while True:
-            byte = self._byte()
+            byte = self.data[self.at]
+            self.at += 1
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 return value
@@ -72,21 +73,22 @@ class _Thrift:
             if shift > 63:
                 raise _DamagedError
 
-    def _zigzag(self) -> int:
-        value = self._varint()
-        return (value >> 1) ^ -(value & 1)
-
     def struct(self, depth: int = 0) -> dict[int, Value]:
         if depth > MAX_DEPTH:
             raise _DamagedError
         fields: dict[int, Value] = {}
         identifier = 0
         while True:
-            head = self._byte()
+            head = self.data[self.at]
+            self.at += 1
             kind = head & 15
             if kind == 0:
                 return fields
-            identifier = identifier + (head >> 4) if head >> 4 else self._zigzag()
+            if head >> 4:
+                identifier += head >> 4
+            else:
+                number = self._varint()
+                identifier = (number >> 1) ^ -(number & 1)
             fields[identifier] = (2 - kind) if kind <= 2 else self._value(kind, depth)
 
     def _value(self, kind: int, depth: int) -> Value:
@@ -94,7 +96,8 @@ class _Thrift:
         if self.items > MAX_ITEMS:
             raise _DamagedError
         if kind in (4, 5, 6):
-            return self._zigzag()
+            number = self._varint()
+            return (number >> 1) ^ -(number & 1)
         if kind == 8:
             size = self._varint()
             value = self.data[self.at : self.at + size]
@@ -105,20 +108,26 @@ class _Thrift:
         if kind == 12:
             return self.struct(depth + 1)
         if kind in (9, 10):
-            head = self._byte()
-            size = head >> 4 if head >> 4 < 15 else self._varint()
-            if size > len(self.data) - self.at:
-                raise _DamagedError
-            inner = head & 15
-            if inner in (1, 2):
-                return [self._byte() for _ in range(size)]
-            return [self._value(inner, depth + 1) for _ in range(size)]
+            return self._list(depth)
         if kind == 3:
-            return self._byte()
+            self.at += 1
+            return self.data[self.at - 1]
         if kind == 7:
             self.at += 8
             return struct.unpack_from("<d", self.data, self.at - 8)[0]  # type: ignore[no-any-return]
         raise _DamagedError  # a map: Parquet has none
+
+    def _list(self, depth: int) -> Value:
+        head = self.data[self.at]
+        self.at += 1
+        size = head >> 4 if head >> 4 < 15 else self._varint()
+        if size > len(self.data) - self.at:
+            raise _DamagedError
+        inner = head & 15
+        if inner in (1, 2):
+            self.at += size
+            return []
+        return [self._value(inner, depth + 1) for _ in range(size)]
 
 
 def checked(data: Buffer, where: str) -> Footer:

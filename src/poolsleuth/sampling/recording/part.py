@@ -32,6 +32,7 @@ from poolsleuth.sampling.recording.table import COLUMNS
 from poolsleuth.sampling.sample import Floats
 
 _T = TypeVar("_T")
+_LONG_NAME = "a name in it has thousands of characters; that is no part of ours"
 _BLOCK = 1 << 20  # bytes that are read at once for a CRC
 _LEVEL = 3  # of zstd: 9 saves 5 % and takes three times as long
 
@@ -140,15 +141,24 @@ class Part:
 
     def _samples(self) -> Samples:
         table = self.select(
-            pl.col("kind") == SAMPLE, "sample", "time", "level", "count", "bytes", "name", order="sample"
-        ).unique("sample", keep="last", maintain_order=True)
+            pl.col("kind") == SAMPLE,
+            *("sample", "level"),
+            pl.col("time").cast(pl.Int64).cast(pl.Float64).fill_null(np.nan) / 1000,
+            pl.col("count").fill_null(0.0),
+            pl.col("bytes").fill_null(np.nan),
+            pl.col("name").fill_null(""),
+        )
+        numbers = table["sample"].to_numpy()
+        kept, at = np.unique(numbers[::-1], return_index=True)  # the last one, where a number stands twice
+        at = len(numbers) - 1 - at
+        labels = table["name"].to_list()
         return Samples(
-            table["sample"].to_numpy(),
-            table["time"].cast(pl.Int64).to_numpy().astype(np.float64) / 1000,
-            table["level"].to_numpy() == 0,
-            table["count"].fill_null(0.0).to_numpy() == 1,
-            table["bytes"].cast(pl.Float64).fill_null(np.nan).to_numpy(),
-            table["name"].fill_null("").to_list(),
+            kept,
+            table["time"].to_numpy()[at],
+            table["level"].to_numpy()[at] == 0,
+            table["count"].to_numpy()[at] == 1,
+            table["bytes"].to_numpy()[at],
+            [labels[place] for place in at.tolist()],
         )
 
     def verify(self) -> None:
@@ -163,28 +173,33 @@ class Part:
         for begin in range(0, self.rows, ROW_GROUP):
             table = safely(self.where, lambda at=begin: self._source.slice(at, ROW_GROUP).collect())  # type: ignore[misc]
             if (table["name"].str.len_bytes() > 4 * MAX_TEXT).any():
-                raise InputError(f"{self.where}: a name in it has thousands of characters; that is no part of ours")
+                raise InputError(f"{self.where}: {_LONG_NAME}")
             yield table
 
-    def select(self, which: pl.Expr | None, *columns: str, order: str | None = None) -> pl.DataFrame:
-        """Some rows and some columns; names that are too long are damage. Raises InputError."""
+    def select(self, which: pl.Expr | None, *columns: str | pl.Expr, order: str | None = None) -> pl.DataFrame:
+        """Some rows and some columns, and one of our own; names that are too long are damage. Raises InputError."""
 
         def work() -> pl.DataFrame:
             lazy = self._source if which is None else self._source.filter(which)
-            wanted = lazy.select(*columns, _long=pl.col("name").str.len_bytes() > 4 * MAX_TEXT)
-            table = wanted.collect()
-            if table["_long"].any():
-                raise InputError(f"{self.where}: a name in it has thousands of characters; that is no part of ours")
-            table = table.drop("_long")
-            return table.sort(order, maintain_order=True) if order else table
+            if order:
+                lazy = lazy.sort(order, maintain_order=True)
+            table = lazy.select(*columns, _long=pl.col("name").str.len_bytes().max()).collect()
+            if len(table) and (table["_long"][0] or 0) > 4 * MAX_TEXT:
+                raise InputError(f"{self.where}: {_LONG_NAME}")
+            return table
 
         return safely(self.where, work)
 
 
-def of_file(path: Path) -> Part:
-    """A part by its path; it is opened again whenever something of it is needed. Raises InputError."""
+def of_file(path: Path, recording: str | None = None) -> Part | None:
+    """A part by its path; it is opened again whenever something of it is needed. Raises InputError.
+
+    None when it is of another recording than the one with that identifier.
+    """
     footer = _footer(path)
     description = _description(footer.description, footer.columns, str(path))
+    if recording is not None and description.id != recording:
+        return None
     lazy = safely(str(path), lambda: _scanned(path, str(path)))
     return Part(str(path), description, lazy, footer.rows, path)
 

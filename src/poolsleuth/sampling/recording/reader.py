@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, Self, TypeVar
 
@@ -13,9 +14,10 @@ from poolsleuth.model.errors import InputError
 from poolsleuth.model.series import TagKey
 from poolsleuth.sampling.recording import part as parts_of
 from poolsleuth.sampling.recording.find import Found, find, of_bytes
-from poolsleuth.sampling.recording.layout import MAX_SAMPLES, TAG, clean, is_recording
+from poolsleuth.sampling.recording.layout import MAX_RUNS, MAX_SAMPLES, TAG, clean, is_recording
 from poolsleuth.sampling.recording.part import Part
 from poolsleuth.sampling.recording.state import Cursor, Numbers, gathered
+from poolsleuth.sampling.recording.table import FIGURES, run_starts
 from poolsleuth.sampling.sample import Floats, Host, Ids, Sample, TagIndex
 
 __all__ = ["Course", "Recording", "TagCourses", "is_recording", "open_part"]
@@ -203,23 +205,28 @@ def _follow(
     """Fill in the courses of one part: a row holds until the next one, or until a key sample that lacks the tag."""
     table = part.select(
         (pl.col("kind") == TAG) & pl.col("name").is_in(sorted({tag for tag, _, _ in asked})),
-        *("name", "pool", "session", "sample", "bytes", "count", "allocs"),
+        *("name", "pool", "session", "sample"),
+        *(pl.col(name).fill_null(np.nan) for name in FIGURES),
     )
+    if not len(table):
+        return
     samples = part.samples
     keys = np.flatnonzero(samples.keys)
-    for name, rows in table.group_by("name", "pool", "session"):
-        at = asked.get(name)
-        if at is None:
-            continue
-        sorted_rows = rows.sort("sample", maintain_order=True)
-        places = np.searchsorted(samples.numbers, sorted_rows["sample"].to_numpy())
-        values = [sorted_rows[column].fill_null(np.nan).to_numpy() for column in ("bytes", "count", "allocs")]
-        blanks = np.setdiff1d(keys, places)
-        places = np.concatenate((places, blanks))
-        order = np.argsort(places, kind="stable")
-        source = np.searchsorted(places[order], within, side="right") - 1
+    starts = run_starts(table.select("name", "pool", "session"))
+    places = np.searchsorted(samples.numbers, table["sample"].to_numpy())
+    values = [table[column].to_numpy() for column in FIGURES]
+    found: dict[int, list[slice]] = {}
+    for begin, end in pairwise([*starts.tolist()[:MAX_RUNS], len(table)]):
+        at = asked.get(table.row(begin)[:3])
+        if at is not None:
+            found.setdefault(at, []).append(slice(begin, end))
+    for at, slices in found.items():
+        here = np.concatenate([places[run] for run in slices])
+        blanks = np.setdiff1d(keys, here)
+        order = np.argsort(np.concatenate((here, blanks)), kind="stable")
+        source = np.searchsorted(np.concatenate((here, blanks))[order], within, side="right") - 1
         for what, column in enumerate(values):
-            filled = np.concatenate((column, np.full(len(blanks), np.nan)))[order]
+            filled = np.concatenate([*(column[run] for run in slices), np.full(len(blanks), np.nan)])[order]
             figures[what, at] = np.where(source >= 0, filled[source], np.nan)
 
 

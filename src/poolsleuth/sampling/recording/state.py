@@ -72,7 +72,7 @@ class Cursor:
             order="sample",
         )
         self._other_sample = others["sample"].to_numpy()
-        self._others = others.drop("sample")
+        self._others = others.drop("sample", "_long")
         self._width = int(self._ids.max(initial=-1)) + 1
         self._shown = np.zeros(self._width, bool)
         self._state = [np.full(self._width, np.nan) for _ in range(3)]

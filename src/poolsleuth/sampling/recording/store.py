@@ -38,7 +38,7 @@ class Store:
     def open(cls, path: Path, host: Host, every: float | None, journal: Description | None) -> "Store":
         """The recording of that name, a new one if there is none. Raises InputError when it is another computer's."""
         there = path.exists()
-        found = part.of_file(path).description if there else journal
+        found = part.description_of(path) if there else journal
         if found is not None and _computer(found.host) != _computer(host):
             raise InputError(
                 f"{path} is a recording of {found.host.computer or 'an unnamed computer'}, and this is "
@@ -89,8 +89,8 @@ class Store:
         """What the part holds already. Nothing when it was renamed to, or is contained in, an older part."""
         if not self.path.exists():
             return
-        current = part.of_file(self.path)
-        if current.description.id != self.description.id:
+        current = part.of_file(self.path, self.description.id)
+        if current is None:
             raise InputError(f"{self.path} was replaced by another recording")
         if current.description.next - 1 > self.older_last:
             for rows in current.slices():

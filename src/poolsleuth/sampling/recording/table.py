@@ -144,7 +144,13 @@ class Table:
         """The table in its order, a row group at a time."""
         if not self._rows:
             return
-        self._rows = [tuple(np.concatenate(column) for column in zip(*self._rows, strict=True))]
+        pieces = [list(column) for column in zip(*self._rows, strict=True)]
+        self._rows = []
+        whole = []
+        for column in pieces:  # one after the other: never all of it twice
+            whole.append(np.concatenate(column))
+            column.clear()
+        self._rows = [tuple(whole)]
         codes, samples, levels, *figures = self._rows[0]
         order = self._sorted(codes, samples, levels)
         texts = {name: pl.Series(name, values, dtype=COLUMNS[name]) for name, values in self._texts().items()}
@@ -180,7 +186,7 @@ class Table:
         keys = sorted(self._codes, key=_sort_key)
         rank = np.empty(len(keys), np.uint64)
         rank[[self._codes[key] for key in keys]] = np.arange(len(keys), dtype=np.uint64)
-        weight = rank[codes.astype(np.int64)]
+        weight = rank[codes]
         weight <<= np.uint64(32)
         weight |= samples.astype(np.uint32)
         weight |= levels.astype(np.uint64) << np.uint64(63)

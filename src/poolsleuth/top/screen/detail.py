@@ -29,7 +29,7 @@ from poolsleuth.top.detail_words import (
 from poolsleuth.top.owners import Owners
 from poolsleuth.top.screen.colours import GUESS, KEY, LABEL, PLAIN, TITLE
 from poolsleuth.top.screen.detail_chart import Chart
-from poolsleuth.top.screen.detail_text import TONES, Lines, beside, signs_of
+from poolsleuth.top.screen.detail_text import TONES, Lines, beside, scrolls, signs_of
 from poolsleuth.top.tag_search import Searching, Whois
 from poolsleuth.top.tracker import Tracker
 from poolsleuth.top.view import View
@@ -107,6 +107,7 @@ class DetailScreen(Screen[int]):
 
     def on_mount(self) -> None:
         """Follow the samples."""
+        scrolls(self.query_one(VerticalScroll))
         self.renew()
         self.set_interval(REFRESH, self._look)
 
@@ -161,12 +162,12 @@ class DetailScreen(Screen[int]):
         words, tone = standing(facts)
         place = self._place()
         name = title(facts)
-        # The tag's name goes before everything else
-        right = Text.assemble((words.upper(), TONES.get(tone, PLAIN)), (f"  {place}" if place else "", LABEL))
-        room = width - cell_len(right.plain) - 2
-        if room < min(cell_len(name), _LEAST_NAME):
-            right = Text()
-            room = width
+        both = Text.assemble((words.upper(), TONES.get(tone, PLAIN)), (f"  {place}" if place else "", LABEL))
+        # The tag's name goes before what is found of it, that before its place in the table
+        for right in (both, both[: len(words)], Text()):
+            room = width - cell_len(right.plain) - 2
+            if room >= min(cell_len(name), _LEAST_NAME):
+                break
         style = TITLE if facts.writer.sure or facts.writer.driver is None else TITLE + GUESS
         return Text(set_cell_size(name, max(0, room)), style, no_wrap=True).append("  ").append_text(right)
 
@@ -187,10 +188,10 @@ class DetailScreen(Screen[int]):
             self._figures(both, facts)
             # What accuses comes before what describes
             if facts.accused:
-                self._findings(both, facts, told=True)
+                self._findings(both, facts, told=said is not None)
             self._owner(both, facts)
             if not facts.accused:
-                self._findings(both, facts)
+                self._findings(both, facts, told=said is not None)
             return both.lines
         left, right = Lines(int(width * _LEFT)), Lines(width - int(width * _LEFT) - 3)
         self._figures(left, facts)

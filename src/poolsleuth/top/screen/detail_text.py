@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.style import Style
 from rich.text import Text
+from textual.containers import VerticalScroll
 
 from poolsleuth.report.wording import StepPart, step_parts
 from poolsleuth.top.detail_words import Pair, Says
@@ -37,6 +38,12 @@ class _Signed(Protocol):
 def signs_of(app: object) -> Signs:
     """The characters that an application's terminal has."""
     return app.signs if isinstance(app, _Signed) else signs()
+
+
+def scrolls(view: VerticalScroll) -> None:
+    """Without a scrollbar where the terminal has no characters for one."""
+    if signs_of(view.app).ascii:
+        view.styles.scrollbar_size_vertical = 0
 
 
 class Lines:

@@ -21,6 +21,7 @@ SMALL = 16  # below, no lines of memory
 TALL = 30  # from here the verdict may take more than one line
 MOST_VERDICT = 3  # lines of the verdict at most
 SIDE_BY_SIDE = 150  # columns from which the bars stand beside poolmon's lines
+NARROWEST_NAME = 12  # columns that the machine's name has at least
 _POOLMON_WIDTH = 80
 _LATEST = 32_503_680_000.0  # the year 3000: later is damage, not a date
 Line = list[Segment]
@@ -64,7 +65,11 @@ def header_lines(facts: Facts, width: int, height: int, signs: Signs = UNICODE) 
 
 def _title(facts: Facts, width: int) -> Line:
     """The machine, the time, how long is watched; the status at the right, which is never cut for the others."""
-    status = set_cell_size(clean(facts.status), min(cell_len(clean(facts.status)), max(0, width - 12)))
+    words = clean(facts.status).split(", ")
+    while len(words) > 1 and cell_len(", ".join(words)) > width - NARROWEST_NAME:
+        del words[0]  # where it is says more than how fast it goes
+    said = ", ".join(words)
+    status = set_cell_size(said, min(cell_len(said), max(0, width - NARROWEST_NAME)))
     room = max(0, width - cell_len(status) - 2)
     parts = [clean(facts.computer[:64]) if facts.computer else "poolsleuth top", _moment(facts)]
     if facts.watched is not None and facts.watched > 0:

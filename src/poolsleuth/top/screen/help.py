@@ -14,7 +14,7 @@ from textual.widgets import Static
 from poolsleuth.top.detail_words import Says
 from poolsleuth.top.screen.colours import KEY, LABEL
 from poolsleuth.top.screen.detail import DETAIL_KEYS
-from poolsleuth.top.screen.detail_text import Lines, beside, signs_of
+from poolsleuth.top.screen.detail_text import Lines, beside, scrolls, signs_of
 from poolsleuth.top.screen.keys import KEYS, Group
 from poolsleuth.top.screen.layout import VALUE, layout
 from poolsleuth.top.view import Column
@@ -76,6 +76,7 @@ class HelpScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Lay it out."""
+        scrolls(self.query_one(VerticalScroll))
         self._show()
 
     def on_resize(self) -> None:

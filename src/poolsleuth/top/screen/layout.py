@@ -131,19 +131,24 @@ def layout(
     sessions: bool = False,
     dated: bool = True,
     owned: bool = True,
+    alone: bool = False,
 ) -> Layout:
     """The columns that ``width`` cells have room for.
 
     ``marked``: there is a mark; ``sessions``: session pools are shown; ``dated``: the samples have times, so that there
-    are rates; ``owned``: drivers are known. The column that is sorted by, or its change, is there whenever it can be.
+    are rates; ``owned``: drivers are known; ``alone``: there is one sample only, so that nothing changes. The column
+    that is sorted by, or its change, is there whenever it can be.
     """
     left_out = set()
     if not marked:
         left_out.add((Column.MARKED, VALUE))
     if not sessions:
         left_out.add((Column.TYPE, SESSION))
-    if not dated:
+    if not dated or alone:
         left_out.add((Column.RATE, VALUE))
+    if alone:
+        left_out |= {pair for pair in _ORDER if pair[1] == CHANGE}
+        left_out |= {(Column.STARTED, VALUE), (Column.MARKED, VALUE), (Column.TREND, VALUE)}
     if not owned:
         left_out |= {(Column.DRIVER, VALUE), (Column.NOTE, VALUE)}
     sizes = {**_SIZES, (Column.TAG, VALUE): ("Tag", min(max(TAG_WIDTH, tag_width), WIDEST_TAG))}

@@ -40,7 +40,8 @@ class MainScreen(Screen[None]):
         super().__init__()
         self.top = top
         self.header = Header(top.signs)
-        self.table = TagTable(top.view, top.options, top.signs)
+        series = top.feed.series
+        self.table = TagTable(top.view, top.options, top.signs, alone=series is not None and len(series.times) == 1)
         self.status = Status()
         self._message = ""
         self._message_until = 0.0

@@ -18,7 +18,6 @@ from poolsleuth.top.view_columns import WITH_CHANGE, WORDS
 
 WHEEL = 3  # lines that one notch of the wheel moves
 FEWEST_LINES = 3  # of tags: below, totals give way
-NOTHING = "no tag is shown"
 
 
 class TagTable(Widget):
@@ -40,8 +39,10 @@ class TagTable(Widget):
     class Moved(Message):
         """The cursor or the lines on the screen are others."""
 
-    def __init__(self, view: View, options: ViewOptions, signs: Signs) -> None:
+    def __init__(self, view: View, options: ViewOptions, signs: Signs, *, alone: bool = False) -> None:
+        """``alone``: there is one sample, and there will be no other."""
         super().__init__()
+        self.alone = alone
         self.view = view
         self.options = options
         self.signs = signs
@@ -78,7 +79,7 @@ class TagTable(Widget):
             segments = line(row, trend, shown, self.signs, cursor=at, highlight=options.highlight)
             strips.append(Strip(segments))
         if not rows:
-            strips.append(Strip([Segment(f" {NOTHING}", PLAIN)]))
+            strips.append(Strip([Segment(f" {self._nothing()}", PLAIN)]))
         blank = Strip.blank(width, Style.null())
         strips += [blank] * (height - len(totals) - len(strips))
         strips += [Strip(total_line(total, shown)) for total in totals]
@@ -109,7 +110,19 @@ class TagTable(Widget):
             sessions=options.session is not None,
             dated=bool(len(times)) and bool(np.isfinite(times[-1])),
             owned=self.view.owners is not None,
+            alone=self.alone,
         )
+
+    def _nothing(self) -> str:
+        """Why there are no lines."""
+        options = self.options
+        if self.view.tracker.now is None:
+            return "waiting for the first sample"
+        if options.session is not None and not self.view.sessions():
+            return "no tags of sessions are known here; s shows the system's pools"
+        if options != ViewOptions(sort=options.sort, by_change=options.by_change, totals=options.totals):
+            return "no tag is shown; c shows all there are"
+        return "no tag is known here"
 
     def _heading(self) -> Strip:
         options = self.options
