@@ -25,7 +25,7 @@ SAMPLES = sorted((ROOT / "tests" / "data" / "logs").glob("*.txt"))
 SHARED = ROOT.parent / "shared"
 PUBLISHED = sorted([*(SHARED / "seeds").glob("*.txt"), *(SHARED / "data" / "transcripts").glob("0*.txt")])
 
-KINDS = {"crash-dump", "debugger-log", "counter-log", "poolmon-log", "pool-tags", "driver", "report"}
+KINDS = {"crash-dump", "debugger-log", "counter-log", "poolmon-log", "recording", "pool-tags", "driver", "report"}
 VERDICTS = {"found", "suspected", "ruled-out", "not-assessed"}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 AT = re.compile(r"line [1-9]\d*|offset 0x[0-9a-f]+")

@@ -380,6 +380,14 @@ def test_a_sample_that_fails_is_said_and_the_next_is_taken(monkeypatch: pytest.M
     assert result.stderr.count("a sample failed: Windows said no") == 1
 
 
+def test_failures_count_in_a_row_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    nine = top_print.MAX_FAILURES - 1
+    sampler = Sampler(failing=[*range(2, 2 + nine), *range(3 + nine, 3 + 2 * nine)])
+    use(sampler, 4 + 2 * nine, monkeypatch)
+    run("--plain")
+    assert sampler.taken == 4 + 2 * nine
+
+
 @pytest.mark.parametrize("failing", [range(1, 2), range(2, 99)])
 def test_a_machine_that_gives_no_samples_ends_it(monkeypatch: pytest.MonkeyPatch, failing: range) -> None:
     sampler = Sampler(failing)

@@ -78,7 +78,8 @@ def test_since_the_mark_is_since_the_first_sample_behind_it_that_shows_a_tag(wat
     tracker.clear_mark()
     tracker.rebuild(series_of(watched), 2)
     tracker.set_mark()
-    tracker.rebuild(series_of(watched), 1)
+    tracker.rebuild(series_of(watched), 0)
+    tracker.feed(series_of(watched).at(1))
     assert tracker.change("bytes", Since.MARK)[0] == -10
     assert np.isnan(tracker.change("bytes", Since.MARK)[1])
 

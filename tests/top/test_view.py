@@ -188,6 +188,9 @@ def test_tags_are_looked_at_once_for_filters(leaking: Any) -> None:
     leaking.then({TagKey("Lmy", N): (1, 1, 1), TagKey("Leak", N): (1, 1, 1)})
     assert shown(view, ViewOptions(search="my", include=("L*",))) == ["Leak", "Lmy"]
     assert owners.asked == 4
+    leaking.then({TagKey("Nomy", N): (1, 1, 1), TagKey("Leak", N): (1, 1, 1)})
+    assert shown(view, ViewOptions(search="my", include=("L*",))) == ["Leak", "Lmy"]
+    assert shown(view, ViewOptions(search="my")) == ["Leak", "Lmy", "Nomy"]
 
 
 @given(st.text("ab*?", max_size=6), st.text("ab", min_size=1, max_size=4))
@@ -274,8 +277,9 @@ def test_a_share_is_of_the_pool_or_else_of_all_tags(watched: Any) -> None:
     rows = {TagKey("Aaaa", N): (300, 1, 1), TagKey("Bbbb", N): (100, 1, 1), TagKey("Cccc", P): (50, 1, 1)}
     view = View(watched.then(rows, nonpaged_used=1000))
     assert [row.share for row in view.look([0, 1, 2])] == [0.3, 0.1, 1.0]
-    watched.then(rows)
-    assert [row.share for row in view.look([0, 1, 2])] == [0.75, 0.25, 1.0]
+    for less in ({}, {"nonpaged_used": 10.0}):  # a pool that is smaller than its tags cannot be
+        watched.then(rows, **less)
+        assert [row.share for row in view.look([0, 1, 2])] == [0.75, 0.25, 1.0]
 
 
 def test_totals(busy: Any) -> None:
@@ -290,6 +294,15 @@ def test_totals(busy: Any) -> None:
 def test_a_total_with_an_unknown_part_is_unknown(busy: Any) -> None:
     paged = View(busy.tracker).totals(ViewOptions(pools=P))[0]
     assert (paged.bytes, paged.outstanding, paged.last.bytes) == (None, 22, None)
+
+
+def test_many_ties_are_in_the_order_of_their_tags(watched: Any) -> None:
+    names = [f"{number * 7919 % 1000:04d}" for number in range(1000)]
+    watched.then({TagKey(name, P): (number % 3, 1, 1) for number, name in enumerate(names)})
+    found = View(watched.tracker).look(View(watched.tracker).rows(ViewOptions()))
+    assert [(row.bytes, row.key.tag) for row in found] == sorted(
+        ((number % 3, name) for number, name in enumerate(names)), key=lambda one: (-one[0], one[1])
+    )
 
 
 def test_the_same_question_is_answered_once_and_the_next_sample_anew(busy: Any) -> None:
@@ -342,6 +355,12 @@ def test_one_sample_or_no_times_make_a_chart_too(watched: Any) -> None:
     watched.then({key: (9, 1, 1)}, after=float("nan"))
     assert View(watched.tracker).spark(0, 2) == [7, 9]
     assert View(watched.tracker).sparks([], 5) == []
+
+
+def test_a_clock_that_was_put_back_makes_a_chart_too(watched: Any) -> None:
+    for value, after in enumerate((60.0, 60.0, -90.0, 60.0, 90.0)):
+        watched.then({TagKey("Aaaa", N): (value, 1, 1)}, after=after)
+    assert View(watched.tracker).spark(0, 2) == [0, 2.5]
 
 
 def test_heights() -> None:

@@ -8,6 +8,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import groupby
 from math import isfinite
 from typing import Protocol
@@ -17,7 +18,8 @@ from poolsleuth.evidence.dump.options import DumpOptions
 from poolsleuth.evidence.recognise import Content, content_of
 from poolsleuth.evidence.source import SAMPLE_BYTES, Source, open_source, sources
 from poolsleuth.model.errors import InputError
-from poolsleuth.model.series import CounterPath, TagHistory, moment
+from poolsleuth.model.report import InputKind
+from poolsleuth.model.series import CounterPath, CounterSeries, TagHistory, moment
 from poolsleuth.reading import EVERYTHING, Progress, Selection, open_counter_log, read_all
 
 COUNTERS = (Content.COUNTER_LOG, Content.TRACE_OR_BLG)
@@ -44,12 +46,20 @@ class Table:
 
 @dataclass(slots=True)
 class _Part:
-    """One input's share of the table: ``places`` gives the table's column for each of the input's own."""
+    """One input's share of the table: ``places`` gives the table's column for each of the input's own.
+
+    ``folds`` tells names that differ in case only for one column: so it is with counters, not with tags.
+    """
 
     name: str
     columns: list[str]
     open: "Callable[[], Iterator[CounterRow]]"
     places: list[int] = field(default_factory=list)
+    folds: bool = True
+
+    def key(self, name: str) -> str:
+        """By what a column of this input is known in the table."""
+        return name.casefold() if self.folds else name
 
 
 def write_csv(
@@ -65,10 +75,10 @@ def write_csv(
     names: dict[str, int] = {}
     for part in parts:
         for name in part.columns:
-            if name.casefold() not in names:
-                names[name.casefold()] = len(table.columns)
+            if part.key(name) not in names:
+                names[part.key(name)] = len(table.columns)
                 table.columns.append(name)
-        part.places = [names[name.casefold()] for name in part.columns]
+        part.places = [names[part.key(name)] for name in part.columns]
     if not table.columns:
         return table
     writer = csv.writer(out, lineterminator="\n")
@@ -201,17 +211,30 @@ def _one_line(name: str) -> str:
 
 
 def _tag_parts(paths: Sequence[str], selection: Selection, table: Table, progress: Progress | None) -> Iterator[_Part]:
-    """Tag tables over time, as columns of an object of our own name."""
+    """Tag tables over time, as columns of an object of our own name, and the counters that a recording holds."""
     # A dump has no series: it is not worth a download
     read = read_all(paths, progress, selection, DumpOptions(offline=True))
     table.problems += [problem.says for problem in read.problems]
-    if selection.counters and not selection.tags:
-        return
+    asked = _wanted(selection)
     for entry, facts in zip(read.inputs, read.facts, strict=True):
+        series = [fact for fact in facts if isinstance(fact, CounterSeries) and asked(fact.path)]
+        # Counters of a recording are sampled together, but not every one each time
+        for one in series:
+            yield _Part(entry.name, [_one_line(one.path.text)], partial(_rows_of, one))
+        if selection.counters and not selection.tags:
+            if entry.kind is InputKind.RECORDING and not series:
+                table.problems.append(f"{entry.name}: it holds no counter that {', '.join(selection.counters)} names")
+            continue
         for history in (fact for fact in facts if isinstance(fact, TagHistory)):
             part = _history_part(entry.name, history, selection)
             if part is not None:
                 yield part
+
+
+def _rows_of(series: CounterSeries) -> Iterator[CounterRow]:
+    for time, value in zip(series.times, series.values, strict=True):
+        if isfinite(value):
+            yield CounterRow(time, {0: value})
 
 
 def _history_part(name: str, history: TagHistory, selection: Selection) -> _Part | None:
@@ -233,4 +256,4 @@ def _history_part(name: str, history: TagHistory, selection: Selection) -> _Part
             cells = {i: values[place] for i, values in enumerate(columns) if isfinite(values[place])}
             yield CounterRow(time, cells)
 
-    return _Part(name, names, rows)
+    return _Part(name, names, rows, folds=False)

@@ -194,13 +194,15 @@ class View:
 
     def _shown(self, width: int) -> Mask:
         """Tags that hold or held anything, as far as is known. Poolmon has no row for others."""
-        now, start = self.tracker.now, self.tracker.origin(Since.START)
+        now = self.tracker.now
         if now is None:
             return np.zeros(width, np.bool_)
         known = ~np.isnan(now.bytes) | ~np.isnan(now.outstanding) | ~np.isnan(now.allocs)
         empty = (now.bytes == 0) & (now.outstanding == 0) & (now.allocs == 0)
-        if start is not None:
-            empty &= ~((start.bytes > 0) | (start.allocs > 0))
+        for since in Since:  # gone, but what went is a change that is shown
+            origin = self.tracker.origin(since)
+            if origin is not None:
+                empty &= ~((origin.bytes > 0) | (origin.allocs > 0))
         mask: Mask = known & ~empty
         if len(mask) < width:
             mask = np.concatenate((mask, np.zeros(width - len(mask), np.bool_)))

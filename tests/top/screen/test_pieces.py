@@ -310,6 +310,13 @@ def test_low_screens_keep_the_verdict() -> None:
     assert len(rows(FACTS, 80, 3)) == 1
 
 
+def test_on_a_narrow_screen_the_place_is_said_before_the_speed() -> None:
+    narrow = Facts(computer="leak-poolmon.log", status="replay 60x, 97 of 97, at the end")
+    assert rows(narrow, 40, 24)[0].endswith(" 97 of 97, at the end")
+    assert rows(narrow, 30, 24)[0].endswith(" at the end")
+    assert rows(narrow, 60, 24)[0].endswith(" replay 60x, 97 of 97, at the end")
+
+
 def test_several_findings_are_counted_or_shown() -> None:
     several = Facts(verdict=(Sentence("a leaks"), Sentence("b leaks")), level="found")
     assert rows(several, 80, 24)[-1] == " a leaks (+1)"

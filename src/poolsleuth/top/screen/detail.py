@@ -302,7 +302,7 @@ class DetailScreen(Screen[int]):
 
     def _search(self) -> None:
         if self._whois is None:
-            self._say("there are no drivers to search: poolsleuth whois takes driver files, folders and dumps")
+            self._say("there are no drivers to search here: start it with --driver-files FOLDER")
             return
         search = self._searches.get(self._tag)
         if search is None or search.error is not None:
