@@ -52,7 +52,7 @@ HELPERS = {
     "handle-leak": ("handles_over_time", "quota_payers"),
     "tags-growing-together": ("lockstep_groups",),
 }
-BOUNDED_PAGES = tuple(DOCS / f"{page}.md" for page in ("reading-logs", "counters", "symbols", "dumps", "map"))
+BOUNDED_PAGES = tuple(DOCS / f"{page}.md" for page in ("reading-logs", "counters", "symbols", "dumps", "map", "live", "recording", "top"))
 
 _THRESHOLD_ROW = re.compile(r"^\| `(?P<name>[A-Z][A-Z_]+)` \| (?P<value>[^|]+) \| (?P<reason>[^|]+) \|$", re.MULTILINE)
 _SAMPLE = re.compile(

@@ -15,8 +15,8 @@ INTERRUPTED = 130
 # is run: what one command needs (a disassembler, tables) must not slow down all others, nor --help
 COMMANDS = {
     "diagnose": "Say what is wrong with the kernel pools, by all the evidence.",
-    "top": "Poolmon's screen with memory, names and a verdict: live, or any evidence replayed.",
-    "record": "Record the pools of a running Windows, for hours or for a year.",
+    "top": "Poolmon's screen with memory and a verdict: live, or replayed.",
+    "record": "Record the pools of a running Windows, for hours or years.",
     "trend": "Show what counter logs, snapshots and captures say over time.",
     "diff": "Compare two pieces of evidence: what grew, and why.",
     "collect": "Print the commands that collect what tells a pool leak from load.",
