@@ -34,8 +34,11 @@ DOCUMENTS = sorted([*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.m
 PICTURE_WIDTH = 100  # as docs/make_picture.py draws it
 SYMBOLS = ("symbols add", "symbols fetch", "symbols list", "symbols show")
 LAB = ("lab dump", "lab list", "lab run")
-PARENTS = ("diagnose", "trend", "diff", "collect", "tags", "limits", "symbols", "whois", "map", "shell", "lab")
-COMMANDS = ("", *PARENTS[:7], *SYMBOLS, *PARENTS[7:], *LAB)
+PARENTS = (
+    *("diagnose", "top", "record", "trend", "diff", "collect"),
+    *("tags", "limits", "symbols", "whois", "map", "shell", "lab"),
+)
+COMMANDS = ("", *PARENTS[:9], *SYMBOLS, *PARENTS[9:], *LAB)
 PARTS = (
     "What it means",
     "How it is judged",
@@ -52,7 +55,9 @@ HELPERS = {
     "handle-leak": ("handles_over_time", "quota_payers"),
     "tags-growing-together": ("lockstep_groups",),
 }
-BOUNDED_PAGES = tuple(DOCS / f"{page}.md" for page in ("reading-logs", "counters", "symbols", "dumps", "map", "live", "recording", "top"))
+BOUNDED_PAGES = tuple(
+    DOCS / f"{page}.md" for page in ("reading-logs", "counters", "symbols", "dumps", "map", "live", "recording", "top")
+)
 
 _THRESHOLD_ROW = re.compile(r"^\| `(?P<name>[A-Z][A-Z_]+)` \| (?P<value>[^|]+) \| (?P<reason>[^|]+) \|$", re.MULTILINE)
 _SAMPLE = re.compile(

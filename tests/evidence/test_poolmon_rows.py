@@ -105,6 +105,17 @@ def rows_of(*rows: tuple[int, int, int, int, int]) -> Rows:
     return Rows(np.arange(count), np.arange(count), np.zeros(count, np.bool_), *columns)
 
 
+def test_no_digit_of_a_long_number_is_lost() -> None:
+    # Columns of 19 and 20 places: the wide row stands where the layout of the small one has all of its digits
+    numbers = [(7, 2, 5, 10**18, 2 * 10**17), (7, 2, 5, 3_000, 600), (7, 2, 5, 10**19, 2 * 10**18)]
+    text = "".join(f" Abc1 Nonp  {a:20} {f:20} {d:20} {b:20} {e:20}\n" for a, f, d, b, e in numbers)
+
+    rows, others = parsed(text)
+
+    assert [row[2:] for row in rows] == numbers[:2]
+    assert others == [text.splitlines()[2].encode()]  # more than 2^62: no pool holds that
+
+
 def test_what_is_believed() -> None:
     top = 1 << 32
     good, figures = believed(

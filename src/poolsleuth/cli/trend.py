@@ -1,6 +1,5 @@
 """``poolsleuth trend``: what the evidence shows over time - summary, table of all series, picture."""
 
-from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -17,6 +16,7 @@ from poolsleuth.cli.output import (
     write_target,
     write_target_bytes,
 )
+from poolsleuth.cli.times import read_time
 from poolsleuth.evidence.dump.options import DumpOptions
 from poolsleuth.export.parquet import write_parquet
 from poolsleuth.export.table import Table, write_csv
@@ -82,7 +82,7 @@ def trend(
         "--json": json_file,
     }
     _check(targets, files, force=force)
-    selection = Selection(counters, tags, _time(since, "--since"), _time(until, "--until"))
+    selection = Selection(counters, tags, read_time(since, "--since"), read_time(until, "--until", end=True))
     if selection.since is not None and selection.until is not None and selection.since > selection.until:
         raise click.UsageError("--since is later than --until")
     status = 0
@@ -109,31 +109,6 @@ def _check(targets: dict[str, str | None], files: tuple[str, ...], *, force: boo
             raise click.UsageError(f"{option} is written to a file, not to standard output; give a file name")
     for option, target in targets.items():
         check_target(target, files, force=force, option=option)
-
-
-def _time(text: str | None, option: str) -> float | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text.strip())
-        if at.tzinfo is None:
-            at = at.replace(tzinfo=UTC)
-        seconds = at.timestamp()
-    except (ValueError, OverflowError, OSError):
-        raise click.UsageError(
-            f"{option} {text!r} is no time: write it as 2026-03-27, 2026-03-27T10:15 or 2026-03-27T10:15:00+01:00"
-        ) from None
-    # A day that ends the window is meant with all its hours
-    return seconds + 86_400 - 0.001 if option == "--until" and _is_day(text.strip()) else seconds
-
-
-def _is_day(text: str) -> bool:
-    """Whether a time is a day alone, in any form of ISO 8601."""
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _csv(files: tuple[str, ...], target: str, selection: Selection, told: set[str]) -> int:

@@ -117,6 +117,8 @@ class _Layout:
         self.places = np.concatenate([np.arange(*field) for field in fields])
         # A digit is followed by a digit up to the end of its column
         self.inner = np.concatenate([np.arange(a, b - 1) for a, b in fields])
+        # Digits there make a number that is too long to be read here
+        self.beyond = np.concatenate([np.arange(a, max(a, b - _MAX_DIGITS)) for a, b in fields])
         self.firsts = np.array([a for a, _ in fields])
         self.lasts = np.array([b - 1 for _, b in fields])
 
@@ -125,7 +127,7 @@ class _Layout:
         blank = text == _BLANK
         ok = (digits | blank)[self.places].all(axis=0)
         ok &= ~(digits[self.inner] & blank[self.inner + 1]).any(axis=0)
-        ok &= digits[self.lasts].all(axis=0) & blank[self.firsts].all(axis=0)
+        ok &= digits[self.lasts].all(axis=0) & blank[self.firsts].all(axis=0) & ~digits[self.beyond].any(axis=0)
         tag = self.type - 1 - _TAG
         ok &= blank[:tag].all(axis=0) & blank[self.type - 1] & ~blank[tag : tag + _TAG].all(axis=0)
         ok &= (text[tag : tag + _TAG] > _BLANK - 1).all(axis=0)
@@ -263,7 +265,7 @@ def _number(values: Bytes) -> Numbers:
     """The numbers of one column; ``values`` is (digits, rows), 0 for a blank."""
     used = np.flatnonzero(values.any(axis=1))
     result = np.zeros(values.shape[1], np.int64)
-    for digit in values[used[0] if len(used) else len(values) :][-_MAX_DIGITS:]:
+    for digit in values[used[0] if len(used) else len(values) :]:
         result *= 10
         result += digit
     return result
