@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import math
-import signal
 from pathlib import Path
 from time import monotonic
 from typing import ClassVar
@@ -19,6 +18,7 @@ from poolsleuth.top.feed import Feed
 from poolsleuth.top.screen.colours import signs
 from poolsleuth.top.screen.detail import DetailScreen
 from poolsleuth.top.screen.help import HelpScreen
+from poolsleuth.top.screen.leaving import leaving
 from poolsleuth.top.screen.main import TICK, MainScreen
 from poolsleuth.top.screen.prompts import (
     Prompt,
@@ -74,6 +74,8 @@ class TopApp(App[int]):
         self.signs = signs(encoding)
         self.failure: BaseException | None = None
         self.main = MainScreen(self)
+        self._events: asyncio.AbstractEventLoop | None = None
+        self._left = False
         self._judged: Verdict | None = None
         self._leap = 0.0  # seconds by which the judge's clock is ahead
         self._jumped = False
@@ -88,13 +90,9 @@ class TopApp(App[int]):
         """Show the main screen and start the clock."""
         self.push_screen(self.main)
         self.set_interval(TICK, self.main.tick)
-        loop = asyncio.get_running_loop()
-        # A terminal that goes away, or a kill, ends the screen as q does: the terminal is put right
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number is not None:
-                with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                    loop.add_signal_handler(number, self.leave)
+        self._events = asyncio.get_running_loop()
+        if self._left:
+            self.leave()
 
     def action_leave(self) -> None:
         """Quit."""
@@ -103,6 +101,13 @@ class TopApp(App[int]):
     def leave(self) -> None:
         """Quit."""
         self.exit(0)
+
+    def leave_soon(self) -> None:
+        """Quit, as asked by another thread or by the handler of a signal."""
+        self._left = True
+        if self._events is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended just now
+                self._events.call_soon_threadsafe(self.leave)
 
     def close(self) -> None:
         """Judge no more. To be called when the screen is gone: it may wait for a judgement that is under way."""
@@ -236,8 +241,9 @@ def run(
     Raises PoolsleuthError, with the terminal put right, when the screen itself broke.
     """
     app = TopApp(feed, tracker, view, judge, options, whois=whois, title=title)
-    status = app.run()
-    app.close()
+    with leaving(app.leave_soon):
+        status = app.run()
+        app.close()
     if app.failure is not None:
         place = _place(app.failure)
         raise PoolsleuthError(
