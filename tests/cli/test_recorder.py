@@ -163,16 +163,27 @@ def test_asked_before_the_first_sample_nothing_is_recorded() -> None:
     assert writer.kept == []
 
 
-def test_a_clock_that_is_set_back_is_told_once_and_times_go_on_rising_at_their_pace() -> None:
-    # An hour back after ten minutes, as when summer time is set by hand
-    sampler = FakeSampler(FakeClock(), wall=lambda s: EPOCH + s - (3600.0 if s > 1600.0 else 0.0))
+def test_a_clock_that_is_set_back_is_told_once_and_catches_up_at_half_the_pace() -> None:
+    # Half an hour back after ten minutes, for good
+    sampler = FakeSampler(FakeClock(), wall=lambda s: EPOCH + s - (1800.0 if s > 1600.0 else 0.0))
     run, writer, talk = recorder(sampler, lasts=7200.0)
     run.run()
     steps = np.diff(writer.times)
-    assert np.allclose(steps, 60.0)
+    assert np.allclose(steps[:10], 60.0)
+    assert np.allclose(steps[10:70], 30.0)  # 30 minutes too many are made up for in an hour
+    assert np.allclose(steps[72:], 60.0)
+    assert writer.times[-1] == EPOCH + 1000.0 + 7200.0 - 1800.0
     assert talk.notes == [
-        "the clock of this machine was set back: times in the recording go on rising until it has caught up"
+        "the clock of this machine was set back: times in the recording rise at half their pace until it has caught up"
     ]
+
+
+def test_a_recording_that_ends_in_another_age_is_not_continued() -> None:
+    run, writer, _ = recorder(FakeSampler(FakeClock()), lasts=600.0, after=EPOCH + 10 * 365 * 86_400.0)
+    outcome = run.run()
+    assert writer.kept == []
+    assert outcome.gave_up is not None
+    assert "ends more than a day later than the clock of this machine says" in outcome.gave_up
 
 
 def test_when_the_clock_has_caught_up_its_times_count_again() -> None:
@@ -200,7 +211,7 @@ def test_a_recording_that_is_continued_never_goes_back() -> None:
     run, writer, talk = recorder(sampler, lasts=120.0, after=EPOCH + 5000.0)
     run.run()
     assert writer.times[0] > EPOCH + 5000.0
-    assert np.diff(writer.times) == pytest.approx([60.0, 60.0])
+    assert np.diff(writer.times) == pytest.approx([30.0, 30.0])
     assert "behind the end of the recording" in talk.notes[0]
 
 

@@ -11,6 +11,8 @@ from poolsleuth.sampling.sample import Sample, Sampler, TagIndex
 MAX_FAILURES = 30  # samples in a row that may fail: half an hour, one a minute, as while a disk is full
 MAX_FIRST_FAILURES = 3  # of the very first sample: what fails from the start will hardly begin to work
 MAX_NOTES = 200  # different sentences told in one run; a machine has a dozen
+MAX_AHEAD = 86_400.0  # seconds that a recording's end may be later than the clock: more is no correction of a clock
+_PACE = 0.5  # of the time that passed, by which times rise while the clock is behind them: so it catches up
 STEP = 0.001  # seconds: times are recorded in milliseconds
 
 
@@ -148,9 +150,16 @@ class Recorder:
             raise InputError("the machine does not say what time it is")
         if self._time is None or time >= self._time + STEP:
             return time
-        passed = STEP if self._taken is None else max(STEP, now - self._taken)
+        if self._taken is None and self._time - time > MAX_AHEAD:
+            raise InputError(
+                "the recording ends more than a day later than the clock of this machine says: one of them is wrong;"
+                " set the clock, or record in another FILE"
+            )
+        passed = STEP if self._taken is None else max(STEP, _PACE * (now - self._taken))
         back = "is behind the end of the recording" if self._taken is None else "was set back"
-        self.tell([f"the clock of this machine {back}: times in the recording go on rising until it has caught up"])
+        self.tell(
+            [f"the clock of this machine {back}: times in the recording rise at half their pace until it has caught up"]
+        )
         return self._time + passed
 
     def tell(self, notes: Iterable[str]) -> None:

@@ -140,6 +140,7 @@ class Sample:
 
     ``memory`` holds figures by the names of ``MEMORY_FIGURES``, in bytes unless said there; what is not known is left
     out. ``complete``: a tag that is not in it does not exist (of the pools and sessions that it shows).
+    ``sessions_complete``: it shows every session there is, so that one that is not in it has ended or not begun.
     ``booted`` is when Windows started, None when not known. ``label`` names it where the time does not ("snapshot 4").
     """
 
@@ -150,6 +151,7 @@ class Sample:
     complete: bool = False
     booted: float | None = None
     label: str = ""
+    sessions_complete: bool = False
 
 
 MEMORY_FIGURES = (

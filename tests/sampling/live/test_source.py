@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.series import TagKey
@@ -170,19 +171,41 @@ def test_class_255_alone_is_enough(fake_windows: "type[FakeWindows]") -> None:
     assert source.notes == ()
 
 
-def test_class_255_that_fails_later_gives_way(fake_windows: "type[FakeWindows]") -> None:
+@pytest.mark.parametrize("status", [Status.INSUFFICIENT_RESOURCES, Status.ACCESS_DENIED])
+def test_class_22_stands_in_where_class_255_is_refused(status: Status, fake_windows: "type[FakeWindows]") -> None:
     windows = fake_windows(new=True)
     some_tags(windows)
     source = LiveSource(windows)
     windows.tag(b"Busy", nonpaged=(5 * ROUND + 7, 5 * ROUND + 2, 5 * 64))
     source.take()
-    windows.refuse[255] = Status.ACCESS_DENIED
+    windows.refuse[255] = status
+    windows.tag(b"Busy", nonpaged=(5 * ROUND + 9, 5 * ROUND + 3, 6 * 64))
     rows = shown(source, source.take())
     assert rows[TagKey("Leak", NP)] == (990 * 64, 990, 1000)
-    assert rows[TagKey("Busy", NP)] == (320, 5, 7)
+    assert rows[TagKey("Busy", NP)] == (384, 6, 5 * ROUND + 9)
     assert len(source.notes) == 1
-    source.take()
+    del windows.refuse[255]
+    windows.tag(b"Busy", nonpaged=(6 * ROUND + 1, 6 * ROUND - 6, 7 * 64))
+    assert shown(source, source.take())[TagKey("Busy", NP)] == (448, 7, 6 * ROUND + 1)
     assert source.notes == ()
+
+
+def test_notes_of_the_last_sample_stand_while_another_is_taken(fake_windows: "type[FakeWindows]") -> None:
+    windows = fake_windows()
+    some_tags(windows)
+    windows.refuse[5] = Status.NO_MEMORY
+    source = LiveSource(windows)
+    source.take()
+    seen: list[int] = []
+    ask = windows.query
+
+    def query(info_class: int, buffer: NDArray[np.uint8]) -> tuple[int, int]:
+        seen.append(len(source.notes))
+        return ask(info_class, buffer)
+
+    windows.query = query  # type: ignore[method-assign]
+    source.take()
+    assert set(seen) == {1}
 
 
 # ---- what is refused -----------------------------------------------------------------------------------------------
@@ -223,9 +246,11 @@ def test_each_class_may_be_missing(refused: int, fake_windows: "type[FakeWindows
         assert f"(class {refused})" in source.notes[0]
 
 
-def test_a_windows_that_gives_nothing_is_refused(fake_windows: "type[FakeWindows]") -> None:
+# The size of memory (class 0) alone is no sample
+@pytest.mark.parametrize("refused", [(0, 2, 3, 5, 22, 66, 67, 255), (2, 22, 66, 255)])
+def test_a_windows_that_gives_nothing_is_refused(refused: tuple[int, ...], fake_windows: "type[FakeWindows]") -> None:
     windows = fake_windows()
-    windows.refuse = dict.fromkeys((0, 2, 3, 5, 22, 66, 67, 255), int(Status.ACCESS_DENIED))
+    windows.refuse = dict.fromkeys(refused, int(Status.ACCESS_DENIED))
     windows.privileged = False
     source = LiveSource(windows)
     with pytest.raises(
@@ -325,6 +350,7 @@ def test_sessions_come_and_go(fake_windows: "type[FakeWindows]") -> None:
     sample = source.take()
     assert all(key.session is None for key in shown(source, sample))
     assert sample.complete  # nobody is logged on any more
+    assert sample.sessions_complete
     assert source.notes == ()
 
 

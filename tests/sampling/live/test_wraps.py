@@ -118,3 +118,12 @@ def test_nothing_is_followed_without_rows() -> None:
 def test_unknown_differences_do_no_harm(complete: bool) -> None:
     wraps = Wraps()
     assert follow(wraps, [5.0], outstanding=[float("nan")], complete=complete) == [5]
+
+
+def test_a_count_of_32_bits_goes_on_from_one_of_64() -> None:
+    wraps = Wraps()
+    whole = [3.0 * ROUND + 5, 7.0]
+    assert follow(wraps, whole, short=False) == whole
+    assert follow(wraps, [9, 8]) == [3 * ROUND + 9, 8]
+    assert follow(wraps, [2, 9]) == [4 * ROUND + 2, 9]
+    assert follow(wraps, [4.0 * ROUND + 3, 10], short=False) == [4 * ROUND + 3, 10]

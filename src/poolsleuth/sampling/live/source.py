@@ -69,7 +69,8 @@ class LiveSource:
         self._asker = Asker(system)
         self._index = TagIndex()
         self._wraps = Wraps()
-        self._notes: dict[str, None] = {}
+        self._notes: tuple[str, ...] = ()
+        self._said: dict[str, None] = {}  # notes of the sample that is being taken: another thread may ask for the last
         self._wide_counts: bool | None = None  # whether class 255 is asked; None: not tried yet
         self._sessions = True  # whether class 67 is asked
         self._sessions_seen = False
@@ -102,16 +103,22 @@ class LiveSource:
     @property
     def notes(self) -> Sequence[str]:
         """What could not be read and why, as of the last sample."""
-        return tuple(self._notes)
+        return self._notes
 
     def take(self) -> Sample:
         """A sample of now. Raises InputError when Windows gives neither tags nor figures of memory."""
-        self._notes = dict.fromkeys(self._lasting)
+        self._said = dict.fromkeys(self._lasting)
+        try:
+            return self._sample()
+        finally:
+            self._notes = tuple(self._said)
+
+    def _sample(self) -> Sample:
         clock = self._time()
         tags = self._system_tags()
-        sessions, whole = self._session_tags()
+        sessions, whole, every = self._session_tags()
         memory = self._memory()
-        if tags is None and not memory:
+        if tags is None and not memory.keys() - {"physical"}:  # that one was asked for at the start
             raise InputError(self._no_tags)
         complete = tags is not None and tags.note is None and whole
         return Sample(
@@ -121,6 +128,7 @@ class LiveSource:
             processes=self._processes(),
             complete=complete,
             booted=None if clock is None else clock.booted,
+            sessions_complete=every,
         )
 
     def big_pool(self) -> BigPool:
@@ -158,11 +166,13 @@ class LiveSource:
                 counts = self._tags_of_255()
             except InputError as error:
                 self._note(str(error))
+                if isinstance(error, RefusedError) and error.missing:
+                    self._wide_counts = False
+                    self._lasting.append(str(error))
             else:
                 if counts.note is None:
                     return counts
-            self._wide_counts = False
-            self._wraps.clear()
+            # A machine that is short of pool refuses now and then: class 22 stands in for this sample
         return self._tags_of_22()
 
     def _first_tags(self) -> TagCounts | None:
@@ -175,10 +185,10 @@ class LiveSource:
                 self._lasting.append(str(error))
                 self._note(str(error))
             return self._tags_of_22()
-        notes = dict(self._notes)
+        said = dict(self._said)
         old = self._tags_of_22()
         if new.note is None and (old is None or _agree(new, old)):
-            self._notes = notes
+            self._said = said
             self._wide_counts = True
             return new
         note = "Class 255 does not hold what class 22 does: counts of 32 bits are used, which go round."
@@ -199,10 +209,10 @@ class LiveSource:
         self._note(counts.note)
         return counts
 
-    def _session_tags(self) -> tuple[Sequence[SessionTags], bool]:
-        """The sessions' tables, and whether no session is missing that was seen before."""
+    def _session_tags(self) -> tuple[Sequence[SessionTags], bool, bool]:
+        """The sessions' tables, whether no session is missing that was seen before, and whether these are all."""
         if not self._sessions:
-            return (), True
+            return (), True, False
         try:
             sessions, note = decode_session_tags(self._asker.ask(query.SESSION_TAGS), self._system.wide)
         except InputError as error:
@@ -210,10 +220,10 @@ class LiveSource:
             if isinstance(error, RefusedError) and error.missing:
                 self._sessions = False
                 self._lasting.append(str(error))
-            return (), not self._sessions_seen
+            return (), not self._sessions_seen, False
         self._note(note)
         self._sessions_seen |= bool(sessions)
-        return sessions, note is None
+        return sessions, note is None, note is None
 
     def _memory(self) -> Mapping[str, float]:
         physical = {} if self._physical is None else {"physical": float(self._physical)}
@@ -252,7 +262,7 @@ class LiveSource:
 
     def _note(self, note: str | None) -> None:
         if note is not None:
-            self._notes[note] = None
+            self._said[note] = None
 
 
 def open_live() -> LiveSource:

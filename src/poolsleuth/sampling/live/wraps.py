@@ -32,8 +32,9 @@ class Wraps:
 
         ``groups`` numbers the pools that begin anew together (the system's, each session's); ``short`` tells which
         counts have 32 bits; ``width`` is the number of tags ever seen. A count that falls has gone round, unless most
-        of its group fell as well. A count below the allocations outstanding has gone round at least once before. A
-        tag that is not among the ids of a sample that is ``complete`` is forgotten.
+        of its group fell as well. One of 32 bits that follows one of 64 goes on from it. A count below the allocations
+        outstanding has gone round at least once before. A tag that is not among the ids of a sample that is
+        ``complete`` is forgotten.
         """
         more = width - len(self._last)
         if more > 0:
@@ -41,6 +42,9 @@ class Wraps:
             self._lift = np.concatenate((self._lift, np.zeros(more)))
         before = self._last[ids]
         known = ~np.isnan(before)
+        cut = known & short & (before >= _ROUND)
+        if cut.any():  # the lower half of a count that was known whole
+            counts = np.where(cut, before + (counts - before) % _ROUND, counts)
         with np.errstate(invalid="ignore"):
             fell = known & (counts < before)
             begun = np.where(~known & short & (counts < outstanding), _ROUND, 0.0)
