@@ -235,8 +235,9 @@ def test_what_cannot_be_is_refused_before_any_work(
 
 def test_the_help_shows_the_scheduled_task() -> None:
     text = CliRunner().invoke(record, ["--help"]).output
-    (line,) = (line.strip() for line in text.splitlines() if "schtasks" in line)
-    assert line == r'schtasks /create /tn pool /sc onstart /ru SYSTEM /tr "C:\...\poolsleuth.exe record C:\p.parquet"'
+    lines = [line.strip() for line in text.splitlines()]
+    at = lines.index("schtasks /create /tn pool /sc onstart /ru SYSTEM ^")
+    assert lines[at + 1] == r'/tr "C:\...\poolsleuth.exe record C:\p.parquet"'
     assert "\b" not in text
     assert len(text.splitlines()) < 50
 
@@ -404,10 +405,10 @@ def start(path: Path, samples: int) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    end = time.monotonic() + 60
+    latest = time.monotonic() + 60
     while _count(path) < samples:
         assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
+        assert time.monotonic() < latest
         time.sleep(0.1)
     return process
 
@@ -419,17 +420,13 @@ def _count(path: Path) -> int:
         return 0
 
 
-@posix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_seals_the_file(number: signal.Signals, tmp_path: Path) -> None:
-    path = tmp_path / "pool.parquet"
-    process = start(path, 10)
+def end(process: "subprocess.Popen[str]", number: signal.Signals, path: Path, samples_before: int = 0) -> None:
+    """A signal ends recording in an orderly way."""
     process.send_signal(number)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 0, err
     assert err == ""
-    count = len(times(path))
-    assert out.startswith(f"{count} samples")
+    assert out.startswith(f"{len(times(path)) - samples_before} samples")
     assert out.endswith(f": poolsleuth diagnose {path}\n")
     assert not journal_of(path).exists()
 
@@ -437,18 +434,17 @@ def test_a_signal_seals_the_file(number: signal.Signals, tmp_path: Path) -> None
 @posix
 def test_a_kill_costs_the_last_sample_at_most_and_the_next_run_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "pool.parquet"
-    before = 0
-    for _ in range(2):
-        process = start(path, before + 20)
-        seen = _count(path)
-        process.kill()
-        process.communicate(timeout=30)
-        after = _count(path)
-        assert after >= seen
-        assert np.all(np.diff(Recording.open([path]).times) > 0)
-        before = after
-    sample = Recording.open([path]).at(before - 1)
-    assert len(sample.tags) == 200
+    process = start(path, 20)
+    seen = _count(path)
+    process.kill()
+    process.communicate(timeout=30)
+    before = _count(path)
+    assert before >= seen
+    end(start(path, before + 20), signal.SIGINT, path, before)
+    recording = Recording.open([path])
+    assert len(recording) >= before + 20
+    assert np.all(np.diff(recording.times) > 0)
+    assert len(recording.at(len(recording) - 1).tags) == 200
 
 
 @posix
@@ -460,6 +456,4 @@ def test_two_recorders_of_one_file(tmp_path: Path) -> None:
     )
     assert other.returncode == 2
     assert "is being recorded into by another program" in other.stderr
-    process.terminate()
-    process.communicate(timeout=30)
-    assert process.returncode == 0
+    end(process, signal.SIGTERM, path)

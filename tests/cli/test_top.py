@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 
 from poolsleuth.cli import top as module
 from poolsleuth.cli import top_print
+from poolsleuth.cli.record import record
 from poolsleuth.cli.top import top
 from poolsleuth.cli.top_words import Words, read_words
 from poolsleuth.evidence.poolmon_log import read_poolmon_log
@@ -469,3 +470,44 @@ def test_a_terminal_that_cannot_show_a_character_shows_another(monkeypatch: pyte
     monkeypatch.setattr(sys, "stdout", Terminal(raw, encoding="cp437"))
     top_print.write_text("␛ é\n")
     assert raw.getvalue().replace(b"\r", b"") == b"? \x82\n"
+
+
+@pytest.mark.parametrize("missing", ["stdin", "stdout", "stderr"])
+def test_each_of_the_three_must_be_a_terminal_for_the_full_screen(
+    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Textual draws on standard error: in ``2>errors.txt`` it would be a file of escape sequences."""
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(getattr(sys, name), "isatty", lambda name=name: name != missing, raising=False)
+    assert not module._has_screen(once=False)
+    assert "this is no terminal" in capsys.readouterr().err
+
+
+def test_rows_that_poolmon_has_no_sign_for_are_said_and_not_invented(tmp_path: Path) -> None:
+    path = tmp_path / "windbg.log"
+    path.write_text(
+        "0: kd> !poolused 4\n"
+        "   Sorting by  Paged Pool Consumed\n\n"
+        "  Pool Used:\n"
+        "            NonPaged            Paged\n"
+        " Tag    Allocs     Used    Allocs     Used\n"
+        " CM31        0        0     13920 61227008\tInternal Configuration manager allocations\n"
+        " Gh05        0        0      1000  2000000\tUNKNOWN pooltag 'Gh05', please update pooltag.txt\n"
+        "TOTAL        0        0     14920 63227008\n",
+        encoding="utf-8",
+    )
+    result = run("--once", str(path), status=2)
+    assert tags(result.stdout) == []
+    assert "no row can be printed" in result.stderr
+    assert "allocations and frees" in result.stderr
+    assert "poolsleuth tags" in result.stderr
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_the_help_says_the_exit_status_in_words(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for command in (top, record):
+        text = CliRunner().invoke(command, ["--help"], terminal_width=columns).output
+        assert "\n  Exit status: 0" in text
+        assert "\\b" not in text
+        assert max(map(len, text.splitlines())) <= columns

@@ -185,3 +185,19 @@ def test_hostile_texts() -> None:
     every += writer_says(TagWriter(HOSTILE, HOSTILE, "pooltag.txt", True))
     assert len(every) > 10
     assert all(one.text.isprintable() for one in every)
+
+
+def test_a_change_from_where_the_tag_was_first_seen_says_so() -> None:
+    index = TagIndex()
+    other, leak = (index.number(TagKey(tag, PoolKind.NONPAGED)) for tag in ("Othr", "Leak"))
+    tracker = Tracker(index, Host())
+    for hour in range(4):
+        ids = np.array([other, leak] if hour >= 2 else [other])
+        values = np.full(len(ids), 1024.0 * (hour + 1))
+        tracker.feed(Sample(NOON + hour * 3600, TagFigures(ids, values, values, values)))
+    rows = change_rows(gather(tracker, leak))
+    assert [row[:3] for row in rows[1:]] == [
+        ("last sample", "1 h 0 min ago", "+1.0 KB"),
+        ("first seen 14:00", "1 h 0 min ago", "+1.0 KB"),
+    ]
+    assert [row[0] for row in change_rows(gather(tracker, other))[1:]] == ["last sample", "start"]

@@ -53,7 +53,7 @@ def test_a_csv_file_says_everything_exactly(tmp_path: Path, leaking: Any) -> Non
         "# rows: 2 tags",
         "tag,pool,session,allocs,frees,outstanding,bytes,bytes_per_allocation,allocs_change,frees_change,"
         "outstanding_change,bytes_change,bytes_since_start,bytes_since_mark,bytes_per_hour,share_of_pool,"
-        "driver,driver_sure,note",
+        "driver,driver_sure,note,counted_from_first_seen",
     ]
     leak, idle = table_of(text)
     assert [leak[name] for name in ("tag", "pool", "session", *FIGURES)] == [
@@ -165,3 +165,15 @@ def test_markdown_stays_a_table_whatever_a_tag_is_called(watched: Any) -> None:
         row = list(md_lines(watched.tracker, view, ViewOptions(), view.rows(ViewOptions())))[-1]
         assert row.replace("\\\\", "").replace("\\|", "").count("|") == 15
         assert "<" not in row
+
+
+def test_a_change_that_is_counted_from_a_later_sample_says_so(watched: Any) -> None:
+    watched.then({TagKey("Idle", N): (1, 1, 1)}, complete=False)
+    tracker = watched.then({TagKey("Idle", N): (1, 1, 1), TagKey("Leak", N): (10, 1, 1)}, complete=False)
+    view = View(tracker)
+    numbers = view.rows(ViewOptions())
+    leak, idle = table_of("\n".join(csv_lines(tracker, view, ViewOptions(), numbers)))
+    assert (leak["counted_from_first_seen"], idle["counted_from_first_seen"]) == ("start", "")
+    text = "\n".join(md_lines(tracker, view, ViewOptions(), numbers))
+    assert "counted from the first sample that shows the tag" in text
+    assert "| 0\\* |" in text or "| 0* |" in text

@@ -11,9 +11,9 @@ import pytest
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.series import TagKey
 from poolsleuth.model.tags import PoolKind
-from poolsleuth.sampling.sample import Floats, Host, Sample, TagFigures, TagIndex
+from poolsleuth.sampling.sample import Floats, Host, Ids, Sample, TagFigures, TagIndex
 from poolsleuth.top import feed as feed_module
-from poolsleuth.top.feed import MAX_PASSED, STILL_TAKING, LiveFeed, ReplayFeed
+from poolsleuth.top.feed import APART, FEWEST_PASSED, MAX_PASSED, STILL_TAKING, LiveFeed, ReplayFeed
 from poolsleuth.top.player import Player
 from poolsleuth.top.tracker import Tracker
 
@@ -376,3 +376,20 @@ def test_every_sample_on_the_way_is_told() -> None:
     feed.player.jump(1)
     go(feed)
     assert seen == [1, 2, 3, 4, 1, 2]
+
+
+def test_a_far_jump_in_a_recording_takes_the_samples_that_it_holds_whole() -> None:
+    class Whole(Stream):
+        def evenly(self, most: int, since: float | None = None, until: float | None = None) -> Ids:
+            asked.append(most)
+            return np.arange(0, len(self.times), 64)
+
+    asked: list[int] = []
+    series = Whole(20_000)
+    feed = feed_of(series)
+    feed.player.jump(10_000)
+    go(feed)
+    assert asked == [max(FEWEST_PASSED, 10_001 // APART)]
+    assert set(series.asked[:-2]) <= set(range(0, 10_000, 64))
+    assert series.asked[-2:] == [9_999, 10_000]
+    assert bytes_of(feed) == 10_000

@@ -83,4 +83,13 @@ def test_memory_stays_bounded_with_as_many_tags_as_there_may_be(watched: Any) ->
     for value in range(250):
         history.add(one(value, width=width), width)
     assert len(history) <= 100
-    assert sum(table.nbytes for table in (history._bytes, history._outstanding, history._allocs)) < 40 << 20
+    assert sum(table.nbytes for table in (history._bytes, history._outstanding, history._allocs)) < 56 << 20
+
+
+def test_counts_are_exact_and_no_figure_is_too_large() -> None:
+    history = History()
+    for count in (4_000_000_000.0, 4_000_000_007.0, 1e300):
+        row = np.array([count])
+        history.add(Sample(count, TagFigures(np.arange(1), row, row, row)), 1)
+    assert np.diff(history.column(0, ALLOCS))[0] == 7
+    assert history.column(0, OUTSTANDING)[-1] == 1e300

@@ -13,7 +13,7 @@ from poolsleuth.model.errors import InputError
 from poolsleuth.model.facts import Where
 from poolsleuth.model.machine import Machine, System
 from poolsleuth.model.series import TagColumn, TagHistory, TagKey
-from poolsleuth.model.tags import PoolKind
+from poolsleuth.model.tags import Completeness, PoolKind, TagRow, TagTable
 from poolsleuth.pipeline import Assumed
 from poolsleuth.reading import Selection
 from poolsleuth.sampling.recording.reader import Recording
@@ -238,3 +238,24 @@ def test_a_recording_with_a_log_beside_it(tmp_path: Path) -> None:
     opened = open_series([recorded(tmp_path, source), tmp_path / "pool.log"])
     assert isinstance(opened.series, Recording)
     assert any("a recording is played by itself" in problem for problem in opened.problems)
+
+
+def test_a_moment_keeps_what_each_source_knows_of_a_tag(tmp_path: Path) -> None:
+    """A poolmon snapshot has allocations and frees; a debugger's table of the same second has not."""
+    at = START + timedelta(minutes=30)
+    where = [Where(0), Where(1)]
+    full = [TagRow("Leak", NONPAGED, 2400, 1200, 1200, 76_800, where[0])]
+    bare = [TagRow(tag, NONPAGED, None, None, held, 64 * held, where[1]) for tag, held in (("Leak", 1201), ("Only", 5))]
+    pools, unknown = frozenset({NONPAGED, PAGED}), Completeness.UNKNOWN
+    lists = [
+        TagTable(where=place, at=at, rows=tuple(rows), pools=pools, completeness=unknown)
+        for place, rows in zip(where, (full, bare), strict=True)
+    ]
+    for tables in (lists, lists[::-1]):
+        series = EvidenceSeries(Machine(system=System(), inputs=(0, 1), facts=tuple(tables)))
+        assert len(series) == 1
+        tags = series.at(0).tags
+        found = {series.index.keys[n].tag: place for place, n in enumerate(tags.ids.tolist())}
+        assert tags.allocs[found["Leak"]] == 2400
+        assert tags.outstanding[found["Leak"]] == 1200  # with its allocations: they are of one count
+        assert (tags.outstanding[found["Only"]], isnan(tags.allocs[found["Only"]])) == (5, True)

@@ -1,17 +1,21 @@
 """The search of the screen: the answer of whois, progress, an end at any time."""
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePath
 from threading import Event
 
 import pytest
 
+from poolsleuth.cli.whois_dump import SearchedDump
+from poolsleuth.drivers.scope import Scope
+from poolsleuth.drivers.survey import Question, driver_files, survey
 from poolsleuth.lab.driver_code import driver_code
 from poolsleuth.lab.pe_image import CODE, READ_ONLY, Section, build_image, import_slots
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.finding import Confidence
 from poolsleuth.model.tags import TagDescription
-from poolsleuth.top.tag_search import DriverSearch, drivers_of_this_machine
+from poolsleuth.top.tag_search import DriverSearch, Progress, drivers_of_this_machine
 
 BASE = 0xFFFF_F800_0000_0000
 
@@ -107,3 +111,36 @@ def test_this_machine_has_drivers_only_when_it_is_windows(tmp_path: Path, monkey
     search = drivers_of_this_machine()
     assert search is not None
     assert search.paths == (tmp_path / "System32" / "drivers",)
+
+
+class Dump:
+    """A search of a dump that finds what a driver's file says, or fails."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, path: Path, question: Question, progress: Progress) -> SearchedDump:
+        if path.name == "broken.dmp":
+            raise InputError("broken.dmp: no kernel can be found in it")
+        looked = []
+        for number, one in enumerate(survey(driver_files([self.folder]), question, None, None), start=1):
+            progress(number, 6)
+            looked.append(replace(one, name=f"{PurePath(one.name).name}"))
+        scope = Scope(dump=path.name, loaded=frozenset({"d4.sys"}), whole=True, unseen=(), unloaded=(), notes=())
+        return SearchedDump(tuple(looked), scope)
+
+
+def test_the_modules_of_a_dump_are_searched_too(folder: Path) -> None:
+    search = DriverSearch([], (), [Path("one.dmp"), Path("broken.dmp")], Dump(folder))
+    answer = search("Leak", nothing, Event())
+    assert answer is not None
+    assert [found.name for found in answer.candidates] == ["d4.sys"]
+    assert any("no kernel can be found" in remark for remark in answer.remarks)
+    with pytest.raises(InputError, match="no kernel"):
+        DriverSearch([], (), [Path("broken.dmp")], Dump(folder))("Leak", nothing, Event())
+
+
+def test_a_search_of_a_dump_is_ended_too(folder: Path) -> None:
+    stop = Event()
+    search = DriverSearch([], (), [Path("one.dmp")], Dump(folder))
+    assert search("Leak", lambda done, total: stop.set(), stop) is None

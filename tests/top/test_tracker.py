@@ -190,7 +190,7 @@ def test_rebuilding_a_long_series_reads_an_even_choice(watched: Any, series_of: 
 
 KEYS = [TagKey(tag, pool, session) for tag in ("Aaaa", "Bb") for pool in (N, P) for session in (None, -1, 1, 2)]
 TABLES = st.lists(
-    st.tuples(st.dictionaries(st.sampled_from(KEYS), st.integers(0, 2**40), max_size=8), st.booleans()),
+    st.tuples(st.dictionaries(st.sampled_from(KEYS), st.integers(0, 2**40), max_size=8), st.booleans(), st.booleans()),
     min_size=1,
     max_size=8,
 )
@@ -198,15 +198,18 @@ TABLES = st.lists(
 
 @settings(max_examples=150, deadline=None)
 @given(TABLES)
-def test_any_samples_give_what_a_plain_reading_of_the_rules_gives(tables: list[tuple[dict[TagKey, int], bool]]) -> None:
+def test_any_samples_give_what_a_plain_reading_of_the_rules_gives(
+    tables: list[tuple[dict[TagKey, int], bool, bool]],
+) -> None:
     index = TagIndex()
     tracker = Tracker(index)
     moments: list[dict[TagKey, float]] = []
     seen: set[TagKey] = set()
-    for step, (rows, complete) in enumerate(tables):
+    for step, (rows, complete, sessions) in enumerate(tables):
         ids = np.array([index.number(key) for key in rows], np.int64)
         values = np.array(list(rows.values()), np.float64)
-        tracker.feed(Sample(60.0 * step, TagFigures(ids, values, values, values), complete=complete))
+        figures = TagFigures(ids, values, values, values)
+        tracker.feed(Sample(60.0 * step, figures, complete=complete, sessions_complete=sessions))
         held = {key: float(value) for key, value in rows.items()}
         if any((key.session or 0) > 0 for key in rows) and not any(key.session == -1 for key in rows):
             for key, value in rows.items():
@@ -215,6 +218,7 @@ def test_any_samples_give_what_a_plain_reading_of_the_rules_gives(tables: list[t
                     held[of_all] = held.get(of_all, 0.0) + value
         seen |= held.keys()
         shown = {(key.pool, key.session) for key in held} if complete else set()
+        shown |= {(key.pool, key.session) for key in KEYS if key.session is not None and sessions}
         moments.append({key: held.get(key, 0.0) for key in KEYS if key in held or (key.pool, key.session) in shown})
     assert set(tracker.index.keys) == seen
     for number, key in enumerate(tracker.index.keys):
@@ -227,5 +231,35 @@ def test_any_samples_give_what_a_plain_reading_of_the_rules_gives(tables: list[t
         np.testing.assert_equal(float(tracker.change("bytes", Since.START)[number]), course[-1] - began)
         before = course[-2] if len(course) > 1 else np.nan
         np.testing.assert_equal(float(tracker.change("bytes", Since.LAST)[number]), course[-1] - before)
-        first = course[0] if len(course) > 1 else np.nan
-        np.testing.assert_allclose(tracker.rate()[number], (course[-1] - first) * 60 / max(1, len(course) - 1))
+        there = [step for step, value in enumerate(course) if not np.isnan(value)]
+        origin = tracker.origin(Since.START)
+        if origin is not None:
+            assert bool(origin.late[number]) == bool(there and there[0])
+            np.testing.assert_equal(float(origin.seen[number]), 60.0 * there[0] if there and there[0] else np.nan)
+        first = there[0] if there and there[0] < len(course) - 1 else None
+        rate = np.nan if first is None else (course[-1] - course[first]) * 60 / (len(course) - 1 - first)
+        np.testing.assert_allclose(tracker.rate()[number], rate)
+
+
+def test_a_session_that_ended_holds_nothing_where_all_sessions_are_shown(watched: Any) -> None:
+    here, there = TagKey("Usrs", P, 1), TagKey("Usrs", P, 2)
+    tracker = watched.tracker
+
+    def then(rows: dict[TagKey, float], *, every: bool) -> None:
+        ids = np.array([watched.index.number(key) for key in rows], np.int64)
+        values = np.array(list(rows.values()))
+        figures = TagFigures(ids, values, values, values)
+        tracker.feed(Sample(60.0 * tracker.count, figures, complete=True, sessions_complete=every))
+
+    then({A: 7, here: 100, there: 50}, every=True)
+    then({A: 7, here: 120}, every=False)  # one table may be missing
+    numbers = [tracker.index.keys.index(key) for key in (there, TagKey("Usrs", P, -1))]
+    assert np.isnan(tracker.now.bytes[numbers[0]])
+    then({A: 7}, every=True)
+    assert tracker.now.bytes[numbers].tolist() == [0, 0]
+    assert tracker.change("bytes", Since.START)[numbers].tolist() == [-50, -150]
+    later = TagKey("Usrs", P, 9)
+    then({A: 7, later: 30}, every=True)
+    number = tracker.index.keys.index(later)
+    assert tracker.change("bytes", Since.LAST)[number] == 30
+    np.testing.assert_array_equal(tracker.history.column(number), [0, np.nan, 0, 30])

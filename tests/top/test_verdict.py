@@ -408,3 +408,19 @@ def test_no_figure_makes_it_raise(samples: list[tuple[float, list[float]]]) -> N
     verdict = judge.judge(tracker)
     assert verdict.line
     assert "internal error" not in verdict.line
+
+
+def test_who_hurries_is_judged_at_once() -> None:
+    clock = [0.0]
+    judge = BackgroundJudge(Judge(system_of(HOST)), share=0.05, clock=lambda: clock[0])
+    tracker = watched({}, 3)
+    judge.offer(tracker)
+    wait(lambda: judge.verdict is not None)
+    tracker.feed(sample(tracker.index, tracker.now.time + 60 if tracker.now else 0.0, {}))
+    assert not judge.offer(tracker)
+    judge.hurry()
+    assert judge.offer(tracker)
+    wait(lambda: judge.verdict is not None and judge.verdict.count == tracker.count)
+    judge.hurry()
+    assert not judge.offer(tracker)  # nothing is new
+    judge.close()

@@ -417,3 +417,28 @@ def test_the_order_is_the_one_that_sorting_objects_gives(
     assert known == sorted(known, key=lambda row: (sign * value(row), row.key.tag))
     rest = found[len(known) :]
     assert rest == sorted(rest, key=lambda row: row.key.tag)
+
+
+def test_a_tag_that_came_later_is_counted_from_there_and_marked(watched: Any) -> None:
+    """As in logs that were cut to so many lines: nobody knows what the tag held before."""
+    leak, idle = TagKey("Leak", N), TagKey("Idle", P)
+    watched.then({idle: (4096, 4, 4)}, complete=False)
+    watched.tracker.set_mark()
+    watched.then({idle: (4096, 4, 4)}, complete=False)
+    watched.then({idle: (8192, 8, 8), leak: (1000, 10, 10)}, complete=False)
+    tracker = watched.then({idle: (8192, 8, 8), leak: (9000, 90, 90)}, complete=False)
+    view = View(tracker)
+    rows = {row.key.tag: row for row in view.look(view.rows(ViewOptions(sort=Column.STARTED)))}
+    assert list(rows) == ["Leak", "Idle"]
+    assert (rows["Leak"].started.bytes, rows["Leak"].started_late, rows["Leak"].marked_late) == (8000, True, True)
+    assert (rows["Idle"].started.bytes, rows["Idle"].started_late, rows["Idle"].marked_late) == (4096, False, False)
+    assert rows["Leak"].rate == 8000 * 60  # a minute
+    assert rows["Idle"].rate == 4096 * 20  # three
+
+
+def test_a_tag_that_came_later_held_nothing_where_the_table_was_whole(watched: Any) -> None:
+    leak, idle = TagKey("Leak", N), TagKey("Idle", N)
+    watched.then({idle: (4096, 4, 4)})
+    tracker = watched.then({idle: (4096, 4, 4), leak: (1000, 10, 10)})
+    row = View(tracker).row(watched.number("Leak"))
+    assert (row.started.bytes, row.started_late) == (1000, False)

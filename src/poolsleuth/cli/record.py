@@ -23,6 +23,7 @@ from poolsleuth.evidence.dump.options import DumpOptions
 from poolsleuth.model.errors import InputError
 from poolsleuth.pipeline import Assumed
 from poolsleuth.report.wording import clean
+from poolsleuth.sampling.recording.frugal import keep_small
 from poolsleuth.sampling.recording.layout import JOURNAL_SUFFIX, LEAST_MAX_BYTES, journal_of, older_parts
 from poolsleuth.sampling.sample import Sample, Sampler, Series
 from poolsleuth.windows.builds import WindowsVersionMatch
@@ -80,7 +81,8 @@ def record(
     overwritten. A kill or a power loss costs the last sample at most. As a task that starts with Windows:
 
     \b
-    schtasks /create /tn pool /sc onstart /ru SYSTEM /tr "C:\\...\\poolsleuth.exe record C:\\p.parquet"
+    schtasks /create /tn pool /sc onstart /ru SYSTEM ^
+      /tr "C:\\...\\poolsleuth.exe record C:\\p.parquet"
 
     \b
     Exit status: 0, 1 when it ended early, 2 when nothing could be recorded.
@@ -226,6 +228,7 @@ def _end_of(target: Path) -> float | None:
 
 
 def _live(target: Path, every: float, lasts: float | None, max_size: int | None) -> int:
+    keep_small()
     from poolsleuth.sampling.recording.writer import RecordingWriter  # noqa: PLC0415 - polars takes its time
 
     # Listening first: what is asked for while the first sample is taken is heard too
@@ -294,7 +297,7 @@ def write_series(series: Series, target: Path, max_size: int | None = None) -> t
     steps = np.diff(series.times[dated])
     every = float(np.median(steps)) if len(steps) and np.median(steps) > 0 else None
     samples, first, last = 0, nan, nan
-    with closing(RecordingWriter(target, series.host, every=every, max_bytes=max_size)) as writer:
+    with closing(RecordingWriter(target, series.host, every=every, max_bytes=max_size, durable=False)) as writer:
         for place in dated.tolist():
             sample = series.at(place)
             if samples and sample.time < last + STEP:

@@ -11,13 +11,13 @@ import click
 
 from poolsleuth.cli.dump_options import gather, symbol_options
 from poolsleuth.cli.machine_options import machine_options
-from poolsleuth.cli.output import progress_on_terminal
+from poolsleuth.cli.output import UNUSABLE, progress_on_terminal
 from poolsleuth.cli.stopping import listening
 from poolsleuth.cli.times import read_time
 from poolsleuth.cli.top_print import Printer, print_live, print_once_live, print_replay, print_replay_once
 from poolsleuth.cli.top_words import MAX_SESSION, read_words
 from poolsleuth.collect.request import read_span
-from poolsleuth.evidence.dump.options import DumpOptions
+from poolsleuth.evidence.dump.options import AS_FOUND, DumpOptions
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.tags import PoolKind, TagDescription, TagDescriptions
 from poolsleuth.pipeline import Assumed
@@ -138,10 +138,10 @@ def top(
     symbols: tuple[str, ...],
     offline: bool,
 ) -> int:
-    r"""Show the pools tag by tag, as poolmon does: of this Windows, or of FILES played again.
+    """Show the pools tag by tag, as poolmon does: of this Windows, or of FILES played again.
 
     FILES are recordings, poolmon logs, dumps or debugger logs of one machine, in any order. Poolmon's own words work
-    too: /iMm* /xFile /b /p /e /( /s1 ... Where standard output is no terminal, screens are printed as with --plain.
+    too: /iMm* /xFile /b /p /e /( /s1 ... Where there is no terminal, screens are printed as with --plain.
 
     \b
     Exit status: 0, or 2 when there is nothing to show.
@@ -165,11 +165,12 @@ def top(
     if selection.since is not None and selection.until is not None and selection.since > selection.until:
         raise click.UsageError("--since is later than --until")
     plain = plain or not _has_screen(once=once or plain)
-    asked = _Asked(words.view, lines, drivers or words.drivers, once, plain, folders)
+    asked = _Asked(words.view, lines, drivers or words.drivers, once, plain, folders, words.files)
     assumed = Assumed(windows, ram_bytes)
     if words.files:
-        opened = _opened(words.files, pooltags, machine, assumed, gather(symbols, offline), selection)
-        status = _replay(opened, asked, at, speed)
+        dumps = gather(symbols, offline)
+        opened = _opened(words.files, pooltags, machine, assumed, dumps, selection)
+        status = _replay(opened, asked, at, speed, dumps)
     else:
         only = {"--at": at, "--since": since, "--until": until, "--speed": speed, "--machine": machine}
         wrong = [name for name, value in only.items() if value is not None]
@@ -181,7 +182,7 @@ def top(
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """How it is to be shown. ``folders`` are files and folders of drivers."""
+    """How it is to be shown. ``folders`` are files and folders of drivers, ``files`` the evidence."""
 
     view: ViewOptions
     lines: int | None
@@ -189,16 +190,26 @@ class _Asked:
     once: bool
     plain: bool
     folders: tuple[str, ...]
+    files: tuple[str, ...]
 
     def printer(self, tracker: Tracker, owners: Owners) -> Printer:
         """What prints screens."""
         return Printer(tracker, View(tracker, owners), self.view, self.lines, self.drivers)
 
-    def whois(self, descriptions: Iterable[TagDescription]) -> "Whois | None":
-        """What searches drivers for a tag; None when none were named."""
-        from poolsleuth.top.tag_search import DriverSearch  # noqa: PLC0415 - of the full screen alone
+    def whois(
+        self, descriptions: Iterable[TagDescription], files: Iterable[str] = (), options: DumpOptions = AS_FOUND
+    ) -> "Whois | None":
+        """What searches drivers for a tag, and the modules of dumps among ``files``; None when there are neither."""
+        from poolsleuth.cli.whois_dump import is_dump, search_dump  # noqa: PLC0415 - of the full screen alone
+        from poolsleuth.drivers.survey import Question  # noqa: PLC0415
+        from poolsleuth.top.tag_search import DriverSearch, InDump, Progress  # noqa: PLC0415
 
-        return DriverSearch([Path(name) for name in self.folders], descriptions) if self.folders else None
+        def search(path: Path, question: Question, progress: Progress) -> InDump:
+            return search_dump(path, question, options, progress=progress)
+
+        dumps = [Path(name) for name in files if is_dump(Path(name))]
+        folders = [Path(name) for name in self.folders]
+        return DriverSearch(folders, descriptions, dumps, search) if folders or dumps else None
 
 
 def _has_screen(*, once: bool) -> bool:
@@ -239,14 +250,14 @@ def _opened(
     return opened
 
 
-def _replay(opened: "Opened", asked: _Asked, at: str | None, speed: float | None) -> int:
+def _replay(opened: "Opened", asked: _Asked, at: str | None, speed: float | None, dumps: DumpOptions) -> int:
     series = opened.series
     place = None if at is None else _place(at, opened)
     if asked.once or asked.plain:
         printer = asked.printer(Tracker(series.index, series.host), opened.owners())
         if asked.once:
-            print_replay_once(series, printer, len(series.times) - 1 if place is None else place)
-            return 0
+            said = print_replay_once(series, printer, len(series.times) - 1 if place is None else place)
+            return 0 if said else UNUSABLE
         with listening() as stop:
             print_replay(series, printer, place or 0, speed, stop)
         return 0
@@ -257,7 +268,8 @@ def _replay(opened: "Opened", asked: _Asked, at: str | None, speed: float | None
     if place is not None:
         player.jump(place)
     feed = ReplayFeed(series, player)
-    return _run(feed, opened.owners(), opened.judge(), asked.view, asked.whois(opened.descriptions), opened.title)
+    whois = asked.whois(opened.descriptions, asked.files, dumps)
+    return _run(feed, opened.owners(), opened.judge(), asked.view, whois, opened.title)
 
 
 def _place(at: str, opened: "Opened") -> int:

@@ -14,7 +14,7 @@ from poolsleuth.cli.stopping import Stop
 from poolsleuth.model.errors import InputError
 from poolsleuth.report.wording import clean, plural
 from poolsleuth.sampling.sample import Sample, Sampler, Series
-from poolsleuth.top.plain import screen_of
+from poolsleuth.top.plain import Printed, screen_of
 from poolsleuth.top.tracker import RATE_WINDOW, Tracker
 from poolsleuth.top.view import View, ViewOptions
 
@@ -33,18 +33,15 @@ class Printer:
     drivers: bool = False
     told: set[str] = field(default_factory=set)
 
-    def screen(self) -> None:
-        """One screen."""
+    def screen(self) -> bool:
+        """One screen. Whether it has a row, or there was none to print."""
         printed = screen_of(self.tracker, self.view, self.options, self.lines, drivers=self.drivers)
         write_text(printed.text)
         if printed.unknown:
-            self.say(
-                "some rows are left out: a count of theirs is not known, which poolmon's layout cannot say"
-                f" ({plural(printed.unknown, 'row')} of the first screen that lacks any)",
-                "unknown",
-            )
+            self.say(_of_unknown(printed), "unknown")
         elif not printed.rows and not len(self.view.rows(self.options)):
             self.say(self._why_empty(), "empty")
+        return bool(printed.rows) or not printed.unknown
 
     def _why_empty(self) -> str:
         if self.options.session is None and not len(self.tracker.places.pools):
@@ -60,6 +57,17 @@ class Printer:
         if kind not in self.told:
             self.told.add(kind)
             click.echo(f"poolsleuth: {clean(sentence)}", err=True)
+
+
+def _of_unknown(printed: Printed) -> str:
+    """Poolmon has no sign for a figure that is not known, and its readers take any other for a damaged line."""
+    missing = ", ".join(printed.lacking)
+    rows = plural(printed.unknown, "row")
+    of = "no row can be printed" if not printed.rows else f"{rows} of the first such screen left out"
+    return (
+        f"{of}: the evidence does not say their {missing}, and poolmon's layout has no sign for that; what is known of"
+        " them: poolsleuth tags FILE, or the full screen"
+    )
 
 
 def write_text(text: str) -> None:
@@ -105,10 +113,10 @@ def print_live(sampler: Sampler, printer: Printer, every: float, stop: Stop) -> 
         stop.wait(due - now)
 
 
-def print_replay_once(series: Series, printer: Printer, place: int) -> None:
-    """The screen of one sample, with what changed since the one before it."""
+def print_replay_once(series: Series, printer: Printer, place: int) -> bool:
+    """The screen of one sample, with what changed since the one before it. False when no row of it can be printed."""
     _reach(series, printer.tracker, place)
-    printer.screen()
+    return printer.screen()
 
 
 def print_replay(series: Series, printer: Printer, place: int, speed: float | None, stop: Stop) -> None:

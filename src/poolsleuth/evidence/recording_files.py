@@ -103,12 +103,12 @@ class RecordingFiles:
         """
         if not self._groups:
             return
-        from poolsleuth.evidence.recording_memory import WholeRecording  # noqa: PLC0415 - polars takes its time
+        from poolsleuth.sampling.recording.reader import Recording  # noqa: PLC0415 - polars takes its time
 
         for group in self._groups.values():
             facts: list[Fact] = []
             try:
-                recording = WholeRecording.open(_needed(group.paths))
+                recording = Recording.open(_needed(group.paths))
                 try:
                     facts, problems = facts_of(recording, group.index, window, _told(group, progress))
                 finally:

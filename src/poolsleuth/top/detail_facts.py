@@ -46,7 +46,11 @@ class Judged(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """How the figures changed since a moment; ``seconds`` ago, all None where not known."""
+    """How the figures changed since a moment; ``seconds`` ago, all None where not known.
+
+    ``late``: that moment did not show the tag, so it is counted from the first sample behind it that did, taken at
+    ``seen`` (seconds since 1970); ``seconds`` are from there.
+    """
 
     since: Since
     seconds: float | None
@@ -54,6 +58,8 @@ class Change:
     outstanding: float | None
     allocs: float | None
     frees: float | None
+    late: bool = False
+    seen: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,11 +264,18 @@ def _at(state: State | None, figure: str, number: int) -> float | None:
 def _change(tracker: Tracker, number: int, since: Since) -> Change:
     then, now = tracker.origin(since), tracker.now
     seconds = None if then is None or now is None else _known(now.time - then.time)
-    figures: list[float | None] = []
-    for figure in FIGURES:
+
+    def moved(figure: str) -> float | None:
         before, after = _at(then, figure, number), _at(now, figure, number)
-        figures.append(None if before is None or after is None else after - before)
-    return Change(since, seconds, *figures)
+        return None if before is None or after is None else after - before
+
+    late = then is not None and number < len(then.late) and bool(then.late[number])
+    seen: float | None = None
+    if late and then is not None and now is not None:
+        seen = _of(then.seen, number)
+        seconds = None if seen is None else _known(now.time - seen)
+    size, outstanding, allocs, frees = map(moved, FIGURES)
+    return Change(since, seconds, size, outstanding, allocs, frees, late, seen)
 
 
 def _per_second(change: float | None, seconds: float | None) -> float | None:

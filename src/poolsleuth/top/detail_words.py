@@ -114,14 +114,18 @@ def pairs(facts: DetailFacts) -> list[Pair]:
 def change_rows(facts: DetailFacts) -> list[tuple[str, ...]]:
     """A table: since when, how long ago, and how bytes, blocks, allocations and frees changed. The first are titles."""
     rows: list[tuple[str, ...]] = [("Change since", "", "Bytes", "Diff", "Allocs", "Frees")]
-    rows += [_change(change) for change in facts.changes if change.seconds != 0]
+    rows += [_change(change, facts) for change in facts.changes if change.seconds != 0]
     return rows if len(rows) > 1 else []
 
 
-def _change(change: Change) -> tuple[str, ...]:
+def _change(change: Change, facts: DetailFacts) -> tuple[str, ...]:
     ago = "" if change.seconds is None else f"{duration_text(change.seconds)} ago"
     counts = (_signed(change.outstanding), _signed(change.allocs), _signed(change.frees))
-    return (_SINCE[change.since], ago, _signed_size(change.bytes), *counts)
+    since = _SINCE[change.since]
+    if change.late:
+        # That moment does not show the tag: what came before is not known
+        since = "first seen" + ("" if change.seen is None else f" {_clock(change.seen, facts)}")
+    return (since, ago, _signed_size(change.bytes), *counts)
 
 
 def remarks(facts: DetailFacts) -> Iterator[Says]:

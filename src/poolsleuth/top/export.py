@@ -16,7 +16,7 @@ from poolsleuth.report.markdown import cell, text_of
 from poolsleuth.report.wording import UNKNOWN, clean, plural, pool_name, session_text
 from poolsleuth.sampling.sample import Ids
 from poolsleuth.top.plain import time_text
-from poolsleuth.top.tracker import Tracker
+from poolsleuth.top.tracker import Since, Tracker
 from poolsleuth.top.view import Row, View, ViewOptions
 
 CSV, MARKDOWN = ".csv", ".md"
@@ -36,7 +36,7 @@ FIGURES = (
     "share_of_pool",
 )
 _WORDS_BEFORE = ("tag", "pool", "session")
-_WORDS_BEHIND = ("driver", "driver_sure", "note")
+_WORDS_BEHIND = ("driver", "driver_sure", "note", "counted_from_first_seen")
 _HEADINGS = (
     "Tag", "Pool", "Allocs", "Frees", "Diff", "Bytes", "Per alloc", "Change", "Since start", "Since mark",
     "Per hour", "Share", "Driver", "Note",
@@ -78,7 +78,8 @@ def csv_lines(tracker: Tracker, view: View, options: ViewOptions, numbers: Ids) 
         figures = ["" if value is None else repr(value) for value in _figures(row)]
         before = (row.key.tag, row.key.pool.value, session_text(row.key.session))
         sure = "" if row.driver is None else "yes" if row.sure else "guess"
-        behind = (row.driver or "", sure, row.note or "")
+        late = (("start", row.started_late), ("mark", row.marked_late))
+        behind = (row.driver or "", sure, row.note or "", " ".join(name for name, is_late in late if is_late))
         yield ",".join((*map(_quoted, before), *figures, *map(_quoted, behind)))
 
 
@@ -86,6 +87,8 @@ def md_lines(tracker: Tracker, view: View, options: ViewOptions, numbers: Ids) -
     """The lines of a Markdown file, without their ends."""
     for words in about(tracker, view, options, len(numbers)):
         yield f"- {text_of(words)}"
+    if _late(view, numbers):
+        yield f"- {text_of('*: counted from the first sample that shows the tag, a later one')}"
     yield ""
     yield f"| {' | '.join(_HEADINGS)} |"
     yield f"|---|---|{'---:|' * (len(_HEADINGS) - 4)}---|---|"
@@ -96,7 +99,9 @@ def md_lines(tracker: Tracker, view: View, options: ViewOptions, numbers: Ids) -
         driver = "" if row.driver is None else row.driver if row.sure else f"{row.driver} (a guess)"
         cells = [cell(row.key.tag), cell(pool_name(row.key.pool, row.key.session))]
         cells += [_number(value) for value in counts]
-        cells += [_number(value, sign=True) for value in (*changes, rate)]
+        late = (False, row.started_late, row.marked_late)
+        cells += [_number(value, sign=True) + ("*" if of else "") for value, of in zip(changes, late, strict=True)]
+        cells.append(_number(rate, sign=True))
         cells.append(" " if row.share is None else f"{row.share:.2%}")
         cells += [cell(driver), cell(row.note or "")]
         yield f"| {' | '.join(cells)} |"
@@ -124,6 +129,12 @@ def about(tracker: Tracker, view: View, options: ViewOptions, rows: int) -> Iter
         yield f"filters: {clean(', '.join(filters))}"
     matching = len(view.rows(options))
     yield f"rows: {plural(rows, 'tag')}" + (f" of {matching:,}" if rows != matching else "")
+
+
+def _late(view: View, numbers: Ids) -> bool:
+    """Whether a change is counted from a later sample than it should be."""
+    origins = [view.tracker.origin(since) for since in (Since.START, Since.MARK)]
+    return any(bool(origin.late[numbers].any()) for origin in origins if origin is not None)
 
 
 def _rows(view: View, numbers: Ids) -> Iterator[Row]:

@@ -18,7 +18,10 @@ from poolsleuth.top.tracker import Tracker
 
 FASTEST = 0.1  # seconds between live samples at least: poolmon's own screen cannot be read faster
 BUDGET = 0.05  # seconds that one poll may spend on samples: the screen still answers its keys ten times a second
-MAX_PASSED = 4_000  # samples fed on the way of one jump: twice as many as the history keeps
+MAX_PASSED = 2_000  # samples fed on the way of one jump: as many as the history keeps at most
+FEWEST_PASSED = 96  # however long the way is: a chart of one terminal's width
+APART = 64  # samples between two of those that a recording holds whole, the others are put together from changes
+STREAMED = 64  # samples on the way from which on they are streamed: a recording reads them part by part then
 EARLY = 0.05  # seconds that a sample may come before its beat: half the time between two looks of the screen
 STILL_TAKING = 15.0  # seconds after which a sample that does not come is said
 
@@ -183,6 +186,14 @@ class _Streaming(Protocol):
         """The samples of ascending places."""
 
 
+@runtime_checkable
+class _Choosing(Protocol):
+    """A series that knows which of its samples are quick to give."""
+
+    def evenly(self, most: int, since: float | None = None, until: float | None = None) -> Ids:
+        """Places spread evenly over a time, ``most`` of them at most."""
+
+
 class ReplayFeed:
     """A series that is played again: each poll moves the tracker towards the player's place.
 
@@ -201,6 +212,7 @@ class ReplayFeed:
         self._target = -1
         self._way: list[int] = []  # the places to feed, the next one last
         self._stream: Iterator[Sample] | None = None
+        self._streamed = False
         self._ticked: float | None = None
 
     @property
@@ -249,8 +261,24 @@ class ReplayFeed:
         if target < self._place:
             self._restart()
         self._target = target
-        self._way = _way(self._place, target).tolist()[::-1]
+        self._way = self._chosen(target).tolist()[::-1]
         self._stream = None
+        self._streamed = len(self._way) >= STREAMED
+
+    def _chosen(self, target: int) -> Ids:
+        """The places to feed on the way to one: all of them, or an even choice with the last two."""
+        first, far = self._place + 1, target - self._place
+        if far <= MAX_PASSED:
+            return np.arange(first, target + 1, dtype=np.int64)
+        most = max(FEWEST_PASSED, min(self.tracker.history.room, far // APART))
+        times = self.series.times
+        known = np.isfinite(times[first]) and np.isfinite(times[target])
+        if isinstance(self.series, _Choosing) and known:
+            chosen = self.series.evenly(most, float(times[first]), float(times[target]))
+            chosen = chosen[(chosen >= first) & (chosen <= target)]
+        else:
+            chosen = np.linspace(first, target, most).astype(np.int64)
+        return np.unique(np.append(chosen, (target - 1, target)))
 
     def _restart(self) -> None:
         try:
@@ -265,7 +293,7 @@ class ReplayFeed:
     def _next(self) -> Sample:
         """The sample of the next place on the way, which is taken off it whether it can be read or not."""
         place = self._way.pop()
-        if not isinstance(self.series, _Streaming) or (self._stream is None and not self._way):
+        if not self._streamed or not isinstance(self.series, _Streaming):
             return self.series.at(place)
         if self._stream is None:
             self._stream = iter(self.series.samples([place, *reversed(self._way)]))
@@ -317,11 +345,3 @@ class ReplayFeed:
         if self.player.playing:
             self.player.toggle()
         self.player.step(samples)
-
-
-def _way(place: int, target: int) -> Ids:
-    """The places to feed from behind one to another."""
-    if target - place <= MAX_PASSED:
-        return np.arange(place + 1, target + 1, dtype=np.int64)
-    chosen = np.linspace(place + 1, target - 1, MAX_PASSED - 1).astype(np.int64)
-    return np.append(np.unique(chosen), target)

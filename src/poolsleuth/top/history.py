@@ -5,17 +5,13 @@ first sample to the last. The last sample is always there.
 """
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from poolsleuth.sampling.sample import Floats, Ids, Sample
-from poolsleuth.top.view_sessions import Groups, Places
+from poolsleuth.top.view_sessions import EVERY_SESSION, Groups, Places
 
-_F = TypeVar("_F", bound=np.floating[Any])
-
-MAX_CELLS = 2_000_000  # samples x tags that are kept, 16 bytes each: 3,000 tags 666 times
+MAX_CELLS = 1_333_000  # samples x tags that are kept, 24 bytes each, 32 MB: 3,000 tags 444 times
 FEWEST_POINTS = 96  # kept however many tags there are: a chart of one terminal's width
 MOST_POINTS = 2_000
 BYTES, OUTSTANDING, ALLOCS = range(3)
@@ -27,7 +23,7 @@ class History:
     """Rows of bytes, outstanding allocations and allocations; columns are numbers of tags.
 
     A figure is NaN where the sample does not show the tag; 0 where the sample shows all tags of its pool and session.
-    Counts are for charts and courses, where the 24 bits of a single are enough.
+    Counts are doubles as well: a second's allocations are the difference of two counters of thousands of millions.
     """
 
     def __init__(self, places: Places | None = None) -> None:
@@ -40,8 +36,8 @@ class History:
         self._count = 0
         self._width = 0
         self._bytes: Floats = np.empty((0, 0))
-        self._outstanding: NDArray[np.float32] = np.empty((0, 0), np.float32)
-        self._allocs: NDArray[np.float32] = np.empty((0, 0), np.float32)
+        self._outstanding: Floats = np.empty((0, 0))
+        self._allocs: Floats = np.empty((0, 0))
         self._dated: Floats | None = None  # ``times``, until the next sample
 
     def __len__(self) -> int:
@@ -93,6 +89,11 @@ class History:
         self._count += 1
         if len(self._times) > self._most():
             self._thin()
+
+    @property
+    def room(self) -> int:
+        """How many samples it keeps at most, with as many tags as there are."""
+        return self._most()
 
     def _most(self) -> int:
         return max(FEWEST_POINTS, min(MOST_POINTS, MAX_CELLS // max(1, self._width)))
@@ -146,9 +147,7 @@ class History:
                 table[rows, first : self._width] = blank
 
     def _whole(self, sample: Sample) -> Groups | None:
-        if not sample.complete:
-            return None
-        groups = self._places.groups_of(sample.tags.ids) if len(self._places.groups) else None
+        groups = self._places.whole_in(sample)
         last = self._groups[-1] if self._groups else None
         return last if groups is not None and last is not None and np.array_equal(groups, last) else groups
 
@@ -163,10 +162,10 @@ class History:
         """Kept samples x tags: all of them, or some by number."""
         table = self._table(what)[: len(self._times), : self._width]
         if numbers is None:
-            return table.astype(np.float64)
+            return table.copy()
         there = numbers < self._width
         if there.all():
-            return table[:, numbers].astype(np.float64)
+            return table[:, numbers]
         result = np.full((len(self._times), len(numbers)), np.nan)
         result[:, there] = table[:, numbers[there]]
         return result
@@ -178,11 +177,10 @@ class History:
 
     def row(self, place: int, what: int = BYTES) -> Floats:
         """One kept sample over all tags that are known by now."""
-        return self._table(what)[: len(self._times)][place, : self._width].astype(np.float64)
+        return self._table(what)[: len(self._times)][place, : self._width].copy()
 
-    def _table(self, what: int) -> NDArray[np.floating[Any]]:
-        tables: tuple[NDArray[np.floating[Any]], ...] = (self._bytes, self._outstanding, self._allocs)
-        return tables[what]
+    def _table(self, what: int) -> Floats:
+        return (self._bytes, self._outstanding, self._allocs)[what]
 
 
 def blanks(places: Places, groups: Groups | None, first: int, width: int) -> Floats:
@@ -191,14 +189,15 @@ def blanks(places: Places, groups: Groups | None, first: int, width: int) -> Flo
     if groups is not None and len(groups):
         of = places.groups[first:width]
         whole = np.zeros(max(int(groups[-1]), int(of.max(initial=0))) + 1, bool)
-        whole[groups] = True
+        whole[2:] = groups[0] == EVERY_SESSION
+        whole[groups[groups >= 0]] = True
         blank[: len(of)][whole[of]] = 0.0
     return blank
 
 
-def _moved(table: NDArray[_F], kept: int, width: int, rows: int, columns: int) -> NDArray[_F]:
+def _moved(table: Floats, kept: int, width: int, rows: int, columns: int) -> Floats:
     if table.shape == (rows, columns):
         return table
-    larger = np.empty((rows, columns), table.dtype)
+    larger = np.empty((rows, columns))
     larger[:kept, :width] = table[:kept, :width]
     return larger

@@ -29,6 +29,7 @@ _SNAPSHOT = (18, 0, 18, 0, 17, 14, 0, 16)
 _HEADINGS = ("Allocs", "", "Frees", "", "Diff", "Bytes", "", "Per Alloc")
 _CHANGES = (1, 3, 6)  # places of changes among the columns
 _REMEMBERED = 20_000  # tags whose printed form is remembered
+_NAMES = ("allocations and frees", "differences", "bytes")  # of the figures that a row must have
 _STEP = 1_000  # rows that are looked at together
 _POOLS = {PoolKind.NONPAGED: "Nonp", PoolKind.PAGED: "Paged", PoolKind.SESSION: "Paged"}
 _BLANK_SIGN = "␠"
@@ -40,11 +41,12 @@ _MISTAKEN = {"kd>": "kdľ", "lkd>": "lkdľ", "!vm": "ġvm"}
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """A screen as text. ``rows`` are printed, ``unknown`` were left out as a figure of theirs is not known."""
+    """A screen as text. ``rows`` are printed, ``unknown`` left out as a figure of theirs is not known: ``lacking``."""
 
     text: str
     rows: int
     unknown: int
+    lacking: tuple[str, ...] = ()
 
 
 def print_screen(
@@ -81,12 +83,14 @@ def screen_of(
     table: list[_Line] = []
     shown: list[int] = []
     unknown = 0
+    lacking: set[str] = set()
     names = _Names()
     for start in range(0, len(numbers), _STEP):
         some = numbers[start : start + _STEP]
         for number, counts in zip(some.tolist(), view.counts(some), strict=True):
             if counts.allocs is None or counts.outstanding is None or counts.bytes is None:
                 unknown += 1
+                lacking |= {name for name, value in zip(_NAMES, counts[1:4], strict=True) if value is None}
             elif lines is None or len(table) < lines:
                 table.append(_Line(names.of(counts.key), _POOLS[counts.key.pool], _numbers(counts, changes)))
                 shown.append(number)
@@ -106,7 +110,7 @@ def screen_of(
     text += [f"{line} {_driver(row)}" for line, row in zip(rows, view.look(shown), strict=True)] if drivers else rows
     if sums:
         text += ["", *_texts(sums, widths)]
-    return Printed("\n".join((*text, "", "")), len(table), unknown)
+    return Printed("\n".join((*text, "", "")), len(table), unknown, tuple(sorted(lacking)))
 
 
 class _Line(NamedTuple):

@@ -52,6 +52,14 @@ class RecordedPart:
         """The samples of ascending places."""
         return self.recording.samples(self._places[np.asarray(list(places), np.int64)])
 
+    def evenly(self, most: int, since: float | None = None, until: float | None = None) -> Ids:
+        """Places spread evenly over a time within this part, ``most`` of them at most."""
+        chosen = self.recording.evenly(most, since, until)
+        at = np.searchsorted(self._places, chosen)
+        there = at < len(self._places)
+        there[there] = self._places[at[there]] == chosen[there]
+        return at[there]
+
     def tag(self, keys: Sequence[TagKey], since: float | None = None, until: float | None = None) -> TagCourses:
         """Some tags at every sample of a time within this part."""
         first, last = (float(self.times[0]), float(self.times[-1])) if len(self.times) else (None, None)

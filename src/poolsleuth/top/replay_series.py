@@ -230,7 +230,12 @@ class EvidenceSeries:
 
 
 def _figures(rows: Sequence[tuple[Columns, int]]) -> TagFigures:
-    """The tables of one moment as one; of a tag that is in several, what the last one says."""
+    """The tables of one moment as one.
+
+    Of a tag that is in several, what the one says that has most of its figures, of equal ones the first: histories
+    stand first, and a change is right only where both moments come from one counter. What that one does not know comes
+    from the others.
+    """
     if not rows:
         return _NO_TAGS
     ids = np.concatenate([columns.ids for columns, _ in rows])
@@ -238,12 +243,21 @@ def _figures(rows: Sequence[tuple[Columns, int]]) -> TagFigures:
     counts = np.concatenate([columns.outstanding[row] for columns, row in rows])
     allocs = np.concatenate([columns.allocs[row] for columns, row in rows])
     keep = np.isfinite(sizes) | np.isfinite(counts) | np.isfinite(allocs)
-    if len(rows) > 1:
-        _, last = np.unique(np.where(keep, ids, -1)[::-1], return_index=True)
-        chosen = np.zeros(len(ids), bool)
-        chosen[len(ids) - 1 - last] = True
-        keep &= chosen
-    return TagFigures(ids[keep], sizes[keep], counts[keep], allocs[keep])
+    if len(rows) == 1:
+        return TagFigures(ids[keep], sizes[keep], counts[keep], allocs[keep])
+    known = np.isfinite(sizes).astype(np.int8) + np.isfinite(counts) + np.isfinite(allocs)
+    order = np.argsort(-known, kind="stable")[::-1]
+    order = order[keep[order]]
+    numbers, slots = np.unique(ids[order], return_inverse=True)
+
+    def merged(column: Floats) -> Floats:
+        values = column[order]
+        there = np.isfinite(values)
+        best = np.full(len(numbers), np.nan)
+        best[slots[there]] = values[there]  # of several, the last one stays
+        return best
+
+    return TagFigures(numbers, merged(sizes), merged(counts), merged(allocs))
 
 
 def _on_common_times(histories: Sequence[TagHistory]) -> Iterator[tuple[TagHistory, Floats]]:

@@ -7,11 +7,16 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from threading import Event, Thread
+from typing import TYPE_CHECKING, Protocol
 
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.finding import Confidence
 from poolsleuth.model.tags import TagDescription
 from poolsleuth.windows.tag_patterns import covers
+
+if TYPE_CHECKING:
+    from poolsleuth.drivers.scope import Scope
+    from poolsleuth.drivers.survey import Looked, Question
 
 MAX_TOLD = 5  # candidates: the first is the likeliest, and `poolsleuth whois` lists all
 
@@ -80,19 +85,50 @@ class Searching:
         self.done, self.total = done, total
 
 
-class DriverSearch:
-    """``poolsleuth whois`` over files and folders of drivers. ``descriptions`` are lines of the user's pooltag.txt."""
+class InDump(Protocol):
+    """What the loaded modules of a dump say, as ``cli.whois_dump.search_dump`` finds it."""
 
-    def __init__(self, paths: Sequence[Path], descriptions: Iterable[TagDescription] = ()) -> None:
+    @property
+    def looked(self) -> "Sequence[Looked]":
+        """Module by module."""
+
+    @property
+    def scope(self) -> "Scope":
+        """How far the dump could be searched."""
+
+
+SearchDump = Callable[[Path, "Question", Progress], InDump]
+"""Looks at the modules of a dump. Raises InputError, and whatever the progress raises."""
+
+
+class _StoppedError(Exception):
+    """The user has gone elsewhere."""
+
+
+class DriverSearch:
+    """``poolsleuth whois`` over files and folders of drivers. ``descriptions`` are lines of the user's pooltag.txt.
+
+    ``dumps`` are searched by ``search_dump``, before the files.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        descriptions: Iterable[TagDescription] = (),
+        dumps: Sequence[Path] = (),
+        search_dump: SearchDump | None = None,
+    ) -> None:
         self.paths = tuple(paths)
+        self.dumps = tuple(dumps) if search_dump is not None else ()
         self._descriptions = tuple(descriptions)
+        self._search_dump = search_dump
 
     def __call__(self, tag: str, progress: Progress, stop: Event) -> Searched | None:
         """Raises InputError for a tag that no driver can hold, and for paths that do not exist."""
         # Loading the disassembler takes longer than most screens do
         from poolsleuth.drivers.cache import cache_folder  # noqa: PLC0415
         from poolsleuth.drivers.score import Line, functions_for, judge, names_for  # noqa: PLC0415
-        from poolsleuth.drivers.survey import Looked, Question, driver_files, survey  # noqa: PLC0415
+        from poolsleuth.drivers.survey import Looked, Question, driver_files, one_of_each, survey  # noqa: PLC0415
         from poolsleuth.drivers.tags import tag_key, tag_text  # noqa: PLC0415
 
         key = tag_key(tag)
@@ -104,13 +140,20 @@ class DriverSearch:
         ]
         question = Question(key, functions_for(text), names_for(text, lines))
         _start_tracker()
+        try:
+            searched, failed = self._in_dumps(question, progress, stop)
+        except _StoppedError:
+            return None
         looked: list[Looked] = []
-        files = survey(driver_files(self.paths), question, cache_folder(), progress)
+        files = survey(driver_files(self.paths), question, cache_folder(), progress) if self.paths else iter(())
         for one in files:
             looked.append(one)
             if stop.is_set():
                 return None  # what is left of the generator ends its processes
-        answer = judge(key, looked, lines)
+        for dump in searched:
+            looked = one_of_each(looked, dump.looked)
+        looked += [Looked(str(path), problem=says, driver=False) for path, says in failed]
+        answer = judge(key, looked, lines, [dump.scope for dump in searched])
         told = tuple(
             Found(
                 PureWindowsPath(candidate.name.replace("/", "\\")).name,
@@ -122,7 +165,31 @@ class DriverSearch:
             for candidate in answer.candidates[:MAX_TOLD]
         )
         more = len(answer.candidates) - len(told)
-        return Searched(answer.tag, told, more, answer.drivers, len(answer.problems), answer.remarks)
+        remarks = (*answer.remarks, *(says for _, says in failed))
+        return Searched(answer.tag, told, more, answer.drivers, len(answer.problems), remarks)
+
+    def _in_dumps(
+        self, question: "Question", progress: Progress, stop: Event
+    ) -> tuple[list[InDump], list[tuple[Path, str]]]:
+        """What the dumps say, and why some say nothing. Raises InputError when nothing else is to be searched."""
+
+        def go_on(done: int, total: int) -> None:
+            if stop.is_set():
+                raise _StoppedError
+            progress(done, total)
+
+        searched: list[InDump] = []
+        failed: list[tuple[Path, str]] = []
+        for path in self.dumps:
+            if self._search_dump is None or stop.is_set():
+                raise _StoppedError
+            try:
+                searched.append(self._search_dump(path, question, go_on))
+            except InputError as error:
+                if len(self.dumps) == 1 and not self.paths:
+                    raise
+                failed.append((path, str(error)))
+        return searched, failed
 
 
 def drivers_of_this_machine(descriptions: Iterable[TagDescription] = ()) -> DriverSearch | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from poolsleuth.sampling.sample import Floats, Host, Ids, Sample, Series, TagIndex
 from poolsleuth.top.history import MOST_POINTS, History, blanks
-from poolsleuth.top.view_sessions import Places, SessionSums
+from poolsleuth.top.view_sessions import Groups, Places, SessionSums
 
 RATE_WINDOW = 3600.0  # seconds over which a rate per hour is taken
 SHORTEST_RATE = 60.0  # seconds: over less, a rate per hour is noise
@@ -29,7 +29,9 @@ class State:
     """The figures of one moment over all tags: arrays of doubles by number of tag, NaN where not known.
 
     ``shown`` tells which tags the sample has. In a complete table, a tag that is missing holds 0, if the table shows
-    others of its pool and session.
+    others of its pool and session, or shows all sessions. ``late`` tells of which tags the bytes are those of a later
+    moment, as this one does not know them, and ``seen`` of which (seconds since 1970, NaN where not known): of a state
+    that was ``filled``.
     """
 
     def __init__(self, sample: Sample, width: int, places: Places) -> None:
@@ -39,7 +41,8 @@ class State:
         self.complete = sample.complete
         self.label = sample.label
         self._places = places
-        self._groups = places.groups_of(sample.tags.ids) if sample.complete else None
+        self._groups = places.whole_in(sample)
+        self._lent: tuple[tuple[float, Groups], ...] = ()  # groups that later moments knew first, and their times
         blank = blanks(places, self._groups, 0, width)
         tags = sample.tags
         self.bytes = _placed(blank, tags.ids, tags.bytes)
@@ -47,12 +50,22 @@ class State:
         self.allocs = _placed(blank, tags.ids, tags.allocs)
         self.shown = np.zeros(width, bool)
         self.shown[tags.ids] = True
+        self.late = np.zeros(width, bool)
+        self.seen = np.full(width, np.nan)
 
     def widen(self, width: int) -> None:
         """Make room for tags that came later: at this moment they held nothing, or it is not known."""
-        more = width - len(self.bytes)
+        done = len(self.bytes)
+        more = width - done
         if more > 0:
-            blank = blanks(self._places, self._groups, len(self.bytes), width)
+            blank = blanks(self._places, self._groups, done, width)
+            late, seen = np.zeros(more, bool), np.full(more, np.nan)
+            for time, lent in self._lent:
+                others = blanks(self._places, lent, done, width)
+                fresh = np.isnan(blank) & ~np.isnan(others)
+                blank[fresh], seen[fresh], late[fresh] = others[fresh], time, True
+            self.late = np.concatenate((self.late, late))
+            self.seen = np.concatenate((self.seen, seen))
             self.bytes = np.concatenate((self.bytes, blank))
             self.outstanding = np.concatenate((self.outstanding, blank))
             self.allocs = np.concatenate((self.allocs, blank))
@@ -65,10 +78,20 @@ class State:
             mine: Floats = getattr(self, name)
             unknown = np.isnan(mine)
             if unknown.any():
-                setattr(other, name, np.where(unknown, getattr(later, name), mine))
+                values: Floats = getattr(later, name)
+                setattr(other, name, np.where(unknown, values, mine))
+                if name == "bytes":
+                    fresh = unknown & ~np.isnan(values)
+                    if fresh.any():
+                        other.late = self.late | fresh
+                        other.seen = np.where(fresh, later.time, self.seen)
         if later._groups is not None:
             # Tags that are never seen before held nothing at that later moment
-            other._groups = later._groups if self._groups is None else np.union1d(self._groups, later._groups)
+            known = [self._groups, *(groups for _, groups in self._lent)]
+            told = np.concatenate([groups for groups in known if groups is not None] or [later._groups[:0]])
+            new = later._groups[~np.isin(later._groups, told)]
+            if len(new):
+                other._lent = (*self._lent, (later.time, new))
         return other
 
     def of(self, figure: str) -> Floats:
@@ -174,7 +197,8 @@ class Tracker:
     def rate(self, what: int = 0) -> Floats:
         """Bytes (0), outstanding allocations (1) or allocations (2) per hour, over the last hour at most.
 
-        NaN where not known, as before ``SHORTEST_RATE`` seconds have passed.
+        Of a tag that was not known an hour ago, from the first sample that knows it. NaN where not known, as before
+        ``SHORTEST_RATE`` seconds have passed.
         """
         nothing = np.full(len(self.places.pools), np.nan)
         times = self.history.times
@@ -185,7 +209,15 @@ class Tracker:
         hours = (times[-1] - times[place]) / 3600
         if hours * 3600 < SHORTEST_RATE:
             return nothing
-        rate: Floats = (self.history.row(len(times) - 1, what) - self.history.row(place, what)) / hours
+        last = self.history.row(len(times) - 1, what)
+        rate: Floats = (last - self.history.row(place, what)) / hours
+        late = np.flatnonzero(np.isnan(rate) & ~np.isnan(last))
+        if len(late):
+            course = self.history.matrix(what, late)[place:]
+            first = np.argmax(~np.isnan(course), axis=0)
+            hours_of = (times[-1] - times[place + first]) / 3600
+            long = hours_of * 3600 >= SHORTEST_RATE
+            rate[late[long]] = ((last[late] - course[first, np.arange(len(late))]) / np.where(long, hours_of, 1))[long]
         return rate
 
     def rebuild(self, series: Series, place: int) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from math import isfinite
+from math import inf, isfinite
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,8 @@ from poolsleuth.top.verdict_facts import Taken
 if TYPE_CHECKING:
     from poolsleuth.top.verdict import Judge, Verdict
 
-SHARE = 0.05  # of the time that judging may take
+SHARE = 0.05  # of the time that judging may take on a machine that runs, which has other things to do
+REPLAY_SHARE = 0.3  # of the time that judging may take in a replay, where the samples run away from the verdict
 SOONEST = 1.0  # seconds between two judgements at least, however quick they are
 LONGEST_WAIT = 300.0  # seconds: even a slow machine shows a new verdict every five minutes
 PATIENCE = 2.0  # seconds that closing waits for a judgement that is under way
@@ -34,7 +35,7 @@ class BackgroundJudge:
         self._work: Taken | None = None
         self._working = False
         self._closed = False
-        self._due = 0.0
+        self._due = -inf
         self._verdict: Verdict | None = None
         self._seen = (0, float("-inf"))  # samples and time of the last offer
         self._judged = -1  # samples of the last copy that was taken
@@ -70,6 +71,11 @@ class BackgroundJudge:
             self._wake.notify()
         return True
 
+    def hurry(self) -> None:
+        """The next offer is judged as soon as nothing else is: the samples stand still, or have jumped."""
+        with self._wake:
+            self._due = -inf
+
     def _is_due(self, tracker: Tracker) -> bool:
         time = tracker.now.time if tracker.now is not None else float("nan")
         with self._wake:
@@ -78,7 +84,7 @@ class BackgroundJudge:
                 # A jump back: what was found later is not known here
                 self._jumps += 1
                 self._verdict, self._work = None, None
-                self._judged, self._due = -1, 0.0
+                self._judged, self._due = -1, -inf
             self._seen = (tracker.count, time)
             free = not self._closed and not self._working and self._work is None
             return free and tracker.count != self._judged and self._clock() >= self._due

@@ -66,8 +66,9 @@ class Row:
     """One tag as it is shown. Counts and bytes; None is not known.
 
     ``each`` is bytes per allocation, ``last``, ``started`` and ``marked`` what changed since the sample before, since
-    the first, since the mark. ``rate`` is bytes per hour, ``share`` the part of its pool between 0 and 1. ``driver``
-    is a guess unless ``sure``. ``key.tag`` is as it was found, not cleaned.
+    the first, since the mark; ``started_late`` and ``marked_late``: that moment did not show the tag, the change is
+    counted from the first sample behind it that did. ``rate`` is bytes per hour, ``share`` the part of its pool between
+    0 and 1. ``driver`` is a guess unless ``sure``. ``key.tag`` is as it was found, not cleaned.
     """
 
     number: int
@@ -85,6 +86,8 @@ class Row:
     driver: str | None
     note: str | None
     sure: bool
+    started_late: bool = False
+    marked_late: bool = False
 
     @property
     def paged(self) -> bool:
@@ -279,9 +282,10 @@ class View:
         rates = _some(self._columns.value(Column.RATE)[ids])
         shares = _some(self._columns.value(Column.SHARE)[ids])
         keys = self.tracker.index.keys
+        late = zip(self._late(ids, Since.START), self._late(ids, Since.MARK), strict=True)
         rows: list[Row] = []
-        for number, (allocs, freed, diff, size, by_one), last, started, marked, rate, share in zip(
-            ids.tolist(), figures, *changes, rates, shares, strict=True
+        for number, (allocs, freed, diff, size, by_one), last, started, marked, rate, share, lates in zip(
+            ids.tolist(), figures, *changes, rates, shares, late, strict=True
         ):
             key = keys[number]
             owner = self.owners.of(key) if self.owners is not None else None
@@ -289,7 +293,7 @@ class View:
             frees = allocs - diff if allocs is not None and diff is not None else freed
             each = size // diff if size is not None and diff else by_one
             figures_of = (allocs, frees, diff, size, each)
-            rows.append(_row(number, key, figures_of, (last, started, marked), (rate, share), owner))
+            rows.append(_row(number, key, figures_of, (last, started, marked), (rate, share), owner, lates))
         return rows
 
     def counts(self, ids: Ids) -> Iterator[Counts]:
@@ -299,6 +303,11 @@ class View:
         values += [self._columns.change(column, Since.LAST)[ids] for column in _PRINTED_CHANGES]
         keys = self.tracker.index.keys
         return map(Counts, (keys[number] for number in ids.tolist()), *map(_whole, values))
+
+    def _late(self, ids: Ids, since: Since) -> list[bool]:
+        origin = self.tracker.origin(since)
+        late: list[bool] = [False] * len(ids) if origin is None else origin.late[ids].tolist()
+        return late
 
     def _changes(self, ids: Ids, since: Since) -> list[Change]:
         if self.tracker.origin(since) is None:
@@ -347,10 +356,11 @@ def _row(
     changes: tuple[Change, Change, Change],
     shares: tuple[float | None, float | None],
     owner: Owner | None,
+    late: tuple[bool, bool],
 ) -> Row:
     if owner is None:
-        return Row(number, key, *figures, *changes, *shares, None, None, False)
-    return Row(number, key, *figures, *changes, *shares, owner.driver, owner.note, owner.sure)
+        return Row(number, key, *figures, *changes, *shares, None, None, False, *late)
+    return Row(number, key, *figures, *changes, *shares, owner.driver, owner.note, owner.sure, *late)
 
 
 def _some(values: Floats) -> list[float | None]:

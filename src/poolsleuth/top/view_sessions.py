@@ -11,6 +11,9 @@ from poolsleuth.sampling.sample import Floats, Ids, Sample, TagFigures, TagIndex
 
 SYSTEM, ALL = -2, -1  # what stands for a session where there is none, and for all of them together
 MAX_SESSION = 0xFFFF  # a number beyond is damage: it counts as this one
+EVERY_SESSION = -1  # among groups: all that are of a session
+
+_SYSTEM_GROUPS = (0, 1)  # the system's nonpaged and paged pool, as Places numbers them
 
 Groups = NDArray[np.int64]
 
@@ -34,6 +37,15 @@ class Places:
         self.pools = np.concatenate((self.pools, pools))
         self.sessions = np.concatenate((self.sessions, sessions))
         self.groups = np.concatenate((self.groups, (sessions.astype(np.int64) - SYSTEM) * 2 + pools))
+
+    def whole_in(self, sample: Sample) -> Groups | None:
+        """The pools and sessions all of whose tags a sample shows, in order; None: none. May hold ``EVERY_SESSION``."""
+        if not sample.complete and not sample.sessions_complete:
+            return None
+        groups = self.groups_of(sample.tags.ids if sample.complete else sample.tags.ids[:0])
+        if sample.sessions_complete:
+            groups = np.append(np.int64(EVERY_SESSION), groups[groups < len(_SYSTEM_GROUPS)])
+        return groups
 
     def groups_of(self, ids: Ids) -> Groups:
         """The pools and sessions that some tags are of, each once, in order."""

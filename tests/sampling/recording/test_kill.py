@@ -1,6 +1,6 @@
 """A recorder that is killed at any moment loses at most the sample that it was writing.
 
-Ten kills here; ``POOLSLEUTH_KILLS=100`` runs as many as that.
+Four kills here; ``POOLSLEUTH_KILLS=100`` runs as many as that.
 """
 
 import os
@@ -16,7 +16,7 @@ from poolsleuth.model.series import TagKey
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.sampling.recording.reader import Recording
 
-KILLS = int(os.environ.get("POOLSLEUTH_KILLS", "10"))
+KILLS = int(os.environ.get("POOLSLEUTH_KILLS", "4"))
 RECORDER = """
 import sys
 from pathlib import Path

@@ -14,7 +14,7 @@ from poolsleuth.sampling.sample import Host, Sample
 from .conftest import Making, plain
 
 HOST = Host("SRV01")
-SAMPLES = 9
+SAMPLES = 7
 
 
 class PowerLossError(BaseException):
@@ -77,7 +77,7 @@ def _record(path: Path, samples: list[Sample], making: Making) -> int:
 def test_power_fails_at_every_step(tmp_path: Path, making: Making, monkeypatch: pytest.MonkeyPatch, half: bool) -> None:
     for module in (changes, writer):
         monkeypatch.setattr(module, "KEY_EVERY", 4)
-    monkeypatch.setattr(store, "PART_ROWS", 40)
+    monkeypatch.setattr(store, "PART_ROWS", 30)
     power = Power(monkeypatch)
     samples = making.course(SAMPLES, tags=4)
     wanted = [plain(sample, making.index) for sample in samples]

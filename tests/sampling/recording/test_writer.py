@@ -284,3 +284,107 @@ def test_sealing_that_fails_is_tried_again(
     recording = Recording.open([path])
     assert [plain(s, recording.index) for s in recording.samples()] == [plain(s, making.index) for s in samples]
     assert recording.notes == ()
+
+
+# ---- a part that is damaged while it is recorded into ----
+
+
+def _spoil(path: Path, where: str) -> bytes:
+    data = bytearray(path.read_bytes())
+    if where == "rows":
+        data[20] ^= 1
+    elif where == "footer":
+        data[-60:-20] = bytes(40)
+    else:
+        del data[len(data) // 2 :]
+    path.write_bytes(data)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("where", ["rows", "footer", "half"])
+def test_a_part_that_is_damaged_while_recording_is_set_aside(tmp_path: Path, making: Making, where: str) -> None:
+    path, aside = tmp_path / "pool.parquet", tmp_path / "pool.damaged.parquet"
+    samples = making.course(3 * KEY_EVERY)
+    with RecordingWriter(path, HOST) as recorder:
+        for place, sample in enumerate(samples):
+            if place == KEY_EVERY + 5:
+                spoilt = _spoil(path, where)
+            recorder.add(sample, making.index)
+        assert recorder.notes == [f"{path}: the file was damaged; it is kept as {aside.name}, and a new one was begun"]
+        assert recorder.samples == len(samples)
+    assert aside.read_bytes() == spoilt
+    assert _names(tmp_path) == ["pool.damaged.parquet", "pool.parquet"]
+    recording = Recording.open([path])
+    wanted = [plain(sample, making.index) for sample in samples[KEY_EVERY:]]
+    assert [plain(sample, recording.index) for sample in recording.samples()] == wanted
+
+
+def test_damage_is_set_aside_under_a_name_of_its_own_each_time(tmp_path: Path, making: Making) -> None:
+    path = tmp_path / "pool.parquet"
+    with RecordingWriter(path, HOST) as recorder:
+        for place, sample in enumerate(making.course(3 * KEY_EVERY)):  # the empty part of the beginning is not missed
+            if place % KEY_EVERY == 5:
+                _spoil(path, "rows")
+            recorder.add(sample, making.index)
+    assert _names(tmp_path) == ["pool.damaged-2.parquet", "pool.damaged.parquet", "pool.parquet"]
+
+
+def test_a_part_that_was_damaged_while_nobody_recorded(tmp_path: Path, making: Making) -> None:
+    """Its journal says that it is ours: a recorder that starts with the machine goes on."""
+    path = tmp_path / "pool.parquet"
+    samples = making.course(8)
+    first = RecordingWriter(path, HOST)
+    for sample in samples[:4]:
+        first.add(sample, making.index)
+    first._release()
+    _spoil(path, "half")
+    spoilt = path.read_bytes()
+    with pytest.raises(InputError, match="damaged"):
+        RecordingWriter(path, Host("SRV02"))
+    assert path.read_bytes() == spoilt
+    with RecordingWriter(path, HOST) as again:
+        assert [note.split("; ")[1] for note in again.notes] == [
+            "it is kept as pool.damaged.parquet, and a new one was begun"
+        ]
+        for sample in samples[4:]:
+            again.add(sample, making.index)
+    assert (tmp_path / "pool.damaged.parquet").read_bytes() == spoilt
+    recording = Recording.open([path])
+    assert [plain(s, recording.index) for s in recording.samples()] == [plain(s, making.index) for s in samples]
+
+
+# ---- many samples at once ----
+
+
+def test_what_is_converted_waits_for_the_disk_once_a_day(
+    tmp_path: Path, making: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = 0
+
+    def counted(_: object) -> None:
+        nonlocal waits
+        waits += 1
+
+    monkeypatch.setattr(disk, "sync", counted)
+    samples = making.course(400, every=600.0)
+    counts = {}
+    for durable in (True, False):
+        waits = 0
+        path = tmp_path / f"{durable}.parquet"
+        with RecordingWriter(path, HOST, durable=durable) as recorder:
+            for place, sample in enumerate(samples):
+                recorder.add(sample, making.index)
+                assert durable or place % 60 or len(Recording.open([path])) == place + 1
+        counts[durable] = waits
+        recording = Recording.open([path])
+        assert [plain(s, recording.index) for s in recording.samples()] == [plain(s, making.index) for s in samples]
+    assert counts[True] > 400
+    assert counts[False] < 20
+    older = {durable: [name for name in _names(tmp_path) if name.startswith(f"{durable}.")] for durable in counts}
+    assert len(older[True]) == len(older[False]) == 3
+
+
+def test_bytes_on_disk_after_the_end(tmp_path: Path, making: Making) -> None:
+    with RecordingWriter(tmp_path / "pool.parquet", HOST) as recorder:
+        recorder.add(making.course(1)[0], making.index)
+    assert recorder.bytes_on_disk == (tmp_path / "pool.parquet").stat().st_size

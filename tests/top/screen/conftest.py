@@ -91,8 +91,9 @@ class Driven:
         self.pilot = pilot
 
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-        await self.settle()
+        await self.pilot.press(*keys)  # waits until nothing works any more
+        self.app.main.tick()
+        await self.pilot.pause()
 
     async def settle(self) -> None:
         await self.pilot.pause()

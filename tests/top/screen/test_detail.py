@@ -75,6 +75,7 @@ def tracker() -> Tracker:
 class DetailApp(App[int]):
     def __init__(self, screen: DetailScreen) -> None:
         super().__init__()
+        self.animation_level = "none"
         self.detail = screen
         self.answers: list[int | None] = []
 
@@ -116,9 +117,9 @@ def body_of(screen: DetailScreen) -> str:
 
 def test_every_size_and_every_tag_is_shown_without_harm(tracker: Tracker) -> None:
     async def look(pilot: Pilot[int], screen: DetailScreen) -> None:
-        for size in SIZES:
+        for place, size in enumerate(SIZES):
             await pilot.resize_terminal(*size)
-            for number in range(5):
+            for number in range(5) if size == (80, 24) else (place % 5,):
                 screen.number = number
                 screen.renew()
                 await pilot.pause()

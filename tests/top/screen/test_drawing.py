@@ -98,7 +98,7 @@ def test_hostile_names_are_shown_harmlessly_in_their_columns(
         await screen.press("slash", "[", "enter")
         assert "[b]x" in screen.tags
         for _ in HOSTILE:
-            await screen.press("enter", "escape", "down")
+            await screen.pilot.press("enter", "escape", "down")
         assert screen.app.is_running
 
     drive(script, replay(listed(tables), 1), size=(120, 30), owners=owners)

@@ -40,6 +40,7 @@ def test_the_words_of_the_start_are_those_that_are_read() -> None:
 def test_it_closes_with_escape_and_with_what_opened_it_at_any_size() -> None:
     async def go() -> None:
         app: App[None] = App()
+        app.animation_level = "none"
         async with app.run_test(size=(80, 24)) as pilot:
             for key, size in {
                 "escape": (80, 24),

@@ -13,11 +13,16 @@ _LOCK_AT = 1 << 40  # the byte that is locked on Windows: far behind the journal
 
 def append(file: BinaryIO, at: int, data: bytes) -> None:
     """Write at a place and wait until it is on the disk. The file is unbuffered."""
+    write(file, at, data)
+    sync(file)
+
+
+def write(file: BinaryIO, at: int, data: bytes) -> None:
+    """Write at a place. The file is unbuffered."""
     file.seek(at)
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
-    sync(file)
 
 
 def sync(file: BinaryIO) -> None:

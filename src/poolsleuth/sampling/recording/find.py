@@ -12,6 +12,7 @@ from poolsleuth.sampling.recording.layout import (
     MAX_PARTS,
     PARQUET_MAGIC,
     Description,
+    is_older,
     journal_of,
     older_parts,
 )
@@ -81,7 +82,11 @@ def _older(mains: Sequence[Path], given: Sequence[Path], wanted: str, found: Fou
 
 
 def _live(path: Path, _notes: list[str]) -> Part:
-    """A part that is given by name: its bytes are kept, because another file may take its place."""
+    """A part that is given by name: its bytes are kept where another file may take its place."""
+    if is_older(path):
+        older = part.of_file(path)
+        if older is not None:
+            return older
     try:
         with path.open("rb") as file:
             data = part.bytes_of(file, str(path))

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from poolsleuth.model.errors import InputError
+from poolsleuth.sampling.recording import shapes
 from poolsleuth.sampling.recording.layout import (
     DESCRIPTION_KEY,
     MAX_PART_CONTENT,
     MAX_PART_ROWS,
     PARQUET_MAGIC,
+    SAMPLES_KEY,
 )
 
 MAX_FOOTER = 8 << 20  # bytes of a footer: one of 4 million rows in groups of 8,192 takes 1 MB
@@ -23,6 +25,7 @@ MAX_PAGE = 64 << 20  # bytes of a page when uncompressed: a column of a row grou
 MAX_PAGES = 200_000  # pages of a file: ours has some 200
 MAX_ITEMS = 2_000_000  # values in a footer
 MAX_DEPTH = 16  # of structures in structures; the format itself needs 7
+_ITEMS_OF_CHUNK = 20  # values of a column chunk, about
 _PAGE_HEAD = 65_536  # bytes of the head of a page, statistics included
 
 Value = int | float | bytes | list["Value"] | dict[int, "Value"]
@@ -37,11 +40,15 @@ class Buffer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """``rows`` of the file, the ``columns`` by name, and the text that says whose recording it is (None: nobody's)."""
+    """``rows`` of the file, the ``columns`` by name, and the text that says whose recording it is (None: nobody's).
+
+    ``samples`` is the text that lists the samples, None when there is none.
+    """
 
     rows: int
     columns: tuple[str, ...]
     description: bytes | None
+    samples: bytes | None = None
 
 
 class _DamagedError(Exception):
@@ -99,12 +106,7 @@ class _Thrift:
             number = self._varint()
             return (number >> 1) ^ -(number & 1)
         if kind == 8:
-            size = self._varint()
-            value = self.data[self.at : self.at + size]
-            if len(value) < size:
-                raise _DamagedError
-            self.at += size
-            return value
+            return self.text()
         if kind == 12:
             return self.struct(depth + 1)
         if kind in (9, 10):
@@ -117,6 +119,14 @@ class _Thrift:
             return struct.unpack_from("<d", self.data, self.at - 8)[0]  # type: ignore[no-any-return]
         raise _DamagedError  # a map: Parquet has none
 
+    def text(self) -> bytes:
+        size = self._varint()
+        value = self.data[self.at : self.at + size]
+        if len(value) < size:
+            raise _DamagedError
+        self.at += size
+        return value
+
     def _list(self, depth: int) -> Value:
         head = self.data[self.at]
         self.at += 1
@@ -127,7 +137,23 @@ class _Thrift:
         if inner in (1, 2):
             self.at += size
             return []
+        if inner == 12:
+            return [self._chunk() or self._value(inner, depth + 1) for _ in range(size)]
         return [self._value(inner, depth + 1) for _ in range(size)]
+
+    def _chunk(self) -> dict[int, Value] | None:
+        """The next structure, if it is a column chunk as polars writes it: of it, what is checked."""
+        found = shapes.chunk(self.data, self.at)
+        if found is None:
+            return None
+        self.items += _ITEMS_OF_CHUNK
+        if self.items > MAX_ITEMS:
+            raise _DamagedError
+        self.at = found.end
+        column: dict[int, Value] = {5: found.values, 7: found.packed, 9: found.data}
+        if found.dictionary is not None:
+            column[11] = found.dictionary
+        return {3: column}
 
 
 def checked(data: Buffer, where: str) -> Footer:
@@ -163,13 +189,32 @@ def _checked(data: Buffer, where: str) -> Footer:
             pages.check(_fields(_fields(chunk)[3]), _count(group[3]))
     if pages.content > MAX_PART_CONTENT:
         raise InputError(f"{where}: the file holds {pages.content >> 20:,} MB when unpacked; that is no part of ours")
-    description = None
-    for pair in _list(fields.get(5, [])):
-        entry = _fields(pair)
-        if entry.get(1) == DESCRIPTION_KEY.encode():
-            value = entry.get(2, b"")
-            description = value if isinstance(value, bytes) else None
-    return Footer(rows, columns, description)
+    texts = {entry.get(1): entry.get(2) for entry in map(_fields, _list(fields.get(5, [])))}
+    return Footer(rows, columns, _text(texts.get(DESCRIPTION_KEY.encode())), _text(texts.get(SAMPLES_KEY.encode())))
+
+
+def glance(data: bytes) -> tuple[bytes | None, bytes | None]:
+    """Description and samples by the end of a file alone, unchecked: whoever reads the rows compares with ``checked``.
+
+    ``data`` ends as the file does. None: not found.
+    """
+    return _found(data, DESCRIPTION_KEY.encode()), _found(data, SAMPLES_KEY.encode())
+
+
+def _found(data: bytes, key: bytes) -> bytes | None:
+    entry = b"\x18" + bytes([len(key)]) + key + b"\x18"
+    at = data.rfind(entry)
+    if at < 0:
+        return None
+    try:
+        value = _Thrift(data[at + len(entry) :]).text()
+    except (_DamagedError, IndexError):
+        return None
+    return _text(value)
+
+
+def _text(value: Value | None) -> bytes | None:
+    return value if isinstance(value, bytes) else None
 
 
 def _flat(schema: Value) -> tuple[str, ...]:
@@ -199,23 +244,28 @@ class _Pages:
             raise _DamagedError
         values = 0
         while at < end and values < rows:
-            head = _Thrift(self.data[at : min(end, at + 512)])
-            try:
-                page = head.struct()
-            except IndexError:
-                head = _Thrift(self.data[at : min(end, at + _PAGE_HEAD)])
-                page = head.struct()
-            unpacked, packed = _count(page[2]), _count(page[3])
+            unpacked, packed, inside, head = shapes.page(self.data[at : min(end, at + 512)]) or self._page(at, end)
+            if min(unpacked, packed, inside) < 0:
+                raise _DamagedError
             self.pages += 1
             self.content += unpacked
             if unpacked > MAX_PAGE or self.pages > MAX_PAGES or self.content > MAX_PART_CONTENT:
                 raise _DamagedError
-            at += head.at + packed
-            for key in (5, 8):
-                if key in page:
-                    values += _count(_fields(page[key])[1])
+            at += head + packed
+            values += inside
         if values != rows or at > end:
             raise _DamagedError
+
+    def _page(self, at: int, end: int) -> shapes.Page:
+        """The head of a page of any shape."""
+        head = _Thrift(self.data[at : min(end, at + 512)])
+        try:
+            page = head.struct()
+        except IndexError:
+            head = _Thrift(self.data[at : min(end, at + _PAGE_HEAD)])
+            page = head.struct()
+        values = sum(_count(_fields(page[key])[1]) for key in (5, 8) if key in page)
+        return shapes.Page(_count(page[2]), _count(page[3]), values, head.at)
 
 
 def _count(value: Value) -> int:

@@ -11,6 +11,7 @@ from poolsleuth.sampling.sample import Host
 
 SCHEMA = "poolsleuth.recording/1"
 DESCRIPTION_KEY = "poolsleuth.recording"  # in the Parquet metadata: the description as JSON
+SAMPLES_KEY = "poolsleuth.samples"  # there too: the samples of the part, see summary.py
 TAG, MEMORY, PROCESS, SAMPLE = "tag", "memory", "process", "sample"
 COUNTS = frozenset({"free_system_ptes", "page_faults"})  # figures of memory that stand in ``count``, not in ``bytes``
 
@@ -19,6 +20,7 @@ SEAL_ROWS = 500_000  # rows in the journal: sealed earlier than after 64 samples
 PART_ROWS = 1_000_000  # of one part; beyond, a new one: a million take some 0.1 GB while they are merged
 PART_SECONDS = 86_400.0  # of one part: a file a day can be copied, mailed and thrown away
 ROW_GROUP = 131_072  # rows: a reader skips those whose names are others
+PAGE = 131_072  # bytes of a column's page: one tag is had in a quarter of the time it takes with 1 MB; 7 % larger
 LEAST_MAX_BYTES = 1 << 20  # of ``max_bytes``: below, hardly one sample of a large server fits
 
 MAX_PART_ROWS = 4_000_000  # of a part that is read: the writer's bound, one journal and one sample more
@@ -32,6 +34,7 @@ MAX_FIGURES = 64  # figures of memory of one sample
 MOST_BY_HANDLES = 100  # processes with the most handles that are kept of a sample
 MOST_BY_QUOTA = 100  # processes with the largest quotas that are kept of a sample
 MAX_PROCESSES = 1_000  # of a sample that is read
+LAST_TIME = 32_503_680_000.0  # of a sample: the year 3000
 LAST_NUMBER = 0xFFFF_FFF0  # of a sample: at one a second after 136 years
 MAX_DESCRIPTION = 65_536  # bytes of the description
 JOURNAL_SUFFIX = ".tail"
@@ -148,6 +151,20 @@ def older_parts(path: Path) -> list[Path]:
     except OSError:
         return []
     return sorted(names)[-MAX_PARTS:]
+
+
+def is_older(path: Path) -> bool:
+    """Whether a file has the name of a full part: nobody replaces it any more."""
+    return bool(_PART_NAME.fullmatch(path.stem.rpartition(".")[2]))
+
+
+def damaged_name(path: Path) -> Path:
+    """A free name for a part that cannot be read any more, which no recording takes for its own."""
+    for again in range(1, 10_000):
+        name = path.with_name(f"{path.stem}.damaged{'' if again == 1 else f'-{again}'}{path.suffix}")
+        if not name.exists():
+            return name
+    raise InputError(f"{path}: there are thousands of damaged parts beside it; move them away")
 
 
 def is_recording(first_bytes: bytes) -> bool:

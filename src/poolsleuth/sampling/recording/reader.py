@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, Self, TypeVar
 
@@ -13,16 +12,27 @@ from numpy.typing import NDArray
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.series import TagKey
 from poolsleuth.sampling.recording import part as parts_of
+from poolsleuth.sampling.recording.courses import (
+    MEMORY_COLUMNS,
+    TAG_COLUMNS,
+    UPTIME,
+    memory_of,
+    memory_rows,
+    tag_rows,
+    tags_of,
+)
 from poolsleuth.sampling.recording.find import Found, find, of_bytes
-from poolsleuth.sampling.recording.layout import MAX_RUNS, MAX_SAMPLES, TAG, clean, is_recording
-from poolsleuth.sampling.recording.part import Part
-from poolsleuth.sampling.recording.state import Cursor, Numbers, gathered
-from poolsleuth.sampling.recording.table import FIGURES, run_starts
+from poolsleuth.sampling.recording.layout import MAX_SAMPLES, clean, is_recording
+from poolsleuth.sampling.recording.part import MOST_AT_ONCE, Part, selections
+from poolsleuth.sampling.recording.state import KEY_COLUMNS, Cursor, Loaded, Numbers, gathered, key_rows
 from poolsleuth.sampling.sample import Floats, Host, Ids, Sample, TagIndex
 
 __all__ = ["Course", "Recording", "TagCourses", "is_recording", "open_part"]
 
 _Number = TypeVar("_Number", bound=np.generic)
+
+_KEYS_AT_ONCE = 48  # key samples of several parts that are in memory together: 20,000 tags take 80 MB
+_COURSES_AT_ONCE = 500  # days of courses that are in memory together: some 1,500 rows each
 
 MAX_KEYS = 10_000  # tags whose whole course is had at once
 
@@ -112,7 +122,8 @@ class Recording:
         number, inner = self._place(place)
         if self._cursor is None or self._cursor[0] != number:
             self._cursor = None  # before the next part is read
-            self._cursor = number, Cursor(self._parts[number], self._numbers, None)
+            part = self._parts[number]
+            self._cursor = number, Cursor(part, self._numbers, Loaded.of(part, None))
         cursor = self._cursor[1]
         cursor.go(inner)
         return cursor.sample()
@@ -122,21 +133,39 @@ class Recording:
         wanted = np.arange(len(self)) if places is None else np.asarray(places, np.int64)
         if len(wanted) and (wanted[0] < 0 or wanted[-1] >= len(self) or (np.diff(wanted) < 0).any()):
             raise ValueError("places must ascend and be within the recording")
+        several: list[tuple[Part, Ids]] = []  # parts of which only key samples are wanted
         for number, part in enumerate(self._parts):
             here = wanted[(wanted >= self._starts[number]) & (wanted < self._starts[number + 1])]
             if not len(here):
                 continue
             inner = self._within[number][here - self._starts[number]]
-            numbers, keys = part.samples.numbers, part.samples.keys
+            keys = part.samples.keys
             only_keys = bool(keys[inner].all()) and len(inner) <= keys.sum()
+            if several and (not only_keys or sum(len(places) for _, places in several) + len(inner) > _KEYS_AT_ONCE):
+                yield from self._key_samples(several)
+                several = []
             if only_keys:
-                which = (pl.col("level") == 0) & pl.col("sample").is_in(numbers[inner].tolist())
-            else:
-                before = np.flatnonzero(keys[: inner[0] + 1])
-                which = gathered(numbers, np.array([before[-1] if len(before) else 0, inner[-1]]))
-            cursor = Cursor(part, self._numbers, which)
+                several.append((part, inner))
+                continue
+            before = np.flatnonzero(keys[: inner[0] + 1])
+            which = gathered(part.samples.numbers, np.array([before[-1] if len(before) else 0, inner[-1]]))
+            cursor = Cursor(part, self._numbers, Loaded.of(part, which))
             for place in inner.tolist():
-                (cursor.jump if only_keys else cursor.go)(place)
+                cursor.go(place)
+                yield cursor.sample()
+            del cursor  # before the next part is read
+        yield from self._key_samples(several)
+
+    def _key_samples(self, several: Sequence[tuple[Part, Ids]]) -> Iterator[Sample]:
+        """Key samples of some parts, read at once."""
+        if not several:
+            return
+        which = key_rows([number for part, inner in several for number in part.samples.numbers[inner].tolist()])
+        tables = selections([part for part, _ in several], which, KEY_COLUMNS)
+        for (part, inner), (_, table) in zip(several, tables, strict=True):
+            cursor = Cursor(part, self._numbers, Loaded.of_keys(table))
+            for place in inner.tolist():
+                cursor.jump(place)
                 yield cursor.sample()
 
     def evenly(self, most: int, since: float | None = None, until: float | None = None) -> Ids:
@@ -162,12 +191,10 @@ class Recording:
         places = self._between(since, until)
         asked = {(clean(key.tag), key.pool.value, key.session): at for at, key in enumerate(keys[:MAX_KEYS])}
         figures = np.full((3, len(asked), len(self)), np.nan)
-        first = 0 if not len(places) else int(places[0])
-        last = -1 if not len(places) else int(places[-1])
-        for number, part in enumerate(self._parts):
-            begin, end = self._starts[number], self._starts[number + 1]
-            if end > first and begin <= last:
-                _follow(part, asked, figures[:, :, begin:end], self._within[number])
+        if asked:
+            for number, table in self._rows(places, tag_rows(asked), TAG_COLUMNS, len(asked)):
+                begin, end = self._starts[number], self._starts[number + 1]
+                tags_of(self._parts[number].samples, table, asked, figures[:, :, begin:end], self._within[number])
         courses = {
             key: Course(
                 *(figures[what, asked[clean(key.tag), key.pool.value, key.session]][places] for what in range(3))
@@ -175,6 +202,38 @@ class Recording:
             for key in keys[:MAX_KEYS]
         }
         return TagCourses(places, self.times[places], courses)
+
+    def memory(self, names: Sequence[str], places: Ids) -> dict[str, Floats]:
+        """Figures of memory, and ``uptime`` in seconds, at ascending places, NaN where not known.
+
+        Only their rows are read. Raises InputError for a damaged part.
+        """
+        found = {name: np.full(len(self), np.nan) for name in names}
+        for number, table in self._rows(places, memory_rows(names), MEMORY_COLUMNS, len(found)):
+            begin, end = int(self._starts[number]), int(self._starts[number + 1])
+            samples, within = self._parts[number].samples, self._within[number]
+            for name, values in memory_of(samples, table, within).items():
+                found[name][begin:end] = values
+            if UPTIME in found:
+                found[UPTIME][begin:end] = (samples.times - samples.booted)[within]
+        return {name: values[places] for name, values in found.items()}
+
+    def _rows(
+        self, places: Ids, which: pl.Expr, columns: Sequence[str | pl.Expr], wide: int
+    ) -> Iterator[tuple[int, pl.DataFrame]]:
+        """Rows of all parts between two places, with the number of each part; ``wide`` courses are asked for."""
+        if not len(places):
+            return
+        numbers = [
+            number
+            for number in range(len(self._parts))
+            if self._starts[number + 1] > places[0] and self._starts[number] <= places[-1]
+        ]
+        step = max(1, min(MOST_AT_ONCE, _COURSES_AT_ONCE // max(1, wide)))
+        for begin in range(0, len(numbers), step):
+            some = numbers[begin : begin + step]
+            tables = selections([self._parts[number] for number in some], which, columns)
+            yield from ((number, table) for number, (_, table) in zip(some, tables, strict=True))
 
     def _between(self, since: float | None, until: float | None) -> Ids:
         there = np.ones(len(self), bool)
@@ -194,40 +253,6 @@ class Recording:
 
 def _joined(columns: list[NDArray[_Number]], nothing: NDArray[_Number]) -> NDArray[_Number]:
     return np.concatenate(columns) if columns else nothing
-
-
-def _follow(
-    part: Part,
-    asked: Mapping[tuple[str, str, int | None], int],
-    figures: NDArray[np.float64],
-    within: Ids,
-) -> None:
-    """Fill in the courses of one part: a row holds until the next one, or until a key sample that lacks the tag."""
-    table = part.select(
-        (pl.col("kind") == TAG) & pl.col("name").is_in(sorted({tag for tag, _, _ in asked})),
-        *("name", "pool", "session", "sample"),
-        *(pl.col(name).fill_null(np.nan) for name in FIGURES),
-    )
-    if not len(table):
-        return
-    samples = part.samples
-    keys = np.flatnonzero(samples.keys)
-    starts = run_starts(table.select("name", "pool", "session"))
-    places = np.searchsorted(samples.numbers, table["sample"].to_numpy())
-    values = [table[column].to_numpy() for column in FIGURES]
-    found: dict[int, list[slice]] = {}
-    for begin, end in pairwise([*starts.tolist()[:MAX_RUNS], len(table)]):
-        at = asked.get(table.row(begin)[:3])
-        if at is not None:
-            found.setdefault(at, []).append(slice(begin, end))
-    for at, slices in found.items():
-        here = np.concatenate([places[run] for run in slices])
-        blanks = np.setdiff1d(keys, here)
-        order = np.argsort(np.concatenate((here, blanks)), kind="stable")
-        source = np.searchsorted(np.concatenate((here, blanks))[order], within, side="right") - 1
-        for what, column in enumerate(values):
-            filled = np.concatenate([*(column[run] for run in slices), np.full(len(blanks), np.nan)])[order]
-            figures[what, at] = np.where(source >= 0, filled[source], np.nan)
 
 
 def open_part(file: BinaryIO, name: str = "the recording") -> Recording:

@@ -11,7 +11,7 @@ def write_series(path: Path, series: Series, *, every: float | None = None) -> i
 
     Quick: samples are not waited for one by one.
     """
-    with RecordingWriter(path, series.host, every=every) as writer:
+    with RecordingWriter(path, series.host, every=every, durable=False) as writer:
         for place in range(len(series.times)):
             writer.add(series.at(place), series.index)
     return writer.samples

@@ -1,6 +1,7 @@
 """From rows back to samples: the rows of one part in the order of samples, and the state they lead to."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -10,8 +11,18 @@ from poolsleuth.model.errors import InputError
 from poolsleuth.model.series import TagKey
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.sampling.recording.changes import LARGEST
-from poolsleuth.sampling.recording.layout import COUNTS, MAX_FIGURES, MAX_PROCESSES, MAX_RUNS, MEMORY, PROCESS, TAG
-from poolsleuth.sampling.recording.part import Part, Samples
+from poolsleuth.sampling.recording.layout import (
+    COUNTS,
+    MAX_FIGURES,
+    MAX_PROCESSES,
+    MAX_RUNS,
+    MEMORY,
+    PROCESS,
+    SAMPLE,
+    TAG,
+)
+from poolsleuth.sampling.recording.part import Part
+from poolsleuth.sampling.recording.summary import Samples
 from poolsleuth.sampling.recording.table import run_starts
 from poolsleuth.sampling.sample import Ids, ProcessRow, Sample, TagFigures, TagIndex
 
@@ -24,6 +35,7 @@ class Numbers:
     def __init__(self, index: TagIndex) -> None:
         self._index = index
         self._known: dict[tuple[object, ...], int] = {}
+        self._before: tuple[pl.DataFrame, Ids] | None = None  # the last runs, which the next part mostly has too
 
     def of(self, table: pl.DataFrame, where: str) -> Ids:
         """The number of each row's tag, -1 for what is none. Rows of one tag stand together. Raises InputError."""
@@ -33,8 +45,10 @@ class Numbers:
         starts = run_starts(names)
         if len(starts) > MAX_RUNS:
             raise InputError(f"{where}: its rows are not in the order of a recording; give the file as it was recorded")
-        runs = [self._number(row) for row in names[pl.Series(starts)].iter_rows()]
-        return np.repeat(np.array(runs, np.int64), np.diff(starts, append=len(names)))
+        keys = names[starts]
+        if self._before is None or not keys.equals(self._before[0]):
+            self._before = keys, np.array([self._number(row) for row in keys.iter_rows()], np.int64)
+        return np.repeat(self._before[1], np.diff(starts, append=len(names)))
 
     def _number(self, row: tuple[str | None, str | None, int | None]) -> int:
         number = self._known.get(row)
@@ -47,16 +61,48 @@ class Numbers:
         return number
 
 
+KEY_COLUMNS = ("sample", "kind", "name", "pool", "session", "process", "bytes", "count", "allocs")
+_TAG_COLUMNS = ("sample", "name", "pool", "session", "bytes", "count", "allocs")
+_OTHER_COLUMNS = ("sample", "kind", "name", "pool", "session", "process", "bytes", "count")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Rows of a part: those of tags, and those of memory and processes in the order of samples."""
+
+    tags: pl.DataFrame
+    others: pl.DataFrame
+
+    @classmethod
+    def of(cls, part: Part, which: pl.Expr | None) -> "Loaded":
+        """Some rows of a part, or all of them. Raises InputError."""
+        if which is None:
+            part.verify()
+        return cls(
+            part.select(_and(pl.col("kind") == TAG, which), *_TAG_COLUMNS),
+            part.select(_and(pl.col("kind").is_in([MEMORY, PROCESS]), which), *_OTHER_COLUMNS, order="sample"),
+        )
+
+    @classmethod
+    def of_keys(cls, table: pl.DataFrame) -> "Loaded":
+        """The rows of ``key_rows`` with the columns ``KEY_COLUMNS``."""
+        kinds = table["kind"].to_numpy()
+        tags, others = np.flatnonzero(kinds == TAG), np.flatnonzero((kinds == MEMORY) | (kinds == PROCESS))
+        order = np.argsort(table["sample"].to_numpy()[others], kind="stable")
+        return cls(table[tags].select(_TAG_COLUMNS), table[others[order]].select(_OTHER_COLUMNS))
+
+
+def key_rows(numbers: Sequence[int]) -> pl.Expr:
+    """The rows of some key samples."""
+    return (pl.col("level") == 0) & pl.col("sample").is_in(numbers) & (pl.col("kind") != SAMPLE)
+
+
 class Cursor:
     """Goes through the samples of a part, or through some key samples of it."""
 
-    def __init__(self, part: Part, numbers: Numbers, which: pl.Expr | None) -> None:
-        if which is None:
-            part.verify()
+    def __init__(self, part: Part, numbers: Numbers, rows: Loaded) -> None:
         self._samples: Samples = part.samples
-        tags = part.select(
-            _and(pl.col("kind") == TAG, which), "sample", "name", "pool", "session", "bytes", "count", "allocs"
-        )
+        tags, others = rows.tags, rows.others
         ids = numbers.of(tags, part.where)
         sample = tags["sample"].to_numpy()
         order = np.argsort(sample, kind="stable")
@@ -65,14 +111,9 @@ class Cursor:
         self._sample = sample[order]
         self._ids = ids[order]
         self._gone = gone[order]
-        self._figures = [tags[name].fill_null(np.nan).to_numpy()[order] for name in ("bytes", "count", "allocs")]
-        others = part.select(
-            _and(pl.col("kind").is_in([MEMORY, PROCESS]), which),
-            *("sample", "kind", "name", "pool", "session", "process", "bytes", "count"),
-            order="sample",
-        )
+        self._figures = [tags[name].to_numpy()[order] for name in ("bytes", "count", "allocs")]
         self._other_sample = others["sample"].to_numpy()
-        self._others = others.drop("sample", "_long")
+        self._others = others.select(_OTHER_COLUMNS[1:])
         self._width = int(self._ids.max(initial=-1)) + 1
         self._shown = np.zeros(self._width, bool)
         self._state = [np.full(self._width, np.nan) for _ in range(3)]

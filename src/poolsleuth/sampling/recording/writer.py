@@ -1,5 +1,6 @@
 """Adds samples to a recording. When ``add`` returns, the sample is on the disk."""
 
+import math
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -12,6 +13,7 @@ from poolsleuth.sampling.recording.layout import (
     KEY_EVERY,
     LAST_NUMBER,
     LEAST_MAX_BYTES,
+    PART_SECONDS,
     SEAL_ROWS,
     aside_of,
     journal_of,
@@ -27,16 +29,27 @@ class RecordingWriter:
 
     Raises InputError when the path is something else, when somebody else is recording into it, or when the disk
     refuses. ``every`` is seconds between samples as far as they are even; ``max_bytes`` bounds all parts together: the
-    oldest goes first.
+    oldest goes first. Not ``durable``: samples that are there already are written without waiting for the disk one by
+    one, and merged a day at a time; a power loss may cost those since the last merging, a kill none.
     """
 
-    def __init__(self, path: Path, host: Host, *, every: float | None = None, max_bytes: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        host: Host,
+        *,
+        every: float | None = None,
+        max_bytes: int | None = None,
+        durable: bool = True,
+    ) -> None:
         if max_bytes is not None and max_bytes < LEAST_MAX_BYTES:
             raise InputError(f"a recording needs at least {LEAST_MAX_BYTES >> 20} MB; give a larger size")
         self.path = path
         self.max_bytes = max_bytes
         self.notes: list[str] = []
         self.samples = 0
+        self._durable = durable
+        self._since = math.nan  # the time of the first sample that is not merged
         self._changes = Changes()
         self._rows = self._unsealed = self._number = self._begin = self._end = self._retry = 0
         self._file: BinaryIO | None = _locked(path)
@@ -56,6 +69,8 @@ class RecordingWriter:
         known = book.open()
         self._store = Store.open(self.path, host, every, book.description)
         description = self._store.description
+        for says in self._store.notes:
+            self._note(says)
         if known and book.description is not None and book.description.id != description.id:
             raise InputError(
                 f"{book.where} is the journal of another recording; move it away, or give another name to record into"
@@ -125,7 +140,7 @@ class RecordingWriter:
         entry = self._changes.entry(sample, index, number)
         data = journal.packed(entry)
         try:
-            disk.append(file, self._end, data)
+            (disk.append if self._durable else disk.write)(file, self._end, data)
         except OSError as error:
             self._note(f"{journal_of(self.path)}: samples were lost: {error.strerror or error}")
             self._back(file)
@@ -137,7 +152,10 @@ class RecordingWriter:
         self._unsealed += 1
         self._rows += entry.rows
         full = self.max_bytes is not None and self.bytes_on_disk > self.max_bytes
-        due = self._unsealed >= KEY_EVERY and self._changes.key_is_next
+        if self._unsealed == 1 or math.isnan(self._since):
+            self._since = sample.time
+        day = self._durable or sample.time - self._since >= PART_SECONDS or math.isnan(self._since)
+        due = day and self._unsealed >= KEY_EVERY and self._changes.key_is_next
         if self._unsealed >= self._retry and (due or full or self._rows >= SEAL_ROWS or self._end >= SEAL_BYTES):
             self.seal()
 
@@ -167,7 +185,11 @@ class RecordingWriter:
         if not self._unsealed:
             return
         try:
-            self._store.merge(self._journal, self.max_bytes)
+            try:
+                self._store.merge(self._journal, self.max_bytes)
+            finally:
+                for says in self._store.notes:
+                    self._note(says)
             disk.truncate(self._journal, self._begin)
         except (OSError, InputError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -191,6 +213,8 @@ class RecordingWriter:
         self._release()
         if empty:
             disk.remove(journal_of(self.path))
+            if not journal_of(self.path).exists():
+                self._begin = self._end = 0
 
     def _release(self) -> None:
         if self._file is not None:

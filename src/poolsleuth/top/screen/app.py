@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import math
 from pathlib import Path
-from time import monotonic
 from typing import ClassVar
 
 import numpy as np
@@ -31,7 +30,7 @@ from poolsleuth.top.screen.prompts import (
 from poolsleuth.top.tag_search import Whois
 from poolsleuth.top.tracker import Tracker
 from poolsleuth.top.verdict import BackgroundJudge, Judge, Verdict
-from poolsleuth.top.verdict_background import LONGEST_WAIT
+from poolsleuth.top.verdict_background import REPLAY_SHARE, SHARE
 from poolsleuth.top.view import View, ViewOptions
 
 THEMES = ("ansi-dark", "textual-ansi")  # the first that this textual has: both leave colours to the terminal
@@ -61,11 +60,13 @@ class TopApp(App[int]):
         encoding: str | None = None,
     ) -> None:
         super().__init__(ansi_color=True)
+        self.animation_level = "none"  # what scrolls smoothly sends many screens where one is enough
         self.theme = next((name for name in THEMES if name in self.available_themes), self.theme)
         self.feed = feed
         self.tracker = tracker
         self.view = view
-        self.judge = BackgroundJudge(judge, clock=self._judge_clock) if judge is not None else None
+        share = SHARE if feed.series is None else REPLAY_SHARE
+        self.judge = BackgroundJudge(judge, share) if judge is not None else None
         if judge is not None:
             feed.on_sample = judge.see
         self.options = options
@@ -77,7 +78,6 @@ class TopApp(App[int]):
         self._events: asyncio.AbstractEventLoop | None = None
         self._left = False
         self._judged: Verdict | None = None
-        self._leap = 0.0  # seconds by which the judge's clock is ahead
         self._jumped = False
         self._sums: tuple[object, dict[PoolKind, float]] = (None, {})
 
@@ -128,9 +128,9 @@ class TopApp(App[int]):
             return False
         verdict = judge.verdict
         behind = verdict is None or verdict.count != self.tracker.count
-        if behind and self.feed.arrived and (self._jumped or self.feed.paused) and not judge.working:
-            # It waits between two judgements so as not to slow the screen down: not now, as nothing moves
-            self._leap += LONGEST_WAIT
+        if behind and self.feed.arrived and (self._jumped or self._stands):
+            # It waits between two judgements so as not to slow the screen down: not now
+            judge.hurry()
             self._jumped = False
         if fed or behind:
             judge.offer(self.tracker)
@@ -138,8 +138,13 @@ class TopApp(App[int]):
         self._judged = verdict
         return changed
 
-    def _judge_clock(self) -> float:
-        return monotonic() + self._leap
+    @property
+    def _stands(self) -> bool:
+        """Whether no other sample comes by itself: paused, or at the end of a replay."""
+        feed = self.feed
+        if feed.paused or feed.player is None or feed.series is None:
+            return feed.paused
+        return feed.player.place >= len(feed.series.times) - 1
 
     def sum_of_tags(self, pool: PoolKind) -> float:
         """Bytes of all tags of a pool of the system; NaN when no tag of it is known."""

@@ -48,7 +48,7 @@ class Facts:
 
 def header_lines(facts: Facts, width: int, height: int, signs: Signs = UNICODE) -> list[Line]:
     """The lines for a screen of so many rows and columns, each exactly ``width`` cells wide."""
-    lines = [_title(facts, width)]
+    lines = [_title(facts, width, signs)]
     if height >= SMALL:
         memory = _memory(facts)
         if width >= SIDE_BY_SIDE:
@@ -63,7 +63,7 @@ def header_lines(facts: Facts, width: int, height: int, signs: Signs = UNICODE) 
     return [Segment.adjust_line_length(line, width, PLAIN) for line in lines]
 
 
-def _title(facts: Facts, width: int) -> Line:
+def _title(facts: Facts, width: int, signs: Signs) -> Line:
     """The machine, the time, how long is watched; the status at the right, which is never cut for the others."""
     words = clean(facts.status).split(", ")
     while len(words) > 1 and cell_len(", ".join(words)) > width - NARROWEST_NAME:
@@ -71,7 +71,11 @@ def _title(facts: Facts, width: int) -> Line:
     said = ", ".join(words)
     status = set_cell_size(said, min(cell_len(said), max(0, width - NARROWEST_NAME)))
     room = max(0, width - cell_len(status) - 2)
-    parts = [clean(facts.computer[:64]) if facts.computer else "poolsleuth top", _moment(facts)]
+    name, moment = clean(facts.computer[:64]) if facts.computer else "poolsleuth top", _moment(facts)
+    left_for_name = room - cell_len(moment) - 4  # the time goes before the name, and both before the rest
+    if cell_len(name) > left_for_name >= NARROWEST_NAME:
+        name = set_cell_size(name, left_for_name - 1).rstrip() + signs.cut
+    parts = [name if cell_len(name) <= left_for_name or left_for_name >= NARROWEST_NAME else "", moment]
     if facts.watched is not None and facts.watched > 0:
         parts.append(f"{duration_text(facts.watched)} watched")
     if facts.marked is not None:
@@ -79,7 +83,7 @@ def _title(facts: Facts, width: int) -> Line:
     left = ""
     for part in parts:
         more = f" {part} " if part else ""
-        if not left or cell_len(left) + cell_len(more) <= room:
+        if cell_len(left) + cell_len(more) <= room:
             left += more
     return [
         Segment(set_cell_size(left, room), TITLE),

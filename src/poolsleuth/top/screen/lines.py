@@ -15,6 +15,7 @@ from poolsleuth.top.view import Column, Row, Total
 
 _CURSOR_CHANGED = CURSOR + CHANGED
 _SUM = "Sum"
+LATE = "*"  # before a change that is counted from the first sample that shows the tag, later than it should be
 
 Trend = list[float | None]
 _Text = Callable[[Row, int], str]
@@ -31,8 +32,8 @@ _FIGURES: dict[tuple[Column, bool], _Text] = {
     (Column.BYTES, True): lambda row, width: change(row.last.bytes, width, base=1024),
     (Column.EACH, False): lambda row, width: number(row.each, width, base=1024),
     (Column.RATE, False): lambda row, width: scaled(row.rate).rjust(width),
-    (Column.STARTED, False): lambda row, width: scaled(row.started.bytes).rjust(width),
-    (Column.MARKED, False): lambda row, width: scaled(row.marked.bytes).rjust(width),
+    (Column.STARTED, False): lambda row, width: _since(row.started.bytes, width, late=row.started_late),
+    (Column.MARKED, False): lambda row, width: _since(row.marked.bytes, width, late=row.marked_late),
     (Column.SHARE, False): lambda row, width: share(row.share, width),
 }
 _COLOURED = {
@@ -41,6 +42,11 @@ _COLOURED = {
     (Column.STARTED, False): lambda row: row.started.bytes,
     (Column.MARKED, False): lambda row: row.marked.bytes,
 }
+
+
+def _since(value: int | None, width: int, *, late: bool) -> str:
+    text = scaled(value)
+    return (LATE + text if late and text else text).rjust(width)
 
 
 def pool_word(row: Row) -> str:

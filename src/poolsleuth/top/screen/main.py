@@ -205,7 +205,7 @@ class MainScreen(Screen[None]):
 
     def _mark(self) -> None:
         self.top.tracker.set_mark()
-        self.say("the mark is set: SinceMark counts from this sample (u clears it)")
+        self.say("mark set: SinceMark counts from here (u clears it)")
         self.draw()
 
     def _unmark(self) -> None:

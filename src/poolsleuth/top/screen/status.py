@@ -26,6 +26,8 @@ class Said:
 def status_line(said: Said, width: int) -> list[Segment]:
     """The line, exactly as wide: a message goes before what is left out, that before the keys."""
     place = set_cell_size(said.place, min(cell_len(said.place), max(0, width - 10)))
+    if said.message and cell_len(said.message) + cell_len(place) + 3 > width:
+        place = ""  # a message is there for some seconds only, and says what was asked for
     room = max(0, width - cell_len(place) - 2)
     if said.message:
         left = [Segment(f" {clean(said.message)}", MESSAGE)]
