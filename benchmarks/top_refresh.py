@@ -2,7 +2,8 @@
 
     python benchmarks/top_refresh.py [--tags 20000] [--hertz 10] [--seconds 30] [KIND ...]
 
-A feeder gives samples of so many tags so often; a tenth of the tags change each time. Kinds:
+A feeder gives samples of so many tags so often, with 300 processes and the pools of 20 sessions; a fifth of the tags
+change each time. Kinds:
 
 * copy: the figures of each sample are copied, and nothing else: the floor.
 * view: what the screen works out of a sample, without drawing: changes, order, the rows that are seen with their small
@@ -26,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from poolsleuth.sampling.sample import Floats, Host, Ids, Sample, TagFigures, TagIndex, packed_keys
+from poolsleuth.sampling.sample import Floats, Host, Ids, ProcessRow, Sample, TagFigures, TagIndex, packed_keys
 
 MAX_SHARE = 0.5  # of a core
 MAX_MB = 200
@@ -35,25 +36,33 @@ SEEN = 54  # rows of the table on such a screen
 WIDTH = 14  # characters of a small chart
 WARM = 3.0  # seconds before the time is taken: imports, the first look at each tag
 MINUTE = 60.0  # seconds of the machine between two samples, so that the verdict has hours to judge
+PROCESSES = 300
+SESSIONS = 20
+SESSION_TAGS = 100  # in the pools of each
+CHANGING = 5  # one tag in so many changes between two samples
 STEPS = {"BYTES": 64.0, "LEAK": 1104.0}
 
 
 class Feeder:
-    """A machine: tags of both pools, of which a tenth change between two samples, and one leaks. A ``Sampler``."""
+    """A machine: tags of both pools, of which a fifth change between two samples, and one leaks. A ``Sampler``."""
 
     def __init__(self, tags: int) -> None:
         random = np.random.default_rng(4)
         letters = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", np.uint8)
         names = np.unique(letters[random.integers(0, len(letters), (tags, 4))].copy().view(np.uint32).ravel())
         random.shuffle(names)
-        half = tags // 2
-        keys = np.concatenate((packed_keys(names[:half], 0), packed_keys(names[: tags - half], 1)))
+        in_sessions = SESSIONS * SESSION_TAGS if tags > 2 * SESSIONS * SESSION_TAGS else 0
+        half, other = (tags - in_sessions) // 2, (tags - in_sessions + 1) // 2
+        parts = [packed_keys(names[:half], 0), packed_keys(names[:other], 1)]
+        parts += [packed_keys(names[:SESSION_TAGS], 1, session) for session in range(1, SESSIONS + 1) if in_sessions]
+        keys = np.concatenate(parts)
         self.index = TagIndex()
         self.host = Host("BENCH", "Windows Server 2019", 17763, "x64", 64 << 30)
         self.notes: tuple[str, ...] = ()
         self._ids: Ids = self.index.numbers(keys)
         self._random = random
         self._time = 1.7e9
+        self._taken = 0
         self._outstanding: Floats = np.floor(10 ** random.uniform(0, 5, len(keys)))
         self._bytes: Floats = self._outstanding * random.integers(2, 64, len(keys)) * 16
         self._allocs: Floats = self._outstanding + np.floor(10 ** random.uniform(0, 8, len(keys)))
@@ -61,7 +70,7 @@ class Feeder:
     def take(self) -> Sample:
         """The next sample."""
         count = len(self._ids)
-        some = self._random.integers(0, count, count // 10)
+        some = self._random.integers(0, count, count // CHANGING)
         size, outstanding, allocs = self._bytes.copy(), self._outstanding.copy(), self._allocs.copy()
         more = np.maximum(self._random.integers(-3, 4, len(some)), 1 - outstanding[some])
         size[some] = np.maximum(size[some] + more * STEPS["BYTES"], 0)
@@ -71,9 +80,20 @@ class Feeder:
         outstanding[7] += 100
         allocs[7] += 100
         self._bytes, self._outstanding, self._allocs = size, outstanding, allocs
+        self._taken += 1
         self._time += MINUTE
         memory = {"physical": 64 * 2.0**30, "nonpaged_used": float(size.sum()), "paged_used": float(size.sum())}
-        return Sample(self._time, TagFigures(self._ids, size, outstanding, allocs), memory, complete=True)
+        return Sample(
+            self._time, TagFigures(self._ids, size, outstanding, allocs), memory, self._processes(), complete=True
+        )
+
+    def _processes(self) -> list[ProcessRow]:
+        """New rows for each sample, as a running Windows gives them."""
+        more = self._taken
+        return [
+            ProcessRow(4 * pid, f"process{pid}.exe", 100 + pid + more % 7, 50_000 + more, 200_000, pid % SESSIONS)
+            for pid in range(1, PROCESSES + 1)
+        ]
 
 
 def beat(work: Callable[[], None], hertz: float, seconds: float) -> dict[str, float]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from poolsleuth.cli.recorder import MAX_FAILURES, MAX_FIRST_FAILURES, MAX_NOTES, Recorder
+from poolsleuth.cli.recorder import MAX_FIRST_FAILURES, MAX_NOTES, Recorder
 from poolsleuth.model.errors import InputError
 from poolsleuth.sampling.sample import Host, Sample, TagFigures, TagIndex
 
@@ -221,16 +221,21 @@ def test_one_sample_that_fails_is_told_and_the_next_is_taken() -> None:
     outcome = run.run()
     assert outcome.samples == len(writer.kept) == 9
     assert outcome.gave_up is None
-    assert talk.notes == ["a sample failed (access denied); the next ones are tried as usual"]
+    lost, again = (
+        "samples are lost from now on (access denied); it is tried on",
+        "samples are recorded again; lost: 1",
+    )
+    assert [note.partition(", one")[0] for note in talk.notes] == [lost, again, lost, again]
 
 
-def test_it_gives_up_after_so_many_failures_in_a_row() -> None:
+def test_once_begun_it_never_gives_up() -> None:
     sampler = FakeSampler(FakeClock(), fails=lambda number: number >= 4)
-    run, writer, _ = recorder(sampler)
+    run, writer, talk = recorder(sampler, lasts=60.0 * 1000)
     outcome = run.run()
-    assert (outcome.samples, sampler.taken) == (4, 4 + MAX_FAILURES)
-    assert outcome.gave_up == f"{MAX_FAILURES} samples in a row failed; the last one: access denied"
+    assert (outcome.samples, sampler.taken) == (4, 1001)
+    assert outcome.gave_up == "its last samples were lost"
     assert len(writer.kept) == 4
+    assert talk.notes == ["samples are lost from now on (access denied); it is tried on, one by one"]
 
 
 def test_what_never_worked_is_given_up_sooner() -> None:
@@ -242,8 +247,8 @@ def test_what_never_worked_is_given_up_sooner() -> None:
 
 
 def test_failures_count_only_in_a_row() -> None:
-    sampler = FakeSampler(FakeClock(), fails=lambda number: number % MAX_FAILURES != 0)
-    run, _, _ = recorder(sampler, lasts=60.0 * 5 * MAX_FAILURES)
+    sampler = FakeSampler(FakeClock(), fails=lambda number: number % 30 != 0)
+    run, _, _ = recorder(sampler, lasts=60.0 * 150)
     assert run.run().gave_up is None
 
 
@@ -259,17 +264,21 @@ def test_a_full_disk_is_a_failure_as_well() -> None:
 
 def test_when_there_is_room_again_it_goes_on() -> None:
     sampler = FakeSampler(FakeClock())
-    run, writer, _ = recorder(sampler, lasts=60.0 * MAX_FAILURES)
+    run, writer, talk = recorder(sampler, lasts=60.0 * 90)
     taken = sampler.take
 
     def take() -> Sample:
-        writer.full = 2 <= sampler.taken < MAX_FAILURES
+        writer.full = 2 <= sampler.taken < 90
         return taken()
 
     sampler.take = take  # type: ignore[method-assign]
     outcome = run.run()
     assert outcome.gave_up is None
     assert outcome.samples == len(writer.kept) == 3
+    assert [note.removesuffix("; it is tried on, one by one") for note in talk.notes] == [
+        "samples are lost from now on (pool.parquet.tail: samples were lost: No space left on device)",
+        "samples are recorded again; lost: 88",
+    ]
 
 
 def test_a_recording_that_was_moved_away_is_given_up() -> None:

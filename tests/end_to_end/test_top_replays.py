@@ -112,7 +112,7 @@ def test_the_verdict_is_right_at_the_right_time(scenario: str, windows: str, lev
         assert played.end.findings  # the line tells of the conclusion's own subject
         assert any(name in played.end.line.split(" grows")[0] for name in guilty | BESIDE.get(scenario, set()))
     else:
-        assert played.end.line.startswith("nothing leaks so far (24 h, ")
+        assert played.end.line.startswith("no leak found so far (24 h, ")
     for verdict in played.verdicts.values():
         assert len(verdict.fitted(80)) <= 80
 

@@ -63,6 +63,8 @@ MEMORY = (
     "committed",
     "commit_limit",
     "commit_peak",
+    "kernel_resident",
+    "paged_resident",
 )
 
 SCREEN = """ Memory:  260620K Avail:   65152K  PageFlts:    85   InRam Krnl: 2116K P:19560K
@@ -121,6 +123,8 @@ def test_a_screen() -> None:
         "committed": 237_688,
         "commit_limit": 640_916,
         "commit_peak": 260_632,
+        "kernel_resident": 2116,
+        "paged_resident": 19_560,
     }
     assert isinstance(table, TagTable)
     assert (table.source, table.session, table.completeness) == ("poolmon", None, Completeness.UNKNOWN)

@@ -74,7 +74,8 @@ def test_two_snapshots(poolmon_text: Writer) -> None:
     memory = only(facts, MemoryHistory)
     assert list(memory.figures["nonpaged_used"]) == [2_275_124 * 1024] * 2  # Pool N:2275124K
     assert set(memory.figures) == {
-        "physical", "available", "nonpaged_used", "paged_used", "committed", "commit_limit", "commit_peak",
+        "physical", "available", "kernel_resident", "paged_resident", "nonpaged_used", "paged_used",
+        "committed", "commit_limit", "commit_peak",
     }  # fmt: skip
     # A local time of no known zone is no time of a fact, which is in UTC
     assert {fact.at for fact in facts} == {None}
@@ -518,3 +519,11 @@ def test_what_looks_like_poolmon(poolmon_text: Writer) -> None:
     assert not looks_like_poolmon_log("The server was slow.\n" * 20 + text)
     assert not looks_like_poolmon_log("Paged pool is full of Nonp tags\n")
     assert not looks_like_poolmon_log("")
+
+
+def test_a_tag_of_four_blanks_is_told(poolmon_text: Writer) -> None:
+    text = course(poolmon_text, ["2008-03-27 10:15:00", "2008-03-27 11:15:00"])
+    assert read(text)[1] == []
+    row = next(line for line in text.splitlines() if " File Nonp" in line)
+    said = read(text.replace(f"{row}\n", f"{row}\n{row.replace('File', '    ')}\n"))[1]
+    assert [problem.says.partition(" left out")[0] for problem in said] == ["1 row of a tag of four blanks"]

@@ -3,16 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from math import isnan, nan
 from typing import TypeVar
 
 import numpy as np
 import pytest
 
+from poolsleuth.evidence import recording_processes
 from poolsleuth.evidence.recording import TOLD_BY, Window, facts_of
 from poolsleuth.evidence.tag_history import MAX_CELLS
 from poolsleuth.model.errors import InputError
-from poolsleuth.model.facts import Fact
+from poolsleuth.model.facts import Fact, Where
 from poolsleuth.model.memory import MemoryCounters
 from poolsleuth.model.series import CounterSeries, LogSpan, TagHistory, TagKey
 from poolsleuth.model.system import ProcessList, TargetInfo
@@ -362,3 +364,21 @@ def test_samples_without_a_time_are_left_out_where_others_have_one() -> None:
     facts = read(recording)
     assert len(of(TagHistory, facts)[0].times) == 4
     assert all(len(one.times) == 4 for one in of(CounterSeries, facts) if one.path.object == "Memory")
+
+
+def test_processes_are_thinned_out_evenly_and_the_newest_sample_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording_processes, "MAX_PROCESS_CELLS", 100)
+    counters = recording_processes.ProcessCounters()
+    for number in range(1001):
+        rows = [ProcessRow(pid, f"p{pid}.exe", number, None, None) for pid in range(4 if number < 1000 else 5)]
+        counters.add(60.0 * number, rows)
+        found = list(counters.series("SRV01", Where(0), utc=True))
+        for one in found:
+            assert one.values[-1] == number
+            assert list(one.times) == [60.0 * value for value in one.values]
+    assert len(found) == 5
+    assert sum(len(one.times) for one in found) <= 105
+    steps = {int(later - earlier) for earlier, later in pairwise(found[0].values[:-1])}
+    assert len(steps) == 1
+    assert 16 <= len(found[0].times) <= 26
+    assert not counters.lost

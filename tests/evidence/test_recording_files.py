@@ -1,6 +1,7 @@
 """Files of recordings among other inputs: what belongs together, what is refused, and what damage costs."""
 
 import gzip
+import io
 import shutil
 import zipfile
 from pathlib import Path
@@ -12,7 +13,9 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from poolsleuth.evidence import recording_files
 from poolsleuth.evidence.recognise import Content, content_of
+from poolsleuth.evidence.recording_files import identity, needed
 from poolsleuth.model.report import InputKind
 from poolsleuth.model.series import CounterSeries, TagHistory
 from poolsleuth.reading import Read, Selection, read_all
@@ -241,3 +244,55 @@ def test_any_damage_gives_facts_or_a_sentence(
     assert len(read.facts) == len(read.inputs) == 1
     assert not any("internal error" in problem for problem in says(read))
     assert read.facts[0] or read.problems
+
+
+def test_a_damaged_part_is_left_out_and_the_others_are_read(parts: list[Path]) -> None:
+    broken = next(path for path in parts if path.name != "pool.parquet")
+    data = bytearray(broken.read_bytes())
+    data[200:400] = bytes(200)
+    broken.write_bytes(data)
+    read = read_all([parts[0].parent / "pool.parquet"], None)
+    (history,) = histories(read)
+    assert 50 < len(history.times) < 200
+    assert any(f"{broken}: " in problem and "samples are left out" in problem for problem in says(read))
+
+
+def test_a_damaged_journal_is_not_an_empty_recording(tmp_path: Path) -> None:
+    path = tmp_path / "pool.parquet"
+    index = TagIndex()
+    recorder = RecordingWriter(path, Host("SRV01"))
+    for number in range(20):
+        recorder.add(sample(index, number), index)
+    recorder._release()
+    journal = Path(f"{path}.tail")
+    data = bytearray(journal.read_bytes())
+    data[700:704] = bytes(4)  # in the first sample, which the others need
+    journal.write_bytes(data)
+    (problem,) = says(read_all([path], None))
+    assert "the journal is damaged in 1 places" in problem
+    assert problem.count(f"{path}: ") == 1
+
+
+def test_parts_of_one_recording_are_known_by_what_they_say(parts: list[Path], tmp_path: Path) -> None:
+    stranger = write(tmp_path / "other.parquet", 3)
+    assert len({identity(path) for path in parts}) == 1
+    assert identity(stranger) != identity(parts[0])
+    assert needed([*parts, stranger]) == [parts[0].parent / "pool.parquet", stranger]
+
+
+def test_packed_files_are_bounded_together_and_refused_ones_take_no_room(
+    parts: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = tmp_path / "refused.zip"
+    other = io.BytesIO()
+    pl.DataFrame({"a": [1, 2]}).write_parquet(other)
+    with zipfile.ZipFile(refused, "w") as archive:
+        for number in range(20):
+            archive.writestr(f"{number}.parquet", other.getvalue())
+        for path in parts:
+            archive.writestr(path.name, path.read_bytes())
+    size = sum(path.stat().st_size for path in parts)
+    monkeypatch.setattr(recording_files, "MAX_UNPACKED", size + len(other.getvalue()))
+    assert len(histories(read_all([refused], None))[0].times) == 200
+    monkeypatch.setattr(recording_files, "MAX_UNPACKED", size - 1)
+    assert any("packed files are larger than" in problem for problem in says(read_all([refused], None)))

@@ -329,3 +329,17 @@ def test_counters_that_wrapped_are_printed_as_poolmon_prints_them(watched: Any) 
     watched.then({TagKey("Wrap", N): (640, 10, 4)})
     (match,) = public_rows(printed(watched.tracker))
     assert (match[3], match[5], match[7]) == ("4", str((1 << 32) - 6), "10")
+
+
+def test_changes_across_a_restart_of_windows_are_left_blank(watched: Any) -> None:
+    one, two = TagKey("Aaaa", N), TagKey("Bbbb", P)
+    watched.then({one: (100, 1, 24_000), two: (8, 1, 64_000)}, page_faults=50.0)
+    tracker = watched.then({one: (50, 1, 10_000), two: (8, 1, 50_000)}, page_faults=60.0)
+    text = printed(tracker)
+    assert "(" not in text
+    assert "PageFlts" not in text
+    rows = [line.split() for line in text.splitlines() if line.startswith((" Aaaa", " Bbbb"))]
+    assert ["Aaaa", "Nonp", "10000", "9999", "1", "50", "50"] in rows
+    tracker = watched.then({one: (60, 1, 10_007), two: (8, 1, 50_000)}, page_faults=75.0)
+    assert "(   7)" in printed(tracker)
+    assert "PageFlts:    15" in printed(tracker)

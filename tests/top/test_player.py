@@ -43,8 +43,6 @@ def test_samples_without_times_come_one_a_second() -> None:
     assert not player.dated
     assert [player.tick(1.0) for _ in range(3)] == [1, 2, 3]
     assert Player(5, [0.0, nan, 2.0, 3.0, 4.0]).dated is False
-    with pytest.raises(ValueError, match="no times"):
-        player.jump_to_time(3.0)
 
 
 def test_a_night_without_samples_is_not_waited_for() -> None:
@@ -61,10 +59,6 @@ def test_steps_and_jumps() -> None:
     assert player.step(-5) == 0
     assert player.jump(7) == 7
     assert player.jump(700) == 9
-    assert player.jump_to_time(125.0) == 2
-    assert player.jump_to_time(180.0) == 3
-    assert player.jump_to_time(-1.0) == 0
-    assert player.jump_to_time(1e12) == 9
 
 
 def test_it_begins_again_when_it_is_started_at_the_end() -> None:

@@ -2,9 +2,11 @@
 
 from array import array
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import isnan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +14,13 @@ import pytest
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.facts import Where
 from poolsleuth.model.machine import Machine, System
-from poolsleuth.model.series import TagColumn, TagHistory, TagKey
+from poolsleuth.model.series import CounterSeries, TagColumn, TagHistory, TagKey
 from poolsleuth.model.tags import Completeness, PoolKind, TagRow, TagTable
 from poolsleuth.pipeline import Assumed
 from poolsleuth.reading import Selection
 from poolsleuth.sampling.recording.reader import Recording
 from poolsleuth.sampling.recording.writer import RecordingWriter
-from poolsleuth.sampling.sample import Sample, Series
+from poolsleuth.sampling.sample import ProcessRow, Sample, Series
 from poolsleuth.top.replay import Opened, open_series
 from poolsleuth.top.replay_recording import RecordedPart
 from poolsleuth.top.replay_series import EvidenceSeries
@@ -231,6 +233,44 @@ def test_a_recording_is_played_sample_by_sample(tmp_path: Path) -> None:
     assert part.tag([leak]).courses[leak].bytes.tolist() == [(1000 + 100 * n) * 64 for n in range(10, 30)]
     with pytest.raises(IndexError):
         part.at(20)
+
+
+def test_a_recording_of_several_parts_is_opened_without_reading_it_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = open_series([log(tmp_path / "pool.log", 30)])
+    path = tmp_path / "pool.parquet"
+    index, days = source.series.index, 4
+    with RecordingWriter(path, source.series.host, every=900) as writer:
+        for day in range(days):
+            for sample in all_of(source):
+                row = ProcessRow(8, "svc.exe", 300, 1000, 1000)
+                writer.add(replace(sample, time=sample.time + 86_400 * day, processes=[row]), index)
+    parts = sorted(tmp_path.glob("pool*.parquet"))
+    assert len(parts) > 1
+    looked: list[int] = []
+    samples = Recording.samples
+
+    def counted(self: Recording, places: Any) -> Any:
+        for sample in samples(self, places):
+            looked.append(1)
+            yield sample
+
+    whole = open_series([path, tmp_path / "pool.log"])  # with something else: read as the diagnosis does
+    monkeypatch.setattr(Recording, "samples", counted)
+    monkeypatch.setattr("poolsleuth.top.replay_quick.MOST_LOOKED_AT", 10)
+    for given in ([path], parts):
+        looked.clear()
+        opened = open_series(given)
+        assert isinstance(opened.series, Recording)
+        assert len(looked) <= 20
+        assert len(opened.series.times) == 30 * days
+        assert opened.system == whole.system
+        assert opened.history
+        assert {type(one.fact) for one in opened.known} <= {type(one.fact) for one in whole.known}
+        assert any(isinstance(one.fact, CounterSeries) for one in opened.known)
+    with pytest.raises(InputError, match="there is no machine 2"):
+        open_series([path], machine=2)
 
 
 def test_a_recording_with_a_log_beside_it(tmp_path: Path) -> None:

@@ -209,7 +209,8 @@ def test_any_samples_give_what_a_plain_reading_of_the_rules_gives(
         ids = np.array([index.number(key) for key in rows], np.int64)
         values = np.array(list(rows.values()), np.float64)
         figures = TagFigures(ids, values, values, values)
-        tracker.feed(Sample(60.0 * step, figures, complete=complete, sessions_complete=sessions))
+        # One start of Windows, whatever the counts do
+        tracker.feed(Sample(60.0 * step, figures, complete=complete, booted=-60.0, sessions_complete=sessions))
         held = {key: float(value) for key, value in rows.items()}
         if any((key.session or 0) > 0 for key in rows) and not any(key.session == -1 for key in rows):
             for key, value in rows.items():
@@ -263,3 +264,66 @@ def test_a_session_that_ended_holds_nothing_where_all_sessions_are_shown(watched
     number = tracker.index.keys.index(later)
     assert tracker.change("bytes", Since.LAST)[number] == 30
     np.testing.assert_array_equal(tracker.history.column(number), [0, np.nan, 0, 30])
+
+
+def started_again(watched: Any, *, every: float = 60.0, allocs: float = 40.0) -> Tracker:
+    """Three samples, a restart, one sample; A and B count up by 50 bytes and 10 allocations a sample."""
+    for step in range(3):
+        watched.then({A: (1000 + 50 * step, 1, 500 + 10 * step), B: (8, 1, 900 + step)}, after=every)
+    tracker: Tracker = watched.then({A: (100, 1, allocs), B: (8, 1, allocs)}, after=every)
+    return tracker
+
+
+def test_nothing_is_counted_across_a_restart_of_windows(watched: Any) -> None:
+    tracker = started_again(watched, every=600.0)
+    assert tracker.restarted
+    for since in Since:
+        assert np.isnan(tracker.change("allocs", since)).all()
+    assert np.isnan(tracker.rate()).all()
+    assert tracker.seconds == 0
+    watched.then({A: (400, 2, 60), B: (8, 1, 50)}, after=600.0)
+    assert tracker.change("bytes", Since.LAST)[0] == 300
+    assert tracker.change("bytes", Since.START)[0] == 300
+    assert tracker.rate()[0] == 300 * 6
+    assert (tracker.seconds, tracker.history.begin) == (600, 3)
+
+
+def test_a_mark_from_before_a_restart_counts_from_the_first_sample_after_it(watched: Any, series_of: Any) -> None:
+    watched.then({A: (5, 1, 400), B: (8, 1, 800)})
+    watched.tracker.set_mark()
+    tracker = started_again(watched)
+    assert np.isnan(tracker.change("bytes", Since.MARK)[0])
+    watched.then({A: (400, 2, 60), B: (8, 1, 50)})
+    assert tracker.change("bytes", Since.MARK)[0] == 300
+    tracker.set_mark()
+    tracker.rebuild(series_of(watched), 2)  # back before the restart: the mark is of another Windows
+    assert np.isnan(tracker.change("bytes", Since.MARK)).all()
+    assert not tracker.restarted
+
+
+def test_one_tag_or_a_table_that_was_cut_is_no_restart(watched: Any) -> None:
+    tags = [TagKey(f"T{n:03}", N) for n in range(20)]
+    watched.then(dict.fromkeys(tags, (64, 1, 1000)))
+    tracker = watched.then({tag: (64, 1, 5 if tag == tags[0] else 1001) for tag in tags})
+    assert tracker.change("allocs", Since.LAST)[0] == -995  # its counter of 32 bits went round
+    watched.then(dict.fromkeys(tags[1:4], (64, 1, 1002)))
+    assert not tracker.restarted
+    watched.then(dict.fromkeys(tags, (64, 1, 1003)))
+    watched.then(dict.fromkeys(tags, (64, 1, 20)))
+    assert tracker.restarted
+
+
+def test_the_time_of_the_start_tells_a_restart_from_a_clock_that_was_set() -> None:
+    def tracked(*moments: tuple[float, float, float]) -> bool:
+        index = TagIndex()
+        ids = np.array([index.number(A), index.number(B)])
+        tracker = Tracker(index)
+        for time, booted, allocs in moments:
+            counts = np.full(2, allocs)
+            tracker.feed(Sample(time, TagFigures(ids, counts, counts, counts), complete=True, booted=booted))
+        return tracker.restarted
+
+    assert tracked((10_000, 0, 50), (10_060, 10_030, 60))  # it has run for 30 seconds
+    assert not tracked((10_000, 0, 50), (10_060, 30, 20))  # the same start
+    assert not tracked((10_000, 0, 50), (17_260, 7_200, 60))  # the clock was set forward by two hours
+    assert tracked((10_000, 9_000, 50), (90_000, 20_000, 20))  # days later, started long ago

@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poolsleuth.model.finding import Confidence, Finding, Severity, Subject
-from poolsleuth.model.finding import Verdict as Found
 from poolsleuth.model.machine import System
 from poolsleuth.model.series import TagKey
 from poolsleuth.model.tags import PoolKind
@@ -18,7 +16,6 @@ from poolsleuth.sampling.sample import Host, ProcessRow, Sample, TagFigures, Tag
 from poolsleuth.top import verdict_facts
 from poolsleuth.top.tracker import Tracker
 from poolsleuth.top.verdict import BackgroundJudge, Judge, Verdict, system_of
-from poolsleuth.top.verdict_words import Sentence, in_order, sentence_of, short_size, time_span
 
 HOST = Host("EXAMPLE-SRV", "Windows Server 2019", 17763, "x64", 8 << 30)
 START, MINUTE, MB = 1.77e9, 60.0, float(1 << 20)
@@ -123,13 +120,13 @@ def test_a_young_suspicion_accuses_nobody() -> None:
 def test_nothing_leaks() -> None:
     verdict = judged(watched({"Zst1": still(20 * MB)}, 190, 1))
     assert verdict.level == "none"
-    assert verdict.line == "nothing leaks so far (3 h 10 min, 191 samples)"
+    assert verdict.line == "no leak found so far (3 h 10 min, 191 samples)"
 
 
 def test_growth_below_what_matters_is_told_as_such() -> None:
     verdict = judged(watched({"Zst1": lambda hours: 20 * MB + (200 * 1024 if hours > 2 else 0)}, 190, 1))
     assert verdict.level == "none"
-    assert verdict.line == "nothing leaks so far (3 h 10 min, 191 samples); largest growth: Zst1 200 KB"
+    assert verdict.line == "no leak found so far (3 h 10 min, 191 samples); largest growth: Zst1 200 KB"
 
 
 def test_load_that_came_down() -> None:
@@ -138,7 +135,7 @@ def test_load_that_came_down() -> None:
 
     verdict = judged(watched({"Zld1": swings}, 8 * 60, 5))
     assert verdict.level == "none"
-    assert verdict.line == "nothing leaks so far (8 h, 97 samples); Zld1 came down again: load"
+    assert verdict.line == "no leak found so far (8 h, 97 samples); Zld1 came down again: load"
 
 
 def test_a_full_pool_is_said_at_once() -> None:
@@ -252,70 +249,52 @@ def test_an_error_becomes_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert verdict.line.isprintable()
 
 
-# ---- words -----------------------------------------------------------------------------------------------------------
+def started_again(minutes: int, course: Course, *, cut: int = 180) -> Tracker:
+    """A sample a minute; Windows is started again after ``cut`` of them, and the tag Zlk1 begins anew."""
+    tracker = Tracker(TagIndex(), HOST)
+    for number in range(minutes + 1):
+        after = number > cut
+        tags = {TagKey(f"Q{n:03}", NONPAGED): 64 * 1024.0 for n in range(30)}
+        tags[TagKey("Zlk1", NONPAGED)] = round(course((number - cut if after else number) / 60) / 256) * 256.0
+        booted = START + (cut + 1) * MINUTE - 5 if after else START - 86_400
+        tracker.feed(sample(tracker.index, START + number * MINUTE, tags, booted=booted))
+    return tracker
 
 
-def finding(pattern: str, says: str, **more: object) -> Finding:
-    told: dict[str, object] = {
-        "verdict": Found.SUSPECTED,
-        "severity": Severity.WARNING,
-        "confidence": Confidence.LOW,
-    }
-    return Finding(pattern=pattern, headline=says, **(told | more))  # type: ignore[arg-type]
+def test_a_restart_is_said_and_the_watch_begins_again() -> None:
+    young = judged(started_again(191, still(20 * MB)))
+    assert young.level == "watching"
+    # START is 2026-02-02 02:40 UTC, the first sample after the restart 181 minutes later
+    begin = "Windows was started again at 05:41; watched since then"
+    assert young.line == f"{begin} for 10 min (11 samples): a verdict after 30 min"
+    assert young.fitted(60) == begin
+    calm = judged(started_again(241, still(20 * MB)))
+    assert calm.line == "no leak found since Windows was started again at 05:41 (1 h, 61 samples)"
 
 
-@given(st.text(max_size=300), st.lists(st.text(max_size=100), max_size=3), st.integers(-5, 200))
-def test_a_line_fits_and_steers_nothing(main: str, more: list[str], width: int) -> None:
-    text = Sentence(main, tuple(more)).fitted(width)
-    assert len(text) <= max(8, width)
-    assert text.isprintable()
-    assert Sentence(main, tuple(more)).whole.isprintable()
+def test_what_grew_before_a_restart_is_not_said_to_stand() -> None:
+    line = judged(started_again(185, grows(60 * MB))).line
+    assert line.startswith("Zlk1 grew 60 MB/h before Windows was started again: leak")
+    assert line.endswith("Windows was started again at 05:41")
+    assert "has not come down" not in line
 
 
-def test_a_suspicion_without_growth_keeps_its_words() -> None:
-    says = "tag Abcd holds 300.0 MB of paged pool (66.0 % of it): a leak is suspected, growth was not seen"
-    told = finding("pool-leak", says, subject=Subject(pool="paged", tag="Abcd"))
-    assert sentence_of(told, None).whole == says
-    early = sentence_of(told, None, early=True)
-    assert early.fitted(80) == "tag Abcd holds 300.0 MB of paged pool: leak or load, too early to tell"
-
-
-def test_the_cause_stands_before_its_consequence() -> None:
-    leak = finding("pool-leak", "tag Abcd grew", verdict=Found.FOUND, subject=Subject(pool="paged", tag="Abcd"))
-    full = finding(
-        "paged-pool-depletion",
-        "paged pool is full",
-        verdict=Found.FOUND,
-        severity=Severity.CRITICAL,
-        subject=Subject(pool="paged"),
-    )
-    out = finding("pool-leak", "ruled out", verdict=Found.RULED_OUT)
-    assert in_order([full, out, leak]) == [leak, full]
-    assert in_order([out]) == []
+def test_steady_growth_that_nobody_accuses_is_told() -> None:
+    slow = judged(watched({"Zst1": grows(MB / 10, 20 * MB)}, 180, 10))
+    assert slow.line == "no leak found so far (3 h, 19 samples); largest growth: Zst1 307 KB, never came down"
 
 
 @pytest.mark.parametrize(
-    ("seconds", "says"),
+    ("samples", "says"),
     [
-        (0, "0 s"),
-        (29, "29 s"),
-        (720, "12 min"),
-        (3600, "1 h"),
-        (11_400, "3 h 10 min"),
-        (93_600, "26 h"),
-        (864_000, "10 days"),
+        (1, "a single capture: growth cannot be judged; nothing else stands out"),
+        (2, "too few samples to judge growth (2 of 6)"),
     ],
 )
-def test_time_spans(seconds: float, says: str) -> None:
-    assert time_span(seconds) == says
-
-
-@pytest.mark.parametrize(
-    ("size", "says"),
-    [(12, "12 bytes"), (655_360, "640 KB"), (3.1 * MB, "3.1 MB"), (11 * MB, "11 MB"), (-2 * MB, "-2.0 MB")],
-)
-def test_short_sizes(size: float, says: str) -> None:
-    assert short_size(size) == says
+def test_captures_are_too_few_for_growth(samples: int, says: str) -> None:
+    tracker = watched({"Zst1": still(20 * MB)}, 720 * (samples - 1), 720)
+    verdict = Judge(system_of(HOST), patient=False).judge(tracker)
+    assert (verdict.level, verdict.line) == ("none", says)
 
 
 # ---- in the background -----------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ from typing import Protocol
 from poolsleuth.model.errors import InputError
 from poolsleuth.sampling.sample import Sample, Sampler, TagIndex
 
-MAX_FAILURES = 30  # samples in a row that may fail: half an hour, one a minute, as while a disk is full
 MAX_FIRST_FAILURES = 3  # of the very first sample: what fails from the start will hardly begin to work
 MAX_NOTES = 200  # different sentences told in one run; a machine has a dozen
 MAX_AHEAD = 86_400.0  # seconds that a recording's end may be later than the clock: more is no correction of a clock
@@ -99,9 +98,14 @@ class Recorder:
         self._first: float | None = None
         self._told: set[str] = set()
         self._samples = 0
+        self._said = 0
 
     def run(self) -> Outcome:
-        """Record until the time is over, the end is asked for, or too many samples in a row fail."""
+        """Record until the time is over or the end is asked for.
+
+        Once a sample is recorded, what fails is tried on and on: a disk that is full may have room again tomorrow. A
+        recording that cannot even begin is given up soon.
+        """
         start = due = self._clock.now()
         failures = 0
         while not self._clock.stopped:
@@ -110,14 +114,19 @@ class Recorder:
                 self._clock.wait(due - now)
                 continue
             failed = self._sample(now)
+            if failed and not failures and self._samples:
+                self._say(f"samples are lost from now on ({failed}); it is tried on, one by one")
+            if not failed and failures and self._samples > 1:
+                self._say(f"samples are recorded again; lost: {failures:,}")
             failures = failures + 1 if failed else 0
-            if failed and failures >= (MAX_FAILURES if self._samples else MAX_FIRST_FAILURES):
+            if failed and not self._samples and failures >= MAX_FIRST_FAILURES:
                 return self._outcome(f"{failures} samples in a row failed; the last one: {failed}")
             # The next beat that is still to come: those that passed meanwhile are left out, not made up for
             due += self._every * (floor(max(0.0, self._clock.now() - due) / self._every) + 1)
             if self._lasts is not None and due > start + self._lasts:
                 break
-        return self._outcome(None)
+        # Never to give up is not to succeed: who looks at the exit status learns that the end is missing
+        return self._outcome("its last samples were lost" if failures and self._samples else None)
 
     def _outcome(self, gave_up: str | None) -> Outcome:
         seconds = 0.0 if self._taken is None or self._first is None else self._taken - self._first
@@ -131,11 +140,14 @@ class Recorder:
             before = self._writer.samples
             self._writer.add(sample, self._sampler.index)
             if self._writer.samples == before:
-                self.tell(self._writer.notes)
+                if not self._samples:
+                    self.tell(self._writer.notes)
+                self._told.update(self._writer.notes[-1:])  # as the reason for which samples are lost
                 return self._writer.notes[-1] if self._writer.notes else "it could not be written"
         except (InputError, OSError) as error:
             says = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            self.tell([f"a sample failed ({says}); the next ones are tried as usual"])
+            if not self._samples:
+                self.tell([f"a sample failed ({says}); the next ones are tried as usual"])
             return says
         self._time, self._taken = sample.time, now
         self._first = now if self._first is None else self._first
@@ -161,6 +173,12 @@ class Recorder:
             [f"the clock of this machine {back}: times in the recording rise at half their pace until it has caught up"]
         )
         return self._time + passed
+
+    def _say(self, sentence: str) -> None:
+        """What may be told several times: a disk fills up again and again."""
+        if self._said < MAX_NOTES:
+            self._said += 1
+            self._talk.note(sentence)
 
     def tell(self, notes: Iterable[str]) -> None:
         """Notes for the user, each once."""

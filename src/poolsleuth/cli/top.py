@@ -11,10 +11,11 @@ import click
 
 from poolsleuth.cli.dump_options import gather, symbol_options
 from poolsleuth.cli.machine_options import machine_options
-from poolsleuth.cli.output import UNUSABLE, progress_on_terminal
+from poolsleuth.cli.output import UNUSABLE
 from poolsleuth.cli.stopping import listening
 from poolsleuth.cli.times import read_time
-from poolsleuth.cli.top_print import Printer, print_live, print_once_live, print_replay, print_replay_once
+from poolsleuth.cli.top_open import open_files, say_each_once
+from poolsleuth.cli.top_print import Printer, print_live, print_once_live, print_replay, print_replay_once, until_unread
 from poolsleuth.cli.top_words import MAX_SESSION, read_words
 from poolsleuth.collect.request import read_span
 from poolsleuth.evidence.dump.options import AS_FOUND, DumpOptions
@@ -22,7 +23,6 @@ from poolsleuth.model.errors import InputError
 from poolsleuth.model.tags import PoolKind, TagDescription, TagDescriptions
 from poolsleuth.pipeline import Assumed
 from poolsleuth.reading import Selection, read_all
-from poolsleuth.report.wording import clean
 from poolsleuth.sampling.sample import Sampler
 from poolsleuth.top.owners import Owners
 from poolsleuth.top.tracker import Tracker
@@ -169,7 +169,7 @@ def top(
     assumed = Assumed(windows, ram_bytes)
     if words.files:
         dumps = gather(symbols, offline)
-        opened = _opened(words.files, pooltags, machine, assumed, dumps, selection)
+        opened = open_files(words.files, pooltags, machine, assumed, dumps, selection)
         status = _replay(opened, asked, at, speed, dumps)
     else:
         only = {"--at": at, "--since": since, "--until": until, "--speed": speed, "--machine": machine}
@@ -223,33 +223,6 @@ def _has_screen(*, once: bool) -> bool:
     return False
 
 
-def _say(sentences: "list[str] | tuple[str, ...]") -> None:
-    for sentence in dict.fromkeys(sentences):
-        click.echo(f"poolsleuth: {clean(sentence)}", err=True)
-
-
-# ---- files -----------------------------------------------------------------------------------------------------
-
-
-def _opened(
-    files: tuple[str, ...],
-    pooltags: str | None,
-    machine: int | None,
-    assumed: Assumed,
-    dumps: DumpOptions,
-    selection: Selection,
-) -> "Opened":
-    from poolsleuth.top.replay import open_series  # noqa: PLC0415 - all readers, which a live screen needs not
-
-    inputs = [*files, *([pooltags] if pooltags is not None else [])]
-    with progress_on_terminal() as progress:
-        opened = open_series(
-            inputs, machine=machine, assumed=assumed, dumps=dumps, selection=selection, progress=progress
-        )
-    _say([*opened.problems, *opened.series.notes])
-    return opened
-
-
 def _replay(opened: "Opened", asked: _Asked, at: str | None, speed: float | None, dumps: DumpOptions) -> int:
     series = opened.series
     place = None if at is None else _place(at, opened)
@@ -258,7 +231,7 @@ def _replay(opened: "Opened", asked: _Asked, at: str | None, speed: float | None
         if asked.once:
             said = print_replay_once(series, printer, len(series.times) - 1 if place is None else place)
             return 0 if said else UNUSABLE
-        with listening() as stop:
+        with listening() as stop, until_unread():
             print_replay(series, printer, place or 0, speed, stop)
         return 0
     _need_screen()
@@ -296,7 +269,7 @@ def _live(asked: _Asked, every: float, pooltags: str | None, assumed: Assumed) -
         if asked.once:
             print_once_live(sampler, printer)
             return 0
-        with listening() as stop:
+        with listening() as stop, until_unread():
             print_live(sampler, printer, every, stop)
         return 0
     _need_screen()
@@ -318,7 +291,7 @@ def _descriptions(pooltags: str | None) -> tuple[TagDescription, ...]:
     if pooltags is None:
         return ()
     read = read_all([pooltags], None)
-    _say([problem.says for problem in read.problems])
+    say_each_once([problem.says for problem in read.problems])
     found = (fact for facts in read.facts for fact in facts if isinstance(fact, TagDescriptions))
     descriptions = tuple(entry for fact in found for entry in fact.entries)
     if not descriptions and not read.problems:

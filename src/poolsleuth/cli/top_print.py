@@ -1,8 +1,10 @@
 """``poolsleuth top`` without a screen of its own: one poolmon screen after the other on standard output."""
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import isfinite, isinf
 from typing import Protocol, runtime_checkable
@@ -80,6 +82,18 @@ def write_text(text: str) -> None:
         stream.flush()
         stream.buffer.write(text.encode("utf-8", errors="replace"))
     stream.flush()
+
+
+@contextmanager
+def until_unread() -> Iterator[None]:
+    """Screens go on until nobody reads them any more (``| head``): that is an end as good as any."""
+    try:
+        yield
+    except BrokenPipeError:
+        # What is left in the buffer must not fail again at Python's exit
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 def print_once_live(sampler: Sampler, printer: Printer) -> None:

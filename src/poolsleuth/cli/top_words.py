@@ -54,7 +54,7 @@ def _is_word(argument: str) -> bool:
         return False
     letter, rest = argument[1].lower(), argument[2:]
     if not rest:
-        return letter in _PLAIN or letter in "ix?"
+        return letter in _PLAIN or letter in "ix?cr"
     if letter == "s":
         return rest.isascii() and rest.isdigit()
     # A tag has four characters: what is longer is the name of a file
@@ -86,4 +86,11 @@ def _applied(said: Words, word: str) -> Words:
         return replace(said, drivers=True)
     if letter == "n":
         return replace(said, once=True)
+    if letter == "c":
+        raise click.UsageError(
+            f"{word}: give a localtag.txt with --pooltags and {word[0]}g for the column Mapped_Driver; --driver-files"
+            " FOLDER searches drivers for a tag"
+        )
+    if letter == "r":
+        raise click.UsageError(f"{word} is no word of poolmon's that is documented; --reverse turns the order round")
     raise click.UsageError("--help tells the options and keys")

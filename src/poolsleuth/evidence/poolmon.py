@@ -29,6 +29,8 @@ _KB = rf"({NUMBER})\s{{0,4}}K"
 MEMORY_FIELDS = {
     "physical": re.compile(rf"Memory:\s{{0,20}}{_KB}"),
     "available": re.compile(rf"Avail:\s{{0,20}}{_KB}"),
+    "kernel_resident": re.compile(rf"InRam\s{{1,20}}Krnl:\s{{0,20}}{_KB}"),
+    "paged_resident": re.compile(rf"InRam\s{{1,20}}Krnl:\s{{0,20}}{NUMBER}\s{{0,4}}K\s{{1,20}}P:\s{{0,20}}{_KB}"),
     "nonpaged_used": re.compile(rf"Pool\s{{1,20}}N:\s{{0,20}}{_KB}"),
     # The second P: of the screen; the first one is the part of the paged pool that is in memory
     "paged_used": re.compile(rf"Pool\s{{1,20}}N:\s{{0,20}}{NUMBER}\s{{0,4}}K\s{{1,20}}P:\s{{0,20}}{_KB}"),

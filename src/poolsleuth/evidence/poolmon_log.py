@@ -114,4 +114,13 @@ def _facts(walk: Walk, input_index: int, modified: datetime | None, problems: li
                 Where(input_index, lines[0]),
             )
         )
+    if walk.nameless:
+        rows = "1 row" if walk.nameless == 1 else f"{walk.nameless:,} rows"
+        problems.append(
+            Problem(
+                f"{rows} of a tag of four blanks left out: it has no name to be followed by, and what it holds is not"
+                " in any table",
+                Where(input_index, lines[0]),
+            )
+        )
     return facts

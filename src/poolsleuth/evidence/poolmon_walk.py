@@ -25,6 +25,7 @@ _TAIL = 4_000  # characters at the end of a snapshot in which the date of the ne
 _MERGED = 256  # new columns that are looked up one by one before they are sorted in among the others
 _WINDOW = 64  # rows looked at for a repeated tag, at least
 _TAG_BITS = 33  # of the number that stands for a tag; then one bit for the pool, then the session
+_NAMELESS = re.compile(rb" {5,20}(?:Nonp|Paged) +\d")
 _DATE_HINT = re.compile(rb"\d[:./-]\d|\d{4}")
 
 
@@ -34,6 +35,7 @@ class Walk:
     def __init__(self) -> None:
         self.parts: list[Part] = []
         self.unread: str | None = None  # the first line that looks like a date and cannot be read
+        self.nameless = 0  # rows of a tag of four blanks, which has no name to be followed by
         self._by_memory: dict[float | None, Part] = {}
         self._columns: dict[int, _Columns] = {}
         self._parser = RowParser()
@@ -117,6 +119,9 @@ class Walk:
         for offset, line in others:
             memory = offset in snapshots
             pools = None if memory else _pools(line)
+            if not memory and pools is None and _NAMELESS.match(line):
+                self.nameless += 1
+                continue
             if not memory and pools is None and not _may_be_date(line):
                 continue
             if done < len(rows) and rows.offsets[done] < offset:

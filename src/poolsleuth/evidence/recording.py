@@ -120,7 +120,7 @@ def facts_of(
     """
     inside = _inside(recording.times, window)
     if not len(recording.times):
-        raise InputError("the recording has no sample yet")
+        raise InputError("; ".join(recording.notes[:-1] or recording.notes) or "the recording has no sample yet")
     if not len(inside):
         raise InputError("it holds no sample in the time that was asked for")
     places = recording.evenly(_most(recording, window), window.since, window.until)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from poolsleuth.evidence.recording import Window, facts_of
 from poolsleuth.evidence.source import EvidenceStream, Source, random_access
@@ -19,6 +19,11 @@ from poolsleuth.model.errors import InputError
 from poolsleuth.model.facts import Fact
 from poolsleuth.sampling.recording.journal import Journal
 from poolsleuth.sampling.recording.layout import JOURNAL_MAGIC, JOURNAL_SUFFIX, MAX_PART_BYTES, older_parts
+
+if TYPE_CHECKING:
+    from poolsleuth.sampling.recording.reader import Recording  # polars takes its time
+
+MAX_UNPACKED = 4 << 30  # bytes of all packed files together when unpacked: a year and a half of a usual server
 
 _HARMLESS = re.compile(r"[\w][\w. -]{0,120}", re.ASCII)
 _PACKED = re.compile(r"\.(?:gz|zst|zstd)$", re.IGNORECASE)
@@ -56,6 +61,7 @@ class RecordingFiles:
         self._groups: dict[str, _Group] = {}
         self._folder: TemporaryDirectory[str] | None = None
         self._rooms: dict[tuple[Path, str], Path] = {}
+        self._size = 0
 
     def __enter__(self) -> Self:
         return self
@@ -71,9 +77,12 @@ class RecordingFiles:
         packed = source.member is not None or stream.packed
         path = self._unpacked(source, stream) if packed else source.path
         try:
-            recording = _id(path)
+            recording = identity(path)
         except InputError as error:
-            raise InputError(str(error).removeprefix(f"{path}: ")) from None
+            if packed:
+                self._size -= path.stat().st_size
+                path.unlink()
+            raise InputError(str(error).removeprefix(f"{path}: ").removeprefix(f"{path.resolve()}: ")) from None
         group = self._groups.setdefault(recording, _Group(index, source.name))
         group.paths.append(path)
 
@@ -92,8 +101,16 @@ class RecordingFiles:
         path = room / (name if _HARMLESS.fullmatch(name) else f"part{len(self._rooms)}.parquet")
         if path.exists():
             path = room / f"{path.stem}-{sum(1 for _ in room.iterdir())}{path.suffix}"
-        with random_access(source, stream, MAX_PART_BYTES) as file, path.open("wb") as out:
-            shutil.copyfileobj(file, out)
+        with random_access(source, stream, MAX_PART_BYTES) as file:
+            size = file.seek(0, 2)
+            if self._size + size > MAX_UNPACKED:
+                raise InputError(
+                    f"its packed files are larger than {MAX_UNPACKED >> 30} GB together; unpack them first"
+                )
+            file.seek(0)
+            with path.open("wb") as out:
+                shutil.copyfileobj(file, out)
+        self._size += size
         return path
 
     def read(self, window: Window, progress: Progress | None = None) -> Iterator[RecordingRead]:
@@ -108,9 +125,9 @@ class RecordingFiles:
         for group in self._groups.values():
             facts: list[Fact] = []
             try:
-                recording = Recording.open(_needed(group.paths))
+                recording = Recording.open(needed(group.paths))
                 try:
-                    facts, problems = facts_of(recording, group.index, window, _told(group, progress))
+                    facts, problems = _facts(recording, group, window, progress)
                 finally:
                     recording.close()
             except InputError as error:
@@ -122,11 +139,25 @@ class RecordingFiles:
     def _named(self, group: _Group, says: str) -> str:
         """A sentence with the name that the user gave, not that of a temporary file."""
         for path in group.paths:
-            says = says.removeprefix(f"{path}: ")
+            for named in (path, path.resolve()):
+                says = says.removeprefix(f"{named}: ")
         return f"{group.name}: {says}"
 
 
-def _needed(paths: Sequence[Path]) -> list[Path]:
+def _facts(
+    recording: "Recording", group: _Group, window: Window, progress: Progress | None
+) -> tuple[list[Fact], list[str]]:
+    """The facts of a recording; without its damaged parts when there are any."""
+    try:
+        return facts_of(recording, group.index, window, _told(group, progress))
+    except InputError:
+        sound = recording.sound()
+        if sound is recording:
+            raise
+        return facts_of(sound, group.index, window, _told(group, progress))
+
+
+def needed(paths: Sequence[Path]) -> list[Path]:
     """The files that have to be named: the reader finds older parts beside the one that is recorded into.
 
     What is named is held in memory. A journal alone brings the file that it belongs to.
@@ -151,7 +182,7 @@ def _told(group: _Group, progress: Progress | None) -> Callable[[int, int], None
     return tell
 
 
-def _id(path: Path) -> str:
+def identity(path: Path) -> str:
     """Whose part or journal a file is. Raises InputError when it is neither."""
     from poolsleuth.sampling.recording.part import description_of  # noqa: PLC0415 - polars takes its time
 

@@ -62,7 +62,11 @@ class TagTable(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolmonMemory(Fact):
-    """The two header lines of a poolmon screen, in bytes."""
+    """The two header lines of a poolmon screen, in bytes.
+
+    ``kernel_resident`` and ``paged_resident`` are what stands in memory ("InRam") of the kernel and of the paged pool.
+    Page faults are left out: whether a poolmon prints those of all the time or since its last screen is not known.
+    """
 
     physical: Figure | None
     available: Figure | None
@@ -71,6 +75,8 @@ class PoolmonMemory(Fact):
     committed: Figure | None
     commit_limit: Figure | None
     commit_peak: Figure | None
+    kernel_resident: Figure | None = None
+    paged_resident: Figure | None = None
 
 
 @dataclass(frozen=True, slots=True)

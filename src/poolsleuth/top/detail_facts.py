@@ -22,7 +22,6 @@ from poolsleuth.windows.shared_tags import ROUTINES
 from poolsleuth.windows.tag_notes import Role, TagNote
 
 MAX_ELSEWHERE = 40  # other pools and sessions of the same tag that are told: a terminal server has hundreds of sessions
-_RESTART = 600.0  # seconds by which two boot times must differ to be two boots: clocks are set now and then
 _POOL_FIGURE = {PoolKind.NONPAGED: "nonpaged_used", PoolKind.PAGED: "paged_used"}
 _NOWHERE = Where(0)
 _SHARED = (Role.GENERIC, Role.UNTAGGED)
@@ -215,6 +214,8 @@ def courses(tracker: Tracker, number: int) -> tuple[Course, ...]:
     with np.errstate(all="ignore"):
         pace[1:] = np.where(seconds > 0, np.diff(allocs) / seconds, np.nan)
     pace[pace < 0] = np.nan  # the counter went round, or Windows was started again
+    if history.begin:
+        pace[history.begin] = np.nan
     return (
         Course("Bytes", "bytes", times, history.column(number, BYTES)),
         Course("Allocations not freed", "count", times, history.column(number, OUTSTANDING)),
@@ -294,7 +295,7 @@ def _share(now: State | None, key: TagKey, size: float | None) -> float | None:
 def _watched(history: History, number: int) -> Watched:
     times = history.times
     kept = len(times)
-    begin = _last_boot(history.boots)
+    begin = history.begin
     times = times[begin:]
     values = history.column(number)[begin:] if kept else np.empty(0)
     there = np.flatnonzero(np.isfinite(values))
@@ -318,17 +319,6 @@ def _watched(history: History, number: int) -> Watched:
         samples=history.count,
         restarted=restarted,
     )
-
-
-def _last_boot(boots: Sequence[float | None]) -> int:
-    """The place of the first sample of the boot that runs now."""
-    if not boots or boots[-1] is None:
-        return 0
-    for place in range(len(boots) - 1, -1, -1):
-        boot = boots[place]
-        if boot is not None and abs(boot - boots[-1]) > _RESTART:
-            return place + 1
-    return 0
 
 
 def _elsewhere(tracker: Tracker, key: TagKey) -> list[tuple[TagKey, float | None]]:

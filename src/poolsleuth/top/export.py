@@ -1,9 +1,10 @@
 """What is seen, as a file: CSV for spreadsheets and programs, Markdown for a ticket. Figures are exact.
 
-In CSV, the first lines begin with ``#``; a figure that is not known is an empty cell; words stand in quotes. A
-spreadsheet takes a cell that begins with ``= + - @`` for a formula, and a file chooses its tags: such words, and those
-that begin with an apostrophe, get one apostrophe before them. As half of the world's spreadsheets end a cell at a
-semicolon, such a mark behind a semicolon gets one, too.
+CSV is a plain table: one line of headings, then one for each tag, with the machine and the time of the sample in each.
+Markdown says these above the table, with the order and the filters. A figure that is not known is an empty cell; words
+stand in quotes. A spreadsheet takes a cell that begins with ``= + - @`` for a formula, and a file chooses its tags:
+such words, and those that begin with an apostrophe, get one apostrophe before them. As half of the world's spreadsheets
+end a cell at a semicolon, such a mark behind a semicolon gets one, too.
 """
 
 import re
@@ -35,7 +36,7 @@ FIGURES = (
     "bytes_per_hour",
     "share_of_pool",
 )
-_WORDS_BEFORE = ("tag", "pool", "session")
+_WORDS_BEFORE = ("machine", "time", "tag", "pool", "session")
 _WORDS_BEHIND = ("driver", "driver_sure", "note", "counted_from_first_seen")
 _HEADINGS = (
     "Tag", "Pool", "Allocs", "Frees", "Diff", "Bytes", "Per alloc", "Change", "Since start", "Since mark",
@@ -43,7 +44,6 @@ _HEADINGS = (
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "'", "\t", "\r", "＝", "＋", "－", "＠")
 _BEHIND_SEMICOLON = re.compile(rf";(\s*)(?=[{re.escape(''.join(_FORMULA))}])")
-_ONE_CELL = str.maketrans({",": " /", ";": " /", '"': "'"})
 _STEP = 1_000  # rows that are looked at together
 
 
@@ -57,7 +57,7 @@ def export_rows(path: Path, tracker: Tracker, view: View, options: ViewOptions, 
     if kind not in (CSV, MARKDOWN):
         raise InputError(f"{path}: give a name that ends in {CSV} or {MARKDOWN}")
     numbers = view.rows(options) if numbers is None else numbers
-    lines = csv_lines(tracker, view, options, numbers) if kind == CSV else md_lines(tracker, view, options, numbers)
+    lines = csv_lines(tracker, view, numbers) if kind == CSV else md_lines(tracker, view, options, numbers)
     try:
         with path.open("x", encoding="utf-8", errors="replace", newline="") as file:
             file.writelines(f"{line}\n" for line in lines)
@@ -68,15 +68,14 @@ def export_rows(path: Path, tracker: Tracker, view: View, options: ViewOptions, 
     return len(numbers)
 
 
-def csv_lines(tracker: Tracker, view: View, options: ViewOptions, numbers: Ids) -> Iterator[str]:
+def csv_lines(tracker: Tracker, view: View, numbers: Ids) -> Iterator[str]:
     """The lines of a CSV file, without their ends."""
-    for words in about(tracker, view, options, len(numbers)):
-        # No separators and no quotes: each is one cell for a spreadsheet, and begins with # for a program
-        yield "# " + words.translate(_ONE_CELL)
+    machine = tracker.host.computer or ""
+    time = _time(tracker)
     yield ",".join((*_WORDS_BEFORE, *FIGURES, *_WORDS_BEHIND))
     for row in _rows(view, numbers):
         figures = ["" if value is None else repr(value) for value in _figures(row)]
-        before = (row.key.tag, row.key.pool.value, session_text(row.key.session))
+        before = (machine, time, row.key.tag, row.key.pool.value, session_text(row.key.session))
         sure = "" if row.driver is None else "yes" if row.sure else "guess"
         late = (("start", row.started_late), ("mark", row.marked_late))
         behind = (row.driver or "", sure, row.note or "", " ".join(name for name, is_late in late if is_late))
@@ -129,6 +128,15 @@ def about(tracker: Tracker, view: View, options: ViewOptions, rows: int) -> Iter
         yield f"filters: {clean(', '.join(filters))}"
     matching = len(view.rows(options))
     yield f"rows: {plural(rows, 'tag')}" + (f" of {matching:,}" if rows != matching else "")
+
+
+def _time(tracker: Tracker) -> str:
+    """The time of the sample, with its zone where that is known; else what the sample is called."""
+    now = tracker.now
+    if now is None:
+        return ""
+    at = moment(now.time)
+    return time_text(at, utc=tracker.host.utc) if at is not None else now.label
 
 
 def _late(view: View, numbers: Ids) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 
 from poolsleuth.model.errors import InputError
 from poolsleuth.sampling.sample import Ids, Sample, Sampler, Series, TagIndex
+from poolsleuth.top.big_pool import BigPools, HasBigPool
 from poolsleuth.top.player import Player
 from poolsleuth.top.tracker import Tracker
 
@@ -76,7 +77,7 @@ class LiveFeed:
     """Samples of a machine that runs, one every ``every`` seconds, taken in a thread of their own.
 
     The tracker has its own numbering of tags, a copy that grows between two polls only: what draws the screen never
-    sees it change. A tracker that is given follows it from then on.
+    sees it change. A tracker that is given follows it from then on. ``big`` asks for big allocations; None: it cannot.
     """
 
     player: Player | None = None
@@ -91,6 +92,7 @@ class LiveFeed:
         self.on_sample: Callable[[Tracker], None] | None = None
         self.error: str | None = None
         self.paused = False
+        self.big = BigPools(sampler.big_pool) if isinstance(sampler, HasBigPool) else None
         self._sampler = sampler
         self._due: float | None = None
         self._taking: _Taking | None = None

@@ -31,6 +31,7 @@ class History:
         self._times: list[float] = []
         self._memory: list[Mapping[str, float]] = []
         self._boots: list[float | None] = []
+        self._lives: list[int] = []  # how often Windows was started again before a row
         self._groups: list[Groups | None] = []  # pools and sessions that are whole in a row; None: none
         self._stride = 1
         self._count = 0
@@ -60,12 +61,20 @@ class History:
         """When Windows had been started, by kept sample."""
         return list(self._boots)
 
+    @property
+    def begin(self) -> int:
+        """The place of the first kept sample since Windows was last started; 0 when it ran all the time."""
+        place = len(self._lives)
+        while place and self._lives[place - 1] == self._lives[-1]:
+            place -= 1
+        return place
+
     def memory(self, figure: str) -> Floats:
         """A figure of memory over the kept samples, NaN where not known."""
         return np.array([memory.get(figure, np.nan) for memory in self._memory], np.float64)
 
-    def add(self, sample: Sample, width: int) -> None:
-        """The next sample; ``width`` is the number of tags known by now."""
+    def add(self, sample: Sample, width: int, life: int = 0) -> None:
+        """The next sample; ``width`` is the number of tags known by now, ``life`` counts the restarts before it."""
         if self._times and (self._count - 1) % self._stride:
             self._pop()  # it was there only because it was the last one
         self._dated = None
@@ -85,6 +94,7 @@ class History:
         self._times.append(sample.time)
         self._memory.append(sample.memory)
         self._boots.append(sample.booted)
+        self._lives.append(life)
         self._groups.append(groups)
         self._count += 1
         if len(self._times) > self._most():
@@ -99,7 +109,7 @@ class History:
         return max(FEWEST_POINTS, min(MOST_POINTS, MAX_CELLS // max(1, self._width)))
 
     def _pop(self) -> None:
-        for kept in (self._times, self._memory, self._boots, self._groups):
+        for kept in (self._times, self._memory, self._boots, self._lives, self._groups):
             kept.pop()
 
     def _thin(self) -> None:
@@ -116,6 +126,7 @@ class History:
             self._times = [self._times[place] for place in kept]
             self._memory = [self._memory[place] for place in kept]
             self._boots = [self._boots[place] for place in kept]
+            self._lives = [self._lives[place] for place in kept]
             self._groups = [self._groups[place] for place in kept]
         self._dated = None
 

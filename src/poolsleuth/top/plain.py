@@ -15,7 +15,7 @@ from typing import NamedTuple
 from poolsleuth.model.series import TagKey, moment
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.report.wording import clean, short
-from poolsleuth.top.tracker import Tracker
+from poolsleuth.top.tracker import Since, Tracker
 from poolsleuth.top.view import Counts, Row, Total, View, ViewOptions
 
 TAG_LENGTH = 4
@@ -75,8 +75,9 @@ def screen_of(
 ) -> Printed:
     """What a tracker holds now, at most ``lines`` rows of it (None: all).
 
-    ``changes``: with what changed since the sample before, where there was one. ``drivers``: with the column
-    Mapped_Driver. ``dated``: with the time in a line before, so that screens one behind the other are a dated log.
+    ``changes``: with what changed since the sample before, where there was one; blank where Windows was started again
+    since. ``drivers``: with the column Mapped_Driver. ``dated``: with the time in a line before, so that screens one
+    behind the other are a dated log.
     """
     changes = changes and tracker.previous is not None
     numbers = view.rows(options)
@@ -207,7 +208,8 @@ def _header(tracker: Tracker, changes: bool) -> Iterator[str]:
     if tracker.now is None:
         return
     memory = tracker.now.memory
-    before = tracker.previous.memory if tracker.previous is not None else {}
+    then = tracker.origin(Since.LAST)
+    before = then.memory if then is not None else {}
     faults = _count(memory, "page_faults")
     if changes and faults is not None:
         # The screen prints what came since the last one, a snapshot all

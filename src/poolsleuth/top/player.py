@@ -1,6 +1,5 @@
 """Where a replay is: its place, its speed, whether it plays. Whoever draws tells it how much time has passed."""
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from math import inf, isfinite
 
@@ -96,17 +95,6 @@ class Player:
         if self.last:
             self.playing = False
         return self.place
-
-    def jump_to_time(self, time: float) -> int:
-        """Go to the last sample that is not later than a time; the first when all are. The new place.
-
-        Raises ValueError for a series without times.
-        """
-        if not self.dated:
-            raise ValueError("these samples have no times: jump to a sample by its number")
-        place = bisect_left(self._clock, time)
-        exact = place < self.count and self._clock[place] == time
-        return self.jump(place if exact else place - 1)
 
     def toggle(self) -> bool:
         """Pause or play on; at the end it begins again from the first sample. Whether it plays now."""

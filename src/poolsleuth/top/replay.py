@@ -21,6 +21,7 @@ from poolsleuth.sampling.sample import Series
 from poolsleuth.top.owners import Owners
 from poolsleuth.top.player import USUAL_SPEED, Player
 from poolsleuth.top.replay_known import Known, known_of
+from poolsleuth.top.replay_quick import QuickRead, quick_read
 from poolsleuth.top.replay_recording import recorded_series
 from poolsleuth.top.replay_series import EvidenceSeries
 from poolsleuth.top.verdict import ENOUGH_SAMPLES, ENOUGH_SECONDS, Judge
@@ -93,6 +94,9 @@ def open_series(
     played, or when several machines speak and none was chosen: then they are listed.
     """
     names = [fspath(name) for name in files]
+    quick = quick_read(names, selection) if machine in (None, 1) else None
+    if quick is not None:
+        return _recording(quick, assumed, names)
     result = read_all(names, progress, selection, replace(dumps, code=dumps.code or CODE_READER))
     problems = tuple(problem.says for problem in result.problems)
     descriptions = tuple(
@@ -115,6 +119,21 @@ def open_series(
         known=known_of(chosen, read.times, read.moments) if recorded is None else known_of(chosen, recorded.times),
         history=read.has_history,
         dated_by=read.dated_by,
+    )
+
+
+def _recording(read: QuickRead, assumed: Assumed, names: Sequence[str]) -> Opened:
+    """A recording by itself."""
+    system = assumed.completed(read.machine.system)
+    histories = list(read.machine.all(TagHistory))
+    return Opened(
+        series=read.series,
+        system=system,
+        title=short(system.name, MAX_NAME) if system.name else _title(names),
+        problems=read.problems,
+        known=known_of(read.machine, read.series.times),
+        history=bool(histories),
+        dated_by=", ".join(sorted({h.dated_by for h in histories if h.dated_by})),
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from poolsleuth.evidence.recording_files import identity, needed
 from poolsleuth.model.errors import InputError
 from poolsleuth.model.machine import Machine
 from poolsleuth.model.report import InputKind
@@ -68,6 +69,14 @@ class RecordedPart:
         return self.recording.tag(keys, since, until)
 
 
+def _id(path: Path) -> str | None:
+    """Whose part a file is; None when that cannot be told, which was said where it was read."""
+    try:
+        return identity(path)
+    except InputError:
+        return None
+
+
 def recorded_series(machine: Machine, read: Read, selection: Selection) -> Series | None:
     """The recording that a machine's samples come from; None when they come from something else.
 
@@ -81,19 +90,25 @@ def recorded_series(machine: Machine, read: Read, selection: Selection) -> Serie
     # The other parts of a recording have no facts of their own: what they hold stands with the first
     parts = [Path(read.inputs[n].name) for n in recorded if not read.facts[n]][:MAX_PARTS]
     paths = [Path(read.inputs[mine[0]].name)]
-    for part in parts:
-        try:
-            Recording.open([*paths, part])
-        except InputError:
-            continue  # of another recording, or damaged: said where it was read
-        paths.append(part)
+    ids = {path: _id(path) for path in (*paths, *parts)}
+    paths += [part for part in parts if ids[part] is not None and ids[part] == ids[paths[0]]]
     try:
-        recording = Recording.open(paths)
+        recording = Recording.open(needed(paths))
     except InputError:
         return None  # packed, or gone by now
+    if any("samples are left out" in problem.says for problem in read.problems):
+        recording = recording.sound()  # what is damaged was left out by the diagnosis too
+    return part_of(recording, selection, paths[0])
+
+
+def part_of(recording: Recording, selection: Selection, path: Path) -> Series:
+    """The samples of a recording in the time that was asked for.
+
+    Raises InputError when there is none; ``path`` names the recording.
+    """
     if not selection.bounded:
         return recording
     places = np.flatnonzero([selection.covers(float(time)) for time in recording.times])
     if not len(places):
-        raise InputError(f"{paths[0]}: it holds no sample in the time that was asked for")
+        raise InputError(f"{path}: it holds no sample in the time that was asked for")
     return RecordedPart(recording, places)

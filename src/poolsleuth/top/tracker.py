@@ -1,4 +1,7 @@
-"""Follows sample after sample: the figures of now, what changed since the last, since the start and since a mark."""
+"""Follows sample after sample: the figures of now, what changed since the last, since the start and since a mark.
+
+Nothing is counted across a restart of Windows: its pools begin anew.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from copy import copy
@@ -9,12 +12,16 @@ import numpy as np
 
 from poolsleuth.sampling.sample import Floats, Host, Ids, Sample, Series, TagIndex
 from poolsleuth.top.history import MOST_POINTS, History, blanks
-from poolsleuth.top.view_sessions import Groups, Places, SessionSums
+from poolsleuth.top.view_sessions import SYSTEM, Groups, Places, SessionSums
 
 RATE_WINDOW = 3600.0  # seconds over which a rate per hour is taken
 SHORTEST_RATE = 60.0  # seconds: over less, a rate per hour is noise
 FIGURES = ("bytes", "outstanding", "allocs", "frees")
 _ARRAYS = ("bytes", "outstanding", "allocs")
+_CLOCK = 600.0  # seconds by which two times of a start must differ to be two starts: clocks are set now and then
+_FELL_BACK = 60.0  # seconds that an uptime must fall before it is that of another start
+_LOST = 0.5  # of its allocations since boot that a tag must lose, and of the tags that must, to tell of a restart
+_FEW_TAGS = 5  # of fewer, every one must lose some, and one alone tells nothing: 32-bit counters of single tags wrap
 
 
 class Since(Enum):
@@ -31,8 +38,10 @@ class State:
     ``shown`` tells which tags the sample has. In a complete table, a tag that is missing holds 0, if the table shows
     others of its pool and session, or shows all sessions. ``late`` tells of which tags the bytes are those of a later
     moment, as this one does not know them, and ``seen`` of which (seconds since 1970, NaN where not known): of a state
-    that was ``filled``.
+    that was ``filled``. ``boot`` counts the restarts of Windows that were seen before it.
     """
+
+    boot = 0
 
     def __init__(self, sample: Sample, width: int, places: Places) -> None:
         self.time = sample.time
@@ -102,6 +111,37 @@ class State:
         return values
 
 
+def restarted(before: State, now: State, places: Places) -> bool:
+    """Whether Windows was started again between two moments of the same width.
+
+    The times of the start tell, and the counts of allocations since boot, of which then most tags lose most.
+    """
+    if before.booted is not None and now.booted is not None:
+        if abs(now.booted - before.booted) <= _CLOCK:
+            return False
+        if now.time - now.booted < before.time - before.booted - _FELL_BACK:
+            return True
+        # It has run for longer than before: started long ago, or only the clock was set
+        return _lost_allocs(before, now, places) is not False
+    return _lost_allocs(before, now, places) is True
+
+
+def _lost_allocs(before: State, now: State, places: Places) -> bool | None:
+    """Whether most tags lost most of their allocations since boot, or all lost some; None: too few to tell.
+
+    Sessions come and go, and take their counts with them: only the system's pools tell.
+    """
+    both = before.shown & now.shown & (places.sessions[: len(now.shown)] == SYSTEM)
+    both &= np.isfinite(before.allocs) & np.isfinite(now.allocs) & (before.allocs > 0)
+    count = int(both.sum())
+    if count < 2:
+        return None
+    before_it, after = before.allocs[both], now.allocs[both]
+    if (after < before_it).all():
+        return True
+    return count >= _FEW_TAGS and int((after < before_it * _LOST).sum()) > _LOST * count
+
+
 def _placed(blank: Floats, ids: Ids, values: Floats) -> Floats:
     column = blank.copy()
     column[ids] = values
@@ -121,6 +161,7 @@ class Tracker:
 
     Where samples show single sessions only, the sums over them are added under keys of session -1. Changes since
     the start (the mark) are counted from that sample; where it does not show a tag, from the first behind it that does.
+    Once Windows was started again, both are counted from the first sample after that: ``start`` is that one then.
     """
 
     def __init__(self, index: TagIndex, host: Host | None = None) -> None:
@@ -132,6 +173,7 @@ class Tracker:
         self.start: State | None = None
         self.mark: State | None = None
         self._began: State | None = None  # ``start``, and what was first known of the rest
+        self._before = 0  # samples before ``start``
         self.last: Sample | None = None
         self.history = History(self.places)
 
@@ -156,6 +198,16 @@ class Tracker:
             return None
         return self.now.time - self.start.time
 
+    @property
+    def watched(self) -> int:
+        """How many samples there were since the start, this one and that included."""
+        return self.history.count - self._before
+
+    @property
+    def restarted(self) -> bool:
+        """Whether Windows was started again while it was watched: ``start`` is the first sample after that."""
+        return self.now is not None and self.now.boot > 0
+
     def feed(self, sample: Sample) -> None:
         """The next sample."""
         sample = self._sums.add(sample, self.places)
@@ -168,11 +220,21 @@ class Tracker:
         known = (self.previous, self.start, self.mark, self._began)
         for earlier in {id(one): one for one in known if one is not None}.values():
             earlier.widen(width)
+        if self.previous is not None:
+            state.boot = self.previous.boot + restarted(self.previous, state, self.places)
+            if state.boot != self.previous.boot:
+                self.start = self._began = state
+                self._before = self.history.count
         if self._began is not None and self._began is not state:
             self._began = self._began.filled(state)
-        if self.mark is not None and self.mark is not state and not state.time < self.mark.time:
+        if (
+            self.mark is not None
+            and self.mark is not state
+            and self.mark.boot == state.boot
+            and not state.time < self.mark.time
+        ):
             self.mark = self.mark.filled(state)
-        self.history.add(sample, width)
+        self.history.add(sample, width, state.boot)
 
     def set_mark(self) -> None:
         """From now on, ``Since.MARK`` counts from this moment."""
@@ -183,9 +245,18 @@ class Tracker:
         self.mark = None
 
     def origin(self, since: Since) -> State | None:
-        """The moment that a change is counted from; None when there is none, as before the second sample."""
-        began = None if self.start is self.now else self._began
-        return {Since.LAST: self.previous, Since.START: began, Since.MARK: self.mark}[since]
+        """The moment that a change is counted from; None when there is none, as before the second sample.
+
+        After a restart of Windows, that is the first sample after it; of the sample before, there is none.
+        """
+        now, began = self.now, None if self.start is self.now else self._began
+        if now is None or since is Since.START:
+            return began
+        if since is Since.LAST:
+            return self.previous if self.previous is not None and self.previous.boot == now.boot else None
+        if self.mark is None or self.mark.boot == now.boot:
+            return self.mark
+        return began if self.mark.boot < now.boot else None
 
     def change(self, figure: str, since: Since) -> Floats:
         """How one of ``FIGURES`` changed, over all tags; NaN where not known, as before the second sample."""
@@ -197,15 +268,15 @@ class Tracker:
     def rate(self, what: int = 0) -> Floats:
         """Bytes (0), outstanding allocations (1) or allocations (2) per hour, over the last hour at most.
 
-        Of a tag that was not known an hour ago, from the first sample that knows it. NaN where not known, as before
-        ``SHORTEST_RATE`` seconds have passed.
+        Of a tag that was not known an hour ago, from the first sample that knows it; never from before Windows was
+        started. NaN where not known, as before ``SHORTEST_RATE`` seconds have passed.
         """
         nothing = np.full(len(self.places.pools), np.nan)
         times = self.history.times
         if self.now is None or len(times) < 2 or not np.isfinite(times[[0, -1]]).all():
             return nothing
         place = self.history.before(times[-1] - RATE_WINDOW)
-        place = 0 if place is None else place
+        place = max(self.history.begin, 0 if place is None else place)
         hours = (times[-1] - times[place]) / 3600
         if hours * 3600 < SHORTEST_RATE:
             return nothing
@@ -227,6 +298,7 @@ class Tracker:
         """
         mark = self.mark
         self.now = self.previous = self.start = self._began = self.last = None
+        self._before = 0
         self.history = History(self.places)
         self.index = series.index
         places = range(place + 1)

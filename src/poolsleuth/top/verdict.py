@@ -1,7 +1,7 @@
 """The verdict so far: what the patterns of the diagnosis say of the samples that were seen, in one line and in full."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -25,7 +25,18 @@ from poolsleuth.top.replay_known import Known
 from poolsleuth.top.tracker import Tracker
 from poolsleuth.top.verdict_background import BackgroundJudge
 from poolsleuth.top.verdict_facts import Source, Taken, system_of, taken_from
-from poolsleuth.top.verdict_words import Sentence, in_order, is_early, nothing, sentence_of, watching
+from poolsleuth.top.verdict_words import (
+    Sentence,
+    in_order,
+    is_early,
+    last_before_restart,
+    leaks_first,
+    nothing,
+    restart,
+    rising,
+    sentence_of,
+    watching,
+)
 
 __all__ = ["BackgroundJudge", "Judge", "Level", "Verdict", "system_of"]
 
@@ -155,7 +166,8 @@ class Judge:
         evidence = Evidence(machine, self._descriptions)
         problems: list[Problem] = []
         findings = findings_of(evidence, problems)
-        early = self.patient and (taken.count < ENOUGH_SAMPLES or (taken.seconds or 0.0) < ENOUGH_SECONDS)
+        early = self.patient and (taken.count < ENOUGH_SAMPLES or (taken.whole or 0.0) < ENOUGH_SECONDS)
+        fresh = self.patient and (taken.watched < ENOUGH_SAMPLES or (taken.seconds or 0.0) < ENOUGH_SECONDS)
         if early:
             findings = [f for f in findings if f.pattern in _AT_ONCE]
         courses: Courses | None = evidence.one(Courses)
@@ -165,7 +177,11 @@ class Judge:
         # Who is only watched stands behind what is found or suspected
         young = {id(f) for f in serious if is_early(f, watched)}
         serious.sort(key=lambda f: id(f) in young)
-        sentences = [sentence_of(f, courses, early=id(f) in young) for f in serious[: MAX_LINES + 1]]
+        serious = leaks_first(serious)
+        cut = last_before_restart(taken)
+        sentences = [sentence_of(f, courses, early=id(f) in young, cut=cut) for f in serious[: MAX_LINES + 1]]
+        if sentences and taken.restarted:
+            sentences[0] = replace(sentences[0], more=(*sentences[0].more, restart(taken)))
         level = _level(serious)
         if serious and id(serious[0]) in young:
             level = "watching"
@@ -173,6 +189,8 @@ class Judge:
             waits = watching(taken, ENOUGH_SAMPLES, ENOUGH_SECONDS)
             sentences.append(waits)
             level = level if level != "none" else "watching"
+        elif fresh and not serious:
+            sentences, level = [watching(taken, ENOUGH_SAMPLES, ENOUGH_SECONDS)], "watching"
         elif not serious:
             sentences, level = _calm(taken, findings, holding, patient=self.patient)
         sentences += [Sentence(problem.says) for problem in problems]
@@ -199,10 +217,11 @@ def _calm(
     taken: Taken, findings: Sequence[Finding], holding: Sequence[Finding], *, patient: bool
 ) -> tuple[list[Sentence], Level]:
     """Nothing is wrong; what rises and cannot be told from load yet is still watched."""
+    calm = nothing(taken, findings, patient=patient, samples=ENOUGH_SAMPLES, seconds=ENOUGH_SECONDS)
     open_ = next((f for f in holding if f.pattern == "pool-leak"), None)
     if open_ is not None:
-        return [sentence_of(open_, None), nothing(taken, findings, patient=patient)], "watching"
-    return [nothing(taken, findings, patient=patient)], "none"
+        return [rising(sentence_of(open_, None), open_, taken), calm], "watching"
+    return [calm], "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,13 +46,18 @@ Described = Callable[[TagKey], tuple[str | None, str | None]]
 class Taken:
     """A copy of what a tracker knows, that does not change while it is judged.
 
-    The tables are kept samples x tags. ``count`` is how many samples there were, ``seconds`` how long was watched (None
-    when the times are not known).
+    The tables are kept samples x tags. ``count`` is how many samples there were, ``whole`` how long that took (None
+    when the times are not known). ``watched`` and ``seconds`` are that from ``start`` on, which is the first sample
+    after Windows was started again where ``restarted``; ``begin`` is its place in the tables.
     """
 
     keys: Sequence[TagKey]
     count: int
+    watched: int
     seconds: float | None
+    whole: float | None
+    restarted: bool
+    begin: int
     times: Floats
     boots: Sequence[float | None]
     tables: tuple[Floats, Floats, Floats]
@@ -76,7 +81,11 @@ def taken_from(tracker: Tracker, processes: ProcessCounters | None = None) -> Ta
     return Taken(
         keys=tuple(tracker.index.keys[: len(tracker.now.bytes)]),
         count=tracker.count,
+        watched=tracker.watched,
         seconds=tracker.seconds,
+        whole=_between(history.times) if tracker.restarted else tracker.seconds,
+        restarted=tracker.restarted,
+        begin=history.begin,
         times=history.times.copy(),
         boots=tuple(history.boots),
         tables=(history.matrix(BYTES), history.matrix(OUTSTANDING), history.matrix(ALLOCS)),
@@ -87,6 +96,11 @@ def taken_from(tracker: Tracker, processes: ProcessCounters | None = None) -> Ta
         host=tracker.host,
         processes=tuple(_processes_so_far(processes, utc=tracker.host.utc)) if processes is not None else (),
     )
+
+
+def _between(times: Floats) -> float | None:
+    seconds = float(times[-1] - times[0])
+    return seconds if isfinite(seconds) else None
 
 
 def _processes_so_far(processes: ProcessCounters, *, utc: bool) -> Iterator[CounterSeries]:
@@ -204,7 +218,7 @@ class Source:
             if isinstance(one.fact, TagTable):
                 printed.setdefault(one.fact.session, one.fact)
         shown = {fact.session for fact in facts if isinstance(fact, TagTable)}
-        first = self._of_state(taken, taken.start, where, printed) if taken.count > 1 else {}
+        first = self._of_state(taken, taken.start, where, printed) if taken.watched > 1 else {}
         yield from (table for session, table in first.items() if session not in shown)
         now = self._of_state(taken, taken.now, where, printed)
         yield from (table for session, table in now.items() if session not in here)

@@ -1,13 +1,14 @@
 """The verdict in one line: what matters most, in the words of somebody who looks over your shoulder."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC
 from math import isfinite
 
 import numpy as np
 
 from poolsleuth.model.finding import Confidence, Finding, Severity, Verdict
-from poolsleuth.model.series import TagKey
+from poolsleuth.model.series import TagKey, moment
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.patterns.conclusion import conclude
 from poolsleuth.patterns.course.caution import A_SHIFT
@@ -23,6 +24,10 @@ from poolsleuth.windows.counters import Unit
 
 SHORTEST = 8  # characters: a line is never cut to less
 WORTH_A_WORD = 64 << 10  # bytes: growth below it is not worth a word
+_NEVER_DOWN = ", never came down"
+_LEAST_HEAD = 24  # characters of a line's beginning that must stay where its middle is cut
+_TOGETHER = "tags-growing-together"
+_FEW_STEPS = 4  # samples: of fewer, "never came down" says little
 _KB, _MB, _GB = 1 << 10, 1 << 20, 1 << 30
 _GROWTH = frozenset({"pool-leak", "handle-leak", "untagged-allocations", "generic-tag", "unloaded-driver-leak"})
 _SHARED = {"untagged-allocations": "memory without a tag", "generic-tag": "a tag that many drivers share"}
@@ -47,17 +52,28 @@ class Sentence:
         if len(text) > width and self.short:
             text = clean(self.short)
         if len(text) > width:
-            return text[: width - 3].rstrip(" ,;:") + "..."
+            return _cut(text, width)
         for part in self.more:
-            longer = f"{text}; {clean(part)}"
-            if len(longer) <= width:
-                text = longer
+            for shorter in (part, part.removesuffix(_NEVER_DOWN)):
+                longer = f"{text}; {clean(shorter)}"
+                if len(longer) <= width:
+                    text = longer
+                    break
         return text
 
     @property
     def whole(self) -> str:
         """All of it."""
         return "; ".join(clean(part) for part in (self.main, *self.more))
+
+
+def _cut(text: str, width: int) -> str:
+    """A line cut to its width: of ``who and how: what it is`` the middle goes, not the end."""
+    head, colon, end = text.rpartition(": ")
+    room = width - len(end) - len("...: ")
+    if colon and room >= _LEAST_HEAD:
+        return f"{head[:room].rstrip(' ,;:(')}...: {end}"
+    return text[: width - 3].rstrip(" ,;:") + "..."
 
 
 def time_span(seconds: float) -> str:
@@ -115,8 +131,20 @@ def is_early(finding: Finding, seconds: float | None) -> bool:
     return unsure and finding.pattern in _GROWTH and seconds is not None and seconds < A_SHIFT * 3600
 
 
-def sentence_of(finding: Finding, courses: Courses | None, *, early: bool = False) -> Sentence:
-    """A finding in one line; ``early`` as ``is_early`` says."""
+def leaks_first(findings: Sequence[Finding]) -> list[Finding]:
+    """The same, but that tags grow in step stands behind the findings that name what leaks."""
+    if not any(finding.pattern in _GROWTH for finding in findings):
+        return list(findings)
+    return sorted(findings, key=lambda finding: finding.pattern == _TOGETHER)
+
+
+def sentence_of(
+    finding: Finding, courses: Courses | None, *, early: bool = False, cut: float | None = None
+) -> Sentence:
+    """A finding in one line; ``early`` as ``is_early`` says.
+
+    ``cut`` is the time of the last sample before Windows was started again: what grew before has come down since.
+    """
     found = _course_of(finding, courses) if courses is not None and finding.pattern in _GROWTH else None
     if found is None or not found[0].grows:
         return _headline(finding, early=early)
@@ -140,6 +168,9 @@ def sentence_of(finding: Finding, courses: Courses | None, *, early: bool = Fals
     if course.slope is not None and course.slope > 0:
         pace = f"{pace} {_figure(course.slope, line.unit)}/h"
     since = course.starts if course.starts is not None else float(line.times[0])
+    if cut is not None and since <= cut:
+        grew = pace.replace("grows", "grew").replace("grow ", "grew ")
+        return Sentence(f"{who} {grew} before Windows was started again: {end}", more, f"{who} {grew}: {end}")
     lasts = time_span(float(line.times[-1]) - since)
     have = "have" if many else "has"
     return Sentence(f"{who} {pace} and {have} not come down for {lasts}: {end}", more, f"{who} {pace}: {end}")
@@ -204,56 +235,123 @@ def _figure(value: float, unit: Unit) -> str:
 # ---- what was not found ----------------------------------------------------------------------------------------------
 
 
+def last_before_restart(taken: Taken) -> float | None:
+    """The time of the last kept sample before Windows was started again; None where it was not, or is not known."""
+    if not taken.restarted or not taken.begin:
+        return None
+    time = float(taken.times[taken.begin - 1])
+    return time if isfinite(time) else None
+
+
+def restart(taken: Taken) -> str:
+    """ "Windows was started again at 10:30": by the first sample after it."""
+    at = moment(taken.start.time)
+    if at is None:
+        return "Windows was started again"
+    now = moment(taken.now.time)
+    at = at.astimezone(UTC)
+    today = now is not None and now.astimezone(UTC).date() == at.date()
+    return f"Windows was started again at {at:%H:%M}" if today else f"Windows was started again at {at:%Y-%m-%d %H:%M}"
+
+
 def watching(taken: Taken, samples: int, seconds: float) -> Sentence:
     """Before anything may be judged: how long that still takes, and what grows fastest, as it was seen."""
     watched = taken.seconds or 0.0
-    counted = "1 sample" if taken.count == 1 else f"{taken.count:,} samples"
     until = f"after {time_span(seconds)}" if watched < seconds else f"after {samples} samples"
-    main = f"watching for {time_span(watched)} ({counted}): the first verdict {until}"
+    main = f"watching for {time_span(watched)} ({_counted(taken.watched)}): the first verdict {until}"
+    if taken.restarted:
+        short = f"{restart(taken)}; watched since then"
+        main = f"{short} for {time_span(watched)} ({_counted(taken.watched)}): a verdict {until}"
+        return Sentence(main, tuple(_fastest(taken)), short)
     return Sentence(main, tuple(_fastest(taken)))
 
 
-def nothing(taken: Taken, findings: Sequence[Finding], *, patient: bool) -> Sentence:
-    """Nothing was found: over which time, and what grew most all the same."""
-    counted = "1 sample" if taken.count == 1 else f"{taken.count:,} samples"
+def nothing(taken: Taken, findings: Sequence[Finding], *, patient: bool, samples: int, seconds: float) -> Sentence:
+    """Nothing was found: over which time, and what grew most all the same.
+
+    ``samples`` and ``seconds`` are what growth is judged from; there are never so many where nobody is ``patient``.
+    """
     more = []
     load = next((f for f in findings if f.holds and f.pattern == "pool-load" and f.subject.tag is not None), None)
     if load is not None and load.subject.tag is not None:
         more.append(f"{name_of(load.subject.tag)} came down again: load")
     more += _most_grown(taken)
+    if taken.count == 1:
+        return Sentence("a single capture: growth cannot be judged", ("nothing else stands out",))
+    again = [restart(taken)] if taken.restarted else []
+    if not patient and taken.count < samples:
+        return Sentence(f"too few samples to judge growth ({taken.count} of {samples})", (*again, *more))
+    if not patient and taken.whole is not None and taken.whole < seconds:
+        span = f"{time_span(taken.whole)} of {time_span(seconds)}"
+        return Sentence(f"watched for too short a time to judge growth ({span})", (*again, *more))
     if taken.seconds is not None and taken.seconds > 0:
-        return Sentence(f"nothing leaks so far ({time_span(taken.seconds)}, {counted})", tuple(more))
+        over = f"{time_span(taken.seconds)}, {_counted(taken.watched)}"
+        if taken.restarted:
+            since = restart(taken)
+            short = since.replace("Windows was started again", "the restart")
+            return Sentence(f"no leak found since {since} ({over})", tuple(more), f"no leak found since {short}")
+        return Sentence(f"no leak found so far ({over})", tuple(more))
+    more = [*again, *more]
     open_ = next((f for f in findings if f.pattern == "pool-leak" and f.verdict is Verdict.NOT_ASSESSED), None)
     if not patient and open_ is not None:
         more.insert(0, open_.headline)
-    return Sentence(f"nothing stands out so far ({counted})", tuple(more))
+    return Sentence(f"nothing stands out so far ({_counted(taken.count)})", tuple(more))
 
 
-def _growth(taken: Taken) -> tuple[str, float] | None:
-    """The tag whose bytes grew most since it was first seen, and by how much; None when none grew by a word's worth."""
-    if taken.count < 2:
+def rising(sentence: Sentence, finding: Finding, taken: Taken) -> Sentence:
+    """The sentence on a pool that rises, with the tag of it that grew most, as it was seen."""
+    if finding.subject.tag is not None:
+        return sentence
+    pool = next((kind for kind in PoolKind if str(kind) == finding.subject.pool), None)
+    return replace(sentence, more=(*sentence.more, *_most_grown(taken, pool)))
+
+
+def _counted(samples: int) -> str:
+    return "1 sample" if samples == 1 else f"{samples:,} samples"
+
+
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """A tag, by how many bytes it grew, and whether it went up in most samples and down in none."""
+
+    name: str
+    bytes: float
+    steadily: bool
+
+
+def _growth(taken: Taken, pool: PoolKind | None = None) -> _Grown | None:
+    """The tag whose bytes grew most since it was first seen; None when none grew by a word's worth."""
+    if taken.watched < 2:
         return None
-    sizes = taken.tables[BYTES]
+    sizes = taken.tables[BYTES][taken.begin :]
     # A tag that the first table does not show grew from where it was first seen
     first = np.isfinite(sizes).argmax(axis=0)
     change = taken.now.bytes[: sizes.shape[1]] - sizes[first, np.arange(sizes.shape[1])]
     change[list(sums_over_sessions(taken.keys))] = np.nan
+    if pool is not None:
+        other = [key.pool is not pool or key.session is not None for key in taken.keys[: len(change)]]
+        change[other] = np.nan
     change[~np.isfinite(change)] = np.nan
     if np.isnan(change).all():
         return None
     number = int(np.nanargmax(change))
     if change[number] < WORTH_A_WORD:
         return None
-    return name_of(taken.keys[number].tag), float(change[number])
+    course = sizes[:, number]
+    # Only where every sample was kept is it known
+    seen = len(course) == taken.watched >= _FEW_STEPS and bool(np.isfinite(course).all())
+    steps = np.diff(course)
+    steadily = seen and bool((steps >= 0).all()) and int((steps > 0).sum()) * 2 >= len(steps)
+    return _Grown(name_of(taken.keys[number].tag), float(change[number]), steadily)
 
 
 def _fastest(taken: Taken) -> Iterator[str]:
     grown = _growth(taken)
     if grown is not None and taken.seconds is not None and isfinite(taken.seconds) and taken.seconds >= 60:
-        yield f"fastest so far: {grown[0]} {short_size(grown[1] * 3600 / taken.seconds)}/h"
+        yield f"fastest so far: {grown.name} {short_size(grown.bytes * 3600 / taken.seconds)}/h"
 
 
-def _most_grown(taken: Taken) -> Iterator[str]:
-    grown = _growth(taken)
+def _most_grown(taken: Taken, pool: PoolKind | None = None) -> Iterator[str]:
+    grown = _growth(taken, pool)
     if grown is not None:
-        yield f"largest growth: {grown[0]} {short_size(grown[1])}"
+        yield f"largest growth: {grown.name} {short_size(grown.bytes)}" + (_NEVER_DOWN * grown.steadily)

@@ -4,13 +4,15 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from poolsleuth.model.series import TagKey
 from poolsleuth.model.tags import PoolKind
-from poolsleuth.sampling.sample import Floats, Host, ProcessRow, Sample, TagFigures, TagIndex
+from poolsleuth.sampling.recording.writer import RecordingWriter
+from poolsleuth.sampling.sample import Floats, Host, ProcessRow, Sample, Series, TagFigures, TagIndex
 
 START = 1_763_700_000.0
 Figures = tuple[float, float, float]
@@ -92,7 +94,24 @@ def plain(sample: Sample, index: TagIndex) -> tuple[object, ...]:
     }
     memory = {name: value for name, value in sample.memory.items() if math.isfinite(value)}
     processes = {(row.pid, row.name, row.session, row.handles, row.nonpaged, row.paged) for row in sample.processes}
-    return known(sample.time), tags, memory, processes, sample.complete, sample.booted, sample.label
+    return (
+        known(sample.time),
+        tags,
+        memory,
+        processes,
+        sample.complete,
+        sample.booted,
+        sample.label,
+        sample.sessions_complete,
+    )
+
+
+def write_series(path: Path, series: Series, *, every: float | None = None) -> int:
+    """Write a series as a recording and say how many samples it has."""
+    with RecordingWriter(path, series.host, every=every, durable=False) as writer:
+        for place in range(len(series.times)):
+            writer.add(series.at(place), series.index)
+    return writer.samples
 
 
 @pytest.fixture

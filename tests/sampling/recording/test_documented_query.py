@@ -10,9 +10,8 @@ import pytest
 from poolsleuth.model.series import TagKey
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.sampling.recording.reader import Recording
-from poolsleuth.sampling.recording.series import write_series
 
-from .conftest import START, Made, Making
+from .conftest import START, Made, Making, write_series
 
 PAGE = Path(__file__).parents[3] / "docs" / "recording.md"
 

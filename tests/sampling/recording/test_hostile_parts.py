@@ -17,11 +17,10 @@ from poolsleuth.sampling.recording import find, footer, state
 from poolsleuth.sampling.recording.footer import checked
 from poolsleuth.sampling.recording.layout import DESCRIPTION_KEY, MAX_PART_ROWS, Description
 from poolsleuth.sampling.recording.reader import Recording, is_recording, open_part
-from poolsleuth.sampling.recording.series import write_series
 from poolsleuth.sampling.recording.table import COLUMNS
 from poolsleuth.sampling.sample import Host
 
-from .conftest import Made, Making, plain
+from .conftest import Made, Making, plain, write_series
 
 TEXT = Description("0" * 32, Host("SRV01"), 60.0, 5).text().replace(', "crc": "00000000"', "")
 ROW = {

@@ -103,7 +103,11 @@ def test_a_damaged_frame_costs_the_samples_up_to_the_next_whole_one(tmp_path: Pa
         f"{name.resolve()}: the journal is damaged in 1 places, and 2 samples after it cannot be used",
     )
     with RecordingWriter(path, HOST) as recorder:
-        assert recorder.notes == [f"{name}: the journal was damaged; what could not be read of it is left out"]
+        assert recorder.notes == [
+            f"{name}: the journal was damaged; what could not be read of it is left out, and it is kept as"
+            " pool.parquet.damaged.tail"
+        ]
+        assert (tmp_path / "pool.parquet.damaged.tail").read_bytes() == data
     again = Recording.open([path])
     assert len(again) == 7
 

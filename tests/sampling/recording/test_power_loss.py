@@ -1,5 +1,9 @@
-"""Power fails between any two steps on disk, or within one: what was acknowledged is there, once, and can go on."""
+"""Recording ends between any two steps on disk, or within one: what was acknowledged is there, once, and can go on.
 
+This proves the order of the steps. That each step waits for the disk is another matter, proven by the last test.
+"""
+
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -7,6 +11,7 @@ from typing import BinaryIO
 import pytest
 
 from poolsleuth.sampling.recording import changes, disk, store, writer
+from poolsleuth.sampling.recording.layout import journal_of
 from poolsleuth.sampling.recording.reader import Recording
 from poolsleuth.sampling.recording.writer import RecordingWriter
 from poolsleuth.sampling.sample import Host, Sample
@@ -108,3 +113,40 @@ def test_power_fails_at_every_step(tmp_path: Path, making: Making, monkeypatch: 
         assert not again.notes
         assert not list(folder.glob("*.new"))
         assert not list(folder.glob("*.tail"))
+
+
+def test_every_step_is_on_the_disk_before_the_next_one(
+    tmp_path: Path, making: Making, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names and bytes: a file is synced before its name counts, a directory before the journal is emptied."""
+    steps: list[tuple[str, int]] = []
+    rename = os.replace
+
+    def renamed(old: Path, new: Path) -> None:
+        steps.append(("replace", old.stat().st_ino))
+        rename(old, new)
+
+    def emptied(file: BinaryIO, size: int) -> None:
+        steps.append(("truncate", os.fstat(file.fileno()).st_ino))
+        file.truncate(size)
+        disk.sync(file)
+
+    monkeypatch.setattr(os, "fsync", lambda handle: steps.append(("fsync", os.fstat(handle).st_ino)))
+    monkeypatch.setattr(os, "replace", renamed)
+    monkeypatch.setattr(disk, "truncate", emptied)
+    monkeypatch.setattr(store, "PART_ROWS", 30)
+    path, folder = tmp_path / "pool.parquet", tmp_path.stat().st_ino
+    with RecordingWriter(path, HOST) as recorder:
+        journal = journal_of(path).stat().st_ino
+        assert ("fsync", journal) in steps
+        for sample in making.course(130, tags=4):
+            del steps[:]
+            recorder.add(sample, making.index)
+            assert steps[0] == ("fsync", journal)
+            merged = [at for at, (step, _) in enumerate(steps) if step == "replace"]
+            for at in merged:
+                assert steps[at - 1] == ("fsync", steps[at][1])
+                assert steps[at + 1] == ("fsync", folder)
+            if merged:
+                assert steps[-2:] == [("truncate", journal), ("fsync", journal)]
+                assert merged[-1] == len(steps) - 4

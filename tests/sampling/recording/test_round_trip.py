@@ -14,11 +14,10 @@ from poolsleuth.model.series import TagKey
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.sampling.recording.layout import MOST_BY_HANDLES
 from poolsleuth.sampling.recording.reader import Recording
-from poolsleuth.sampling.recording.series import write_series
 from poolsleuth.sampling.recording.writer import RecordingWriter
 from poolsleuth.sampling.sample import MEMORY_FIGURES, Host, ProcessRow, Sample
 
-from .conftest import START, Made, Making, plain
+from .conftest import START, Made, Making, plain, write_series
 
 _NAMES = st.text(st.characters(max_codepoint=0xFF), min_size=1, max_size=4).map(lambda name: name.rstrip(" \0"))
 _KEYS = st.builds(TagKey, _NAMES, st.sampled_from(PoolKind), st.none() | st.integers(-1, 0xFFF0))

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from poolsleuth.model.errors import InputError
 from poolsleuth.sampling.recording import footer, shapes
 from poolsleuth.sampling.recording.footer import Footer, checked
-from poolsleuth.sampling.recording.series import write_series
 
-from .conftest import Made, Making
+from .conftest import Made, Making, write_series
 
 
 @pytest.fixture(scope="module")

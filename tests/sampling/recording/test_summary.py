@@ -28,6 +28,7 @@ def _samples(count: int, seed: int = 1, *, labels: bool = False) -> Samples:
         chance.random(count) < 0.8,
         booted,
         [f"snapshot {n}" if labels and n % 3 else "" for n in range(count)],
+        chance.random(count) < 0.5,
     )
 
 
@@ -40,7 +41,7 @@ def _text(samples: Samples) -> bytes:
 def _same(one: Samples, other: Samples | None) -> bool:
     return other is not None and all(
         np.array_equal(getattr(one, name), getattr(other, name), equal_nan=name in {"times", "booted"})
-        for name in ("numbers", "times", "keys", "complete", "booted", "labels")
+        for name in ("numbers", "times", "keys", "complete", "booted", "labels", "sessions")
     )
 
 
@@ -55,7 +56,8 @@ def test_a_day_is_small() -> None:
     chance = np.random.default_rng(6)
     whole = np.ones(1440, np.bool_)
     times = 1_763_700_000 + 60.0 * np.arange(1440) + chance.integers(0, 15, 1440) / 1000
-    day = Samples(np.arange(1440, dtype=np.uint32), times, whole, whole, np.full(1440, 1_763_000_000.0), [""] * 1440)
+    boots, labels = np.full(1440, 1_763_000_000.0), [""] * 1440
+    day = Samples(np.arange(1440, dtype=np.uint32), times, whole, whole, boots, labels, whole)
     assert len(_text(day)) < 4_000
 
 

@@ -19,6 +19,7 @@ from poolsleuth.model.report import ReportFinding, ReportReason
 from poolsleuth.model.series import TagKey
 from poolsleuth.model.tags import PoolKind, TagDescription
 from poolsleuth.sampling.sample import Host, Sample, TagFigures, TagIndex
+from poolsleuth.top.big_pool import BigPools
 from poolsleuth.top.owners import Owners
 from poolsleuth.top.screen.detail import DetailScreen
 from poolsleuth.top.screen.detail_chart import Chart
@@ -92,9 +93,12 @@ def run(
     judged: Judged | None = None,
     order: Sequence[int] = (1, 0, 2),
     whois: Whois | None = None,
+    big: BigPools | None = None,
 ) -> DetailApp:
     owners = Owners(System(), [TagDescription("Wide", "文字化け.sys", "宽 [red]字[/red] \x1b]0;x\x07")])
-    screen = DetailScreen(tracker, View(tracker, owners), lambda: judged, number, order=lambda: order, whois=whois)
+    screen = DetailScreen(
+        tracker, View(tracker, owners), lambda: judged, number, order=lambda: order, whois=whois, big=big
+    )
     app = DetailApp(screen)
 
     async def go() -> None:

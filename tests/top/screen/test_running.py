@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from threading import Event
 from typing import Any
 
 import pytest
 
 from poolsleuth.model.errors import InputError, PoolsleuthError
 from poolsleuth.model.machine import System
+from poolsleuth.model.series import TagKey
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.top.feed import LiveFeed
 from poolsleuth.top.screen import app as app_module
@@ -209,3 +211,26 @@ def test_run_gives_the_exit_status(
 
     monkeypatch.setattr(app_module.TopApp, "run", lambda self: real(self, headless=True, auto_pilot=quit_it))
     assert app_module.run(feed, feed.tracker, View(feed.tracker), None, ViewOptions()) == 0
+
+
+def test_the_line_of_the_verdict_is_there_before_the_verdict(drive: Drive, listed: Any, replay: Any) -> None:
+    held = Event()
+
+    class Slow(Judge):
+        def judge_taken(self, taken: Any) -> Any:
+            held.wait(20)
+            return super().judge_taken(taken)
+
+    async def script(screen: Any) -> None:
+        def heading() -> int:
+            return next(place for place, line in enumerate(screen.lines) if line.startswith(" Tag "))
+
+        before = heading()
+        assert screen.lines[before - 1] == " judging ..."
+        held.set()
+        await until(screen, lambda: screen.app.verdict is not None)
+        await screen.settle()
+        assert "judging" not in screen.text
+        assert heading() == before
+
+    drive(script, replay(listed([{TagKey("Leak", N): (5.0, 1.0, 1.0)}] * 3), 2), judge=Slow(System()))

@@ -41,6 +41,7 @@ class Entry:
     left: Sequence[str]
     processes: Sequence[ProcessRow]
     ended: Sequence[ProcessKey]
+    sessions: bool = False  # it shows every session
 
     @property
     def rows(self) -> int:
@@ -110,6 +111,7 @@ class Changes:
                 if key or last.processes.get((pid, name, session)) != figures
             ],
             [process for process in last.processes if process not in now.processes],
+            sample.complete and sample.sessions_complete,
         )
         self._next = now
         return entry

@@ -3,11 +3,13 @@
 import contextlib
 import errno
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import BinaryIO
 
 _UNSUPPORTED = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES, errno.ENOSYS, errno.EBADF}
+_BLOCK = 1 << 20  # bytes that are copied at once
 _LOCK_AT = 1 << 40  # the byte that is locked on Windows: far behind the journal, whose readers are not to be hindered
 
 
@@ -41,6 +43,24 @@ def replace(old: Path, new: Path) -> None:
     """Rename, also over another file, and wait until the directory has it. On Windows nobody may have ``new`` open."""
     os.replace(old, new)  # noqa: PTH105 - one name for tests to make fail
     sync_directory(new.parent)
+
+
+def copy(old: Path, new: Path, aside: Path) -> None:
+    """A copy under another name, whole or not there: it is written ``aside`` first."""
+    with old.open("rb") as file:
+        copied(file, new, aside)
+
+
+def copied(file: BinaryIO, new: Path, aside: Path) -> None:
+    """The rest of a file as a file of that name, whole or not there: it is written ``aside`` first."""
+    try:
+        with aside.open("wb") as out:
+            shutil.copyfileobj(file, out, _BLOCK)
+            sync(out)
+        replace(aside, new)
+    except BaseException:
+        remove(aside)
+        raise
 
 
 def sync_directory(folder: Path) -> None:
@@ -78,11 +98,13 @@ def lock(file: BinaryIO) -> bool:
 
 
 def same_file(file: BinaryIO, path: Path) -> bool:
-    """Whether an open file is still the one of that name."""
+    """Whether an open file is still the one of that name; yes also where that cannot be told, as on a busy share."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError:
+        return True
 
 
 def remove(path: Path) -> None:

@@ -12,9 +12,11 @@ from poolsleuth.sampling.recording.layout import (
     MAX_PARTS,
     PARQUET_MAGIC,
     Description,
+    damaged_parts,
     is_older,
     journal_of,
     older_parts,
+    strangers_note,
 )
 from poolsleuth.sampling.recording.part import Part
 from poolsleuth.sampling.recording.table import Table
@@ -54,6 +56,9 @@ def find(paths: Sequence[Path]) -> Found:
             raise InputError(f"{read.where} is of another recording than {first.where}; give them one by one")
         found.notes.append(f"{read.where} is the journal of another recording and is not read")
     found.parts += [read for read in tails if read.description.id == wanted]
+    for damaged in dict.fromkeys(other for path in mains if not is_older(path) for other in damaged_parts(path)):
+        if damaged not in given:
+            found.notes.append(f"{damaged}: was damaged and set aside while recording; its samples are left out")
     _older(mains, given, wanted, found)
     return found
 
@@ -67,18 +72,23 @@ def _tried(read: Callable[[Path, list[str]], Part | None], path: Path, notes: li
 
 
 def _older(mains: Sequence[Path], given: Sequence[Path], wanted: str, found: Found) -> None:
+    strangers = []
     for older in dict.fromkeys(other for path in mains for other in older_parts(path)):
         if older in given:
             continue
         try:
             read = part.of_file(older, wanted)
-            if read is not None:
+            if read is None:
+                strangers.append(older)
+            else:
                 found.parts.append(read)
         except InputError as error:
             found.notes.append(str(error))
         if len(found.parts) > MAX_PARTS:
             found.notes.append(f"{older}: only {MAX_PARTS:,} parts are read")
-            return
+            break
+    if strangers:
+        found.notes.append(strangers_note(next(path for path in mains if strangers[0] in older_parts(path)), strangers))
 
 
 def _live(path: Path, _notes: list[str]) -> Part:

@@ -61,6 +61,11 @@ def start(description: Description) -> bytes:
 
 def packed(entry: Entry) -> bytes:
     """An entry as the frame of a journal."""
+    return frame(content_of(entry))
+
+
+def content_of(entry: Entry) -> bytes:
+    """An entry as the content of a frame, not compressed yet."""
     text = json.dumps(
         {
             "n": entry.number,
@@ -68,6 +73,7 @@ def packed(entry: Entry) -> bytes:
             "time": entry.time if math.isfinite(entry.time) else None,
             "booted": entry.booted,
             "complete": entry.complete,
+            "sessions": entry.sessions,
             "label": entry.label,
             "names": entry.names,
             "memory": entry.memory,
@@ -77,17 +83,15 @@ def packed(entry: Entry) -> bytes:
         },
         separators=(",", ":"),
     ).encode()
-    return frame(
-        b"".join(
-            (
-                _LENGTHS.pack(len(text), len(entry.codes), len(entry.gone), 0),
-                text,
-                entry.codes.astype("<u4").tobytes(),
-                entry.bytes.astype("<f8").tobytes(),
-                entry.count.astype("<f8").tobytes(),
-                entry.allocs.astype("<f8").tobytes(),
-                entry.gone.astype("<u4").tobytes(),
-            )
+    return b"".join(
+        (
+            _LENGTHS.pack(len(text), len(entry.codes), len(entry.gone), 0),
+            text,
+            entry.codes.astype("<u4").tobytes(),
+            entry.bytes.astype("<f8").tobytes(),
+            entry.count.astype("<f8").tobytes(),
+            entry.allocs.astype("<f8").tobytes(),
+            entry.gone.astype("<u4").tobytes(),
         )
     )
 
@@ -97,7 +101,8 @@ class Journal:
     """A journal that is read: what it says of the recording, and where it is whole.
 
     ``description`` is None when not even that can be read. ``begin`` is where its frames begin, ``end`` where the
-    last good one ends, ``broken`` how many places were damaged, ``lost`` how many samples cannot be used, about.
+    last good one ends, ``broken`` how many places were damaged, ``lost`` how many samples cannot be used, about,
+    ``content`` how many bytes its frames have when unpacked.
     """
 
     file: BinaryIO
@@ -107,6 +112,7 @@ class Journal:
     end: int = 0
     broken: int = 0
     lost: int = 0
+    content: int = 0
     cut: bool = False
     torn: bool = False
 
@@ -152,6 +158,7 @@ class Journal:
                 continue
             at = self.end = content[1]
             total += len(content[0])
+            self.content = total
             rows += entry.rows
             if entry.key:
                 names, usable = [], True
@@ -234,6 +241,7 @@ def _entry(content: bytes) -> Entry | None:
             [_text(name) for name in raw["left"]],
             [_process(item) for item in raw["processes"]],
             [_process_key(item) for item in raw["ended"]],
+            raw["complete"] is True and raw.get("sessions") is True,
         )
     except (struct.error, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None

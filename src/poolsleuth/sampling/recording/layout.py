@@ -1,7 +1,9 @@
 """What stands in the files of a recording: names, kinds of rows, the recording's own description, bounds."""
 
 import json
+import os
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +40,7 @@ LAST_TIME = 32_503_680_000.0  # of a sample: the year 3000
 LAST_NUMBER = 0xFFFF_FFF0  # of a sample: at one a second after 136 years
 MAX_DESCRIPTION = 65_536  # bytes of the description
 JOURNAL_SUFFIX = ".tail"
+ASIDE_SUFFIX = ".new"
 JOURNAL_MAGIC = b"poolsleuth journal 1\r\n"
 PARQUET_MAGIC = b"PAR1"
 CRC_FIELD = b'"crc": "'
@@ -45,6 +48,8 @@ NO_CRC = "00000000"
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _PART_NAME = re.compile(r"(?:\d{8}T\d{6}Z|n\d{10})(?:-\d{1,4})?")
+_OLDER = re.compile(rf"(.+)\.{_PART_NAME.pattern}(\.[^.]*)?", re.DOTALL)
+_DAMAGED = re.compile(r"(.+)\.damaged(?:-\d{1,4})?(\.[^.]*)?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,9 @@ def _described(text: str | bytes) -> Description:
     return Description(name, _host(raw["host"]), every, number, crc)
 
 
+_BOUNDS = {"build": (0, 1 << 31), "physical_bytes": (1, 1 << 53)}
+
+
 def _host(raw: object) -> Host:
     if not isinstance(raw, dict):
         raise TypeError
@@ -104,6 +112,9 @@ def _host(raw: object) -> Host:
             continue
         if type(value) is not kinds.get(entry.name, str):
             raise TypeError
+        least, beyond = _BOUNDS.get(entry.name, (0, 0))
+        if type(value) is int and not least <= value < beyond:
+            continue  # no such machine
         given[entry.name] = clean(value) if isinstance(value, str) else value
     return Host(**given)  # type: ignore[arg-type]
 
@@ -123,7 +134,7 @@ def journal_of(path: Path) -> Path:
 
 def aside_of(path: Path) -> Path:
     """Where a part is written before it takes its place; what is left there after a kill is worth nothing."""
-    return path.with_name(path.name + ".new")
+    return path.with_name(path.name + ASIDE_SUFFIX)
 
 
 def part_name(path: Path, started: float, number: int) -> Path:
@@ -140,22 +151,48 @@ def part_name(path: Path, started: float, number: int) -> Path:
 
 def older_parts(path: Path) -> list[Path]:
     """Files beside a recording whose names are those of its older parts, by name; they may be another's."""
+    return _beside(path, _OLDER)[-MAX_PARTS:]
+
+
+def damaged_parts(path: Path) -> list[Path]:
+    """Files beside a recording that were set aside as damaged while it was recorded into, by name."""
+    return _beside(path, _DAMAGED)[:MAX_PARTS]
+
+
+def strangers_note(path: Path, strangers: Sequence[Path]) -> str:
+    """A sentence about files that have the names of older parts but are of another recording."""
+    count = (
+        "1 older file beside it belongs" if len(strangers) == 1 else f"{len(strangers):,} older files beside it belong"
+    )
+    return f"{path}: {count} to another recording ({strangers[0].name}{' ...' if len(strangers) > 1 else ''})"
+
+
+def _beside(path: Path, names: re.Pattern[str]) -> list[Path]:
+    mine = os.path.normcase(path.name)
     try:
-        names = [
-            other
-            for other in path.parent.iterdir()
-            if other.suffix == path.suffix
-            and other.name.startswith(path.stem + ".")
-            and _PART_NAME.fullmatch(other.name[len(path.stem) + 1 : len(other.name) - len(path.suffix)])
-        ]
+        return sorted(other for other in path.parent.iterdir() if _main(other.name, names) == mine)
     except OSError:
         return []
-    return sorted(names)[-MAX_PARTS:]
+
+
+def _main(name: str, names: re.Pattern[str]) -> str | None:
+    """The name of the recording that a name derives from, as it is compared on this system."""
+    found = names.fullmatch(name)
+    return None if found is None else os.path.normcase(found[1] + (found[2] or ""))
 
 
 def is_older(path: Path) -> bool:
     """Whether a file has the name of a full part: nobody replaces it any more."""
-    return bool(_PART_NAME.fullmatch(path.stem.rpartition(".")[2]))
+    return _OLDER.fullmatch(path.name) is not None
+
+
+def recorded_into(path: Path) -> Path:
+    """The file that is recorded into, by the name of any file of a recording; the path itself if it is that one."""
+    for suffix in (JOURNAL_SUFFIX, ASIDE_SUFFIX):
+        if path.name.endswith(suffix) and path.name != suffix:
+            return recorded_into(path.with_name(path.name.removesuffix(suffix)))
+    found = _OLDER.fullmatch(path.name) or _DAMAGED.fullmatch(path.name)
+    return path if found is None else path.with_name(found[1] + (found[2] or ""))
 
 
 def damaged_name(path: Path) -> Path:

@@ -35,6 +35,12 @@ from poolsleuth.sampling.recording.summary import Samples, packed, unpacked
 from poolsleuth.sampling.recording.table import COLUMNS
 
 _T = TypeVar("_T")
+
+
+class UnreadableError(InputError):
+    """A file cannot be read just now, for want of memory or because the system refuses: no sign of damage."""
+
+
 _LONG_NAME = "a name in it has thousands of characters; that is no part of ours"
 MOST_AT_ONCE = 24  # parts in one query: more is no quicker, and their rows are in memory together
 _PIECE = 32_768  # rows that are in memory at once while a part is merged
@@ -78,7 +84,7 @@ def write(path: Path, frames: Iterator[pl.DataFrame], description: Description, 
         except pl.exceptions.PolarsError as error:
             if failed:
                 raise failed[0] from None
-            raise OSError(errno.EIO, str(error).split("\n", 1)[0]) from error
+            raise OSError(errno.EIO, "it could not be written; is the disk full?") from error
     with path.open("r+b") as file:
         place, crc = _crc(file)
         disk.append(file, place, f"{crc:08x}".encode())
@@ -110,7 +116,7 @@ def _verify(file: BinaryIO | mmap.mmap, description: Description, where: str) ->
         return
     try:
         intact = _crc(file)[1] == int(description.crc, 16)
-    except (ValueError, OSError):
+    except ValueError:
         intact = False
     if not intact:
         raise InputError(f"{where}: the file is damaged, or was changed by another program; give another copy")
@@ -123,6 +129,10 @@ def safely(where: str, work: Callable[[], _T]) -> _T:
     except (KeyboardInterrupt, SystemExit, GeneratorExit, InputError):
         raise
     except BaseException as error:
+        if isinstance(error, MemoryError):
+            raise UnreadableError(f"{where}: there is not enough memory to read it") from None
+        if isinstance(error, OSError):
+            raise UnreadableError(f"{where}: cannot be read: {error.strerror or error}") from error
         # A panic in Rust is a BaseException and has no public name
         if isinstance(error, Exception) or type(error).__name__ == "PanicException":
             raise InputError(f"{where}: the Parquet file is damaged; give another copy") from None
@@ -188,9 +198,10 @@ class Part:
             kept,
             table["time"].to_numpy()[at],
             table["level"].to_numpy()[at] == 0,
-            table["count"].to_numpy()[at] == 1,
+            table["count"].to_numpy()[at] >= 1,
             table["bytes"].to_numpy()[at],
             [labels[place] for place in at.tolist()],
+            table["count"].to_numpy()[at] == 2,
         )
 
     def verify(self) -> None:
@@ -198,6 +209,14 @@ class Part:
         if self._unverified is not None:
             verify(self._unverified, self.description)
             self._unverified = None
+
+    def check(self) -> None:
+        """Raises InputError when anything in it is damaged: all of it is read."""
+        self.opened()
+        self.verify()
+        if not self.description.crc and self.path is not None:
+            for _ in self.slices():
+                pass
 
     def slices(self) -> Iterator[pl.DataFrame]:
         """All rows, some ten thousand at a time. Raises InputError."""
@@ -311,7 +330,7 @@ def _glanced(path: Path) -> tuple[Description, Samples | None, tuple[bytes | Non
                     if samples is not None:
                         return description, samples, texts
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        raise UnreadableError(f"{path}: cannot be read: {error.strerror}") from error
     footer = _footer(path)
     return _description(footer, str(path)), None, (footer.description, footer.samples)
 
@@ -322,7 +341,7 @@ def verify(path: Path, description: Description) -> None:
         with path.open("rb") as file:
             _verify(file, description, str(path))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        raise UnreadableError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def description_of(path: Path) -> Description:
@@ -341,7 +360,7 @@ def _footer(path: Path) -> Footer:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
                 return checked(view, str(path))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        raise UnreadableError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def of_bytes(data: bytes, where: str) -> Part:

@@ -22,7 +22,7 @@ from poolsleuth.sampling.recording.courses import (
     tags_of,
 )
 from poolsleuth.sampling.recording.find import Found, find, of_bytes
-from poolsleuth.sampling.recording.layout import MAX_SAMPLES, clean, is_recording
+from poolsleuth.sampling.recording.layout import MAX_SAMPLES, clean, is_older, is_recording
 from poolsleuth.sampling.recording.part import MOST_AT_ONCE, Part, selections
 from poolsleuth.sampling.recording.state import KEY_COLUMNS, Cursor, Loaded, Numbers, gathered, key_rows
 from poolsleuth.sampling.sample import Floats, Host, Ids, Sample, TagIndex
@@ -83,7 +83,8 @@ class Recording:
             if not len(within) or part.description.id != self.id:
                 continue  # contained in another part: the recorder was ended between two of its steps
             missing = int(part.samples.numbers[within[0]]) - last - 1
-            if self._parts and missing:
+            alone = not self._parts and is_older(Path(part.where))  # the day that it holds
+            if missing and not alone:
                 notes.append(f"{part.where}: {missing:,} samples before it are missing")
             self._parts.append(part)
             self._within.append(within)
@@ -100,6 +101,26 @@ class Recording:
         if not len(self.times):
             notes.append(f"{newest.where}: the recording has no sample yet")
         self.notes: tuple[str, ...] = tuple(notes)
+        self._found = found
+
+    def sound(self) -> "Recording":
+        """The recording without the parts that are damaged, each of which a note names: for who met one.
+
+        All files are read whole. The recording itself when there is none. Raises InputError when no part is left.
+        """
+        good, notes = list[Part](), list(self._found.notes)
+        for part in self._found.parts:
+            try:
+                part.check()
+            except InputError as error:
+                notes.append(f"{error}: its {len(part.samples):,} samples are left out")
+            else:
+                good.append(part)
+        if len(good) == len(self._found.parts):
+            return self
+        if not any(len(part.samples) for part in good):
+            raise InputError("; ".join(notes))
+        return Recording(Found(good, notes))
 
     @classmethod
     def open(cls, paths: Sequence[Path]) -> Self:

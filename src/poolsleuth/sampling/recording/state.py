@@ -201,6 +201,7 @@ class Cursor:
             bool(samples.complete[place]),
             booted if np.isfinite(booted) else None,
             samples.labels[place],
+            bool(samples.sessions[place]),
         )
 
 

@@ -16,15 +16,17 @@ from poolsleuth.sampling.recording.layout import (
     PARQUET_MAGIC,
     PART_ROWS,
     PART_SECONDS,
+    SEAL_ROWS,
     Description,
     aside_of,
     damaged_name,
     journal_of,
     older_parts,
     part_name,
+    strangers_note,
 )
 from poolsleuth.sampling.recording.part import Part
-from poolsleuth.sampling.recording.summary import joined, nothing
+from poolsleuth.sampling.recording.summary import joined
 from poolsleuth.sampling.recording.table import Table
 from poolsleuth.sampling.sample import Host
 
@@ -48,6 +50,8 @@ class Store:
         there, notes = path.exists(), list[str]()
         try:
             found = part.description_of(path) if there else journal
+        except part.UnreadableError:
+            raise
         except InputError:
             if journal is None or _computer(journal.host) != _computer(host) or not _parquet(path):
                 raise
@@ -60,6 +64,7 @@ class Store:
             )
         description = replace(found, host=host, every=every) if found else Description(uuid4().hex, host, every)
         store = cls(path, description, description.next - 1, {}, -1, notes)
+        strangers = []
         for older in older_parts(path):
             try:
                 said = part.description_of(older)
@@ -68,6 +73,10 @@ class Store:
             if said.id == description.id:
                 store.older[older] = older.stat().st_size
                 store.older_last = max(store.older_last, said.next - 1)
+            else:
+                strangers.append(older)
+        if strangers:
+            notes.append(strangers_note(path, strangers))
         store.last = max(store.last, store.older_last)
         if not there:
             try:
@@ -81,21 +90,28 @@ class Store:
         """What all parts take up."""
         return sum(self.older.values()) + (self.path.stat().st_size if self.path.exists() else 0)
 
-    def merge(self, journal: BinaryIO, max_bytes: int | None) -> None:
-        """Put the samples of the journal into the part, and begin a new one when that is full.
+    def merge(self, journal: BinaryIO, max_bytes: int | None) -> Journal:
+        """Put the samples of the journal into the part, or into a new one when that is full already.
 
-        At every moment each sample is in the journal or in a whole file, or in both: they carry numbers. Raises
-        OSError or InputError, with the journal still needed.
+        At every moment each sample is in the journal or in a whole file, or in both: they carry numbers. A journal
+        that could not be merged for days fills several parts. Gives the journal as it was read. Raises OSError or
+        InputError, with the journal still needed.
         """
         table = Table()
-        for entry, names in Journal(journal, str(journal_of(self.path))).opened():
-            if entry.number > self.last:
-                table.add(entry, names)
+        book = Journal(journal, str(journal_of(self.path)))
+        for entry, names in book.opened():
+            if entry.number <= self.last:
+                continue
+            if entry.key and len(table) >= SEAL_ROWS:  # a part begins with a sample that holds all rows
+                self._add(table, max_bytes)
+                table = Table()
+            table.add(entry, names)
         if len(table):
             self._add(table, max_bytes)
-        elif self.last <= self.older_last:
-            self._put(Table(), None, self.last)
+        if book.cut:
+            raise InputError(f"{book.where}: larger than any journal; move it away to go on recording")
         self._drop(max_bytes)
+        return book
 
     def _add(self, table: Table, max_bytes: int | None) -> None:
         """Put samples into the part, or into a new one when that is damaged."""
@@ -104,52 +120,71 @@ class Store:
             with self.path.open("rb"):  # what cannot be opened just now is not damaged
                 pass
             try:
-                self._put(table, self._base(), last, max_bytes)
+                base = self._base()
+                if base is not None and self._full(base, max_bytes):
+                    self._rotate(base)
+                    base = None
+                self._put(table, base, last)
             except _DamagedError:
                 self.notes.append(_set_aside(self.path))
             else:
                 return
-        self._put(table, None, last, max_bytes)
+        self._put(table, None, last)
 
     def _base(self) -> Part | None:
-        """What the part holds already. None when it was renamed to, or is contained in, an older part."""
+        """What the part holds already. None when it is contained in an older part."""
         try:
             current = part.of_file(self.path, self.description.id)
             if current is not None and current.description.next - 1 > self.older_last:
                 current.opened()
                 current.verify()
                 return current
+        except part.UnreadableError:
+            raise
         except InputError as error:
             raise _DamagedError(str(error)) from error
         if current is None:
             raise InputError(f"{self.path} was replaced by another recording")
         return None
 
-    def _put(self, table: Table, base: Part | None, last: int, max_bytes: int | None = None) -> None:
-        """Write the part anew: under the name of an older one, with an empty one behind it, when it is full."""
+    def _full(self, base: Part, max_bytes: int | None) -> bool:
+        span = base.samples.span
+        return bool(base.rows) and (
+            base.rows >= PART_ROWS
+            or (span is not None and span[1] - span[0] >= PART_SECONDS)
+            or (max_bytes is not None and self.path.stat().st_size > max_bytes // _SHARE)
+        )
+
+    def _rotate(self, base: Part) -> None:
+        """Copy a full part to the name of an older one: what comes next takes its place. The newest stays in FILE."""
+        span = base.samples.span
+        older = part_name(self.path, math.nan if span is None else span[0], int(base.samples.numbers[0]))
+        disk.copy(self.path, older, aside_of(self.path))
+        self.older[older] = older.stat().st_size
+        self.older_last = int(base.samples.numbers[-1])
+
+    def _put(self, table: Table, base: Part | None, last: int) -> None:
+        """Write the part anew: what it holds, if that is to stay, and the samples of a table."""
         aside = aside_of(self.path)
         description = replace(self.description, next=last + 1)
         samples = table.samples if base is None else joined(base.samples, table.samples)
-        rows = len(table) + (0 if base is None else base.rows)
-        part.write(aside, table.frames(() if base is None else _slices(base)), description, samples)
-        size = aside.stat().st_size
-        span = samples.span
-        full = rows >= PART_ROWS or (span is not None and span[1] - span[0] >= PART_SECONDS)
-        if rows and (full or (max_bytes is not None and size > max_bytes // _SHARE)):
-            older = part_name(self.path, math.nan if span is None else span[0], int(samples.numbers[0]))
-            disk.replace(aside, older)
-            self.older[older] = size
-            self.older_last = self.last = last
-            part.write(aside, iter(()), description, nothing())
-        disk.replace(aside, self.path)
+        try:
+            part.write(aside, table.frames(() if base is None else _slices(base)), description, samples)
+            disk.replace(aside, self.path)
+        except BaseException:
+            disk.remove(aside)  # half a file on a disk that is full
+            raise
         self.description, self.last = description, last
 
     def _drop(self, max_bytes: int | None) -> None:
-        """Remove the oldest full parts until the others fit."""
+        """Remove the oldest full parts until the others fit. The part with the newest samples never goes."""
         for older in sorted(self.older) if max_bytes is not None else ():
             if self.bytes <= (max_bytes or 0):
                 return
             disk.remove(older)
+            if older.exists():  # on Windows while somebody reads it; without it no newer one goes either
+                self.notes.append(f"{older}: cannot be removed just now, so the recording is larger than it should be")
+                return
             del self.older[older]
 
 
@@ -160,7 +195,11 @@ class _DamagedError(InputError):
 def _slices(base: Part) -> Iterator[pl.DataFrame]:
     try:
         yield from base.slices()
+    except part.UnreadableError:
+        raise
     except InputError as error:
+        if base.description.crc:
+            raise  # every byte is as it was written: what failed is something else
         raise _DamagedError(str(error)) from error
 
 

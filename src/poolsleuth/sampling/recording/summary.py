@@ -1,8 +1,8 @@
 """The samples of a part as its own metadata says them, so that opening a year reads one block of each day.
 
 Packed as base64 of the CRC-32 of the rest and of zstd: count and length of the labels (u32 each, little-endian), then
-columns: steps of the numbers (u32), steps of the times in milliseconds (i64), flags (u8: 1 key, 2 complete), when
-Windows was started (f64), labels as JSON (nothing if none has one).
+columns: steps of the numbers (u32), steps of the times in milliseconds (i64), flags (u8: 1 key, 2 complete, 4 all
+sessions), when Windows was started (f64), labels as JSON (nothing if none has one).
 """
 
 import base64
@@ -42,6 +42,7 @@ class Samples:
     complete: NDArray[np.bool_]
     booted: Floats
     labels: Sequence[str]
+    sessions: NDArray[np.bool_]  # which show every session
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -55,7 +56,15 @@ class Samples:
 
 def nothing() -> Samples:
     """No samples."""
-    return Samples(np.empty(0, np.uint32), np.empty(0), np.empty(0, np.bool_), np.empty(0, np.bool_), np.empty(0), [])
+    return Samples(
+        np.empty(0, np.uint32),
+        np.empty(0),
+        np.empty(0, np.bool_),
+        np.empty(0, np.bool_),
+        np.empty(0),
+        [],
+        np.empty(0, np.bool_),
+    )
 
 
 def joined(one: Samples, other: Samples) -> Samples:
@@ -67,6 +76,7 @@ def joined(one: Samples, other: Samples) -> Samples:
         np.concatenate((one.complete, other.complete)),
         np.concatenate((one.booted, other.booted)),
         [*one.labels, *other.labels],
+        np.concatenate((one.sessions, other.sessions)),
     )
 
 
@@ -83,7 +93,9 @@ def packed(samples: Samples) -> str | None:
             _HEAD.pack(len(samples), len(labels)),
             np.diff(samples.numbers, prepend=np.uint32(0)).astype("<u4").tobytes(),
             np.diff(times, prepend=np.int64(0)).astype("<i8").tobytes(),
-            (samples.keys + 2 * samples.complete.astype(np.uint8)).astype(np.uint8).tobytes(),
+            np.packbits(
+                np.column_stack((samples.keys, samples.complete, samples.sessions)), axis=1, bitorder="little"
+            ).tobytes(),
             samples.booted.astype("<f8").tobytes(),
             labels,
         )
@@ -131,4 +143,5 @@ def _unpacked(text: bytes) -> Samples | None:
         (flags & 2) == 2,
         booted,
         [clean(label) for label in labels] if length else labels,
+        (flags & 4) == 4,
     )

@@ -59,7 +59,7 @@ class Table:
         self._codes: dict[Key, int] = {}
         self._wide: list[int] = []
         self._rows: list[tuple[NDArray[np.generic], ...]] = []  # code, sample, level, and three figures
-        self._entries: list[tuple[int, int | None, bool, bool, float | None, str]] = []
+        self._entries: list[tuple[int, int | None, bool, bool, float | None, str, bool]] = []
 
     def __len__(self) -> int:
         return sum(len(chunk[0]) for chunk in self._rows)
@@ -69,7 +69,7 @@ class Table:
         """Its samples."""
         if not self._entries:
             return nothing()
-        numbers, times, keys, complete, booted, labels = zip(*self._entries, strict=True)
+        numbers, times, keys, complete, booted, labels, sessions = zip(*self._entries, strict=True)
         return Samples(
             np.array(numbers, np.uint32),
             np.array([math.nan if time is None else time / 1000 for time in times]),
@@ -77,6 +77,7 @@ class Table:
             np.array(complete, np.bool_),
             np.array([math.nan if when is None else when for when in booted]),
             labels,
+            np.array(sessions, np.bool_),
         )
 
     def add(self, entry: Entry, names: Sequence[Name]) -> None:
@@ -96,7 +97,15 @@ class Table:
         codes = np.array([code for code, _, _ in others], np.uint32)
         self._append(entry, codes, sizes, counts, np.full(len(others), _NOTHING))
         self._entries.append(
-            (entry.number, milliseconds(entry.time), entry.key, entry.complete, entry.booted, entry.label)
+            (
+                entry.number,
+                milliseconds(entry.time),
+                entry.key,
+                entry.complete,
+                entry.booted,
+                entry.label,
+                entry.sessions,
+            )
         )
 
     def _append(self, entry: Entry, codes: NDArray[np.uint32], sizes: Floats, counts: Floats, allocs: Floats) -> None:
@@ -105,7 +114,7 @@ class Table:
 
     def _others(self, entry: Entry) -> Iterator[tuple[int, float | None, float | None]]:
         """What is no tag: code, ``bytes``, ``count``."""
-        yield self._code((SAMPLE, entry.label, None, None, None)), entry.booted, 1.0 if entry.complete else 0.0
+        yield self._code((SAMPLE, entry.label, None, None, None)), entry.booted, float(entry.complete) + entry.sessions
         for name, value in entry.memory.items():
             code = self._code((MEMORY, name, None, None, None))
             yield (code, None, value) if name in COUNTS else (code, value, None)

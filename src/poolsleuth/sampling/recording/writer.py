@@ -8,7 +8,12 @@ from typing import BinaryIO, Self
 from poolsleuth.model.errors import InputError
 from poolsleuth.sampling.recording import disk, journal
 from poolsleuth.sampling.recording.changes import Changes
-from poolsleuth.sampling.recording.journal import Journal
+from poolsleuth.sampling.recording.journal import (
+    MAX_JOURNAL_BYTES,
+    MAX_JOURNAL_CONTENT,
+    MAX_JOURNAL_ROWS,
+    Journal,
+)
 from poolsleuth.sampling.recording.layout import (
     KEY_EVERY,
     LAST_NUMBER,
@@ -16,6 +21,7 @@ from poolsleuth.sampling.recording.layout import (
     PART_SECONDS,
     SEAL_ROWS,
     aside_of,
+    damaged_name,
     journal_of,
 )
 from poolsleuth.sampling.sample import Host, Sample, TagIndex
@@ -52,6 +58,8 @@ class RecordingWriter:
         self._since = math.nan  # the time of the first sample that is not merged
         self._changes = Changes()
         self._rows = self._unsealed = self._number = self._begin = self._end = self._retry = 0
+        self._held = self._content = 0  # rows and bytes, unpacked, that the journal holds, merged ones as well
+        self._damage = 0, 0  # of the journal, as far as it is told
         self._file: BinaryIO | None = _locked(path)
         try:
             self._open(host, every)
@@ -79,6 +87,8 @@ class RecordingWriter:
             if known:
                 self._continue(book)
             else:
+                if self._journal.seek(0, 2) > len(journal.start(description)):
+                    self._keep_damaged(book)
                 self._begin_journal()
         except OSError as error:
             raise InputError(f"{journal_of(self.path)}: cannot be written: {error.strerror}") from error
@@ -88,20 +98,32 @@ class RecordingWriter:
     def _continue(self, book: Journal) -> None:
         """Go on behind the last good frame; what is behind it was being written when the other writer was ended."""
         for entry, _ in book.entries():
+            self._held += entry.rows
             if entry.number > self._store.last:
                 self._unsealed += 1
                 self._rows += entry.rows
             self._number = max(self._number, entry.number + 1)
-        self._begin, self._end = book.begin, book.end
+        self._begin, self._end, self._content = book.begin, book.end, book.content
         if book.cut:
             raise InputError(f"{book.where}: larger than any journal; move it away to go on recording")
         if book.broken or book.lost:
-            self._note(f"{book.where}: the journal was damaged; what could not be read of it is left out")
+            self._keep_damaged(book)
+            self._damage = book.broken, book.lost
         elif book.torn:
             self._note(f"{book.where}: a sample that was being written when recording ended is left out")
         if not self._unsealed:
             self._end = self._begin  # ended between merging the journal and emptying it
         disk.truncate(self._journal, self._end)
+
+    def _keep_damaged(self, book: Journal) -> None:
+        """A copy of a journal that is damaged, before it is gone on with: somebody may want to save what is in it."""
+        kept = damaged_name(journal_of(self.path))
+        self._journal.seek(0)
+        disk.copied(self._journal, kept, aside_of(self.path))
+        self._note(
+            f"{book.where}: the journal was damaged; what could not be read of it is left out, and it is kept as"
+            f" {kept.name}"
+        )
 
     def _begin_journal(self) -> None:
         disk.truncate(self._journal, 0)
@@ -138,7 +160,20 @@ class RecordingWriter:
         if number >= LAST_NUMBER:
             raise InputError(f"{self.path}: the recording is full; give another name to record into")
         entry = self._changes.entry(sample, index, number)
-        data = journal.packed(entry)
+        content = journal.content_of(entry)
+        data = journal.frame(content)
+        if (
+            self._held + entry.rows > MAX_JOURNAL_ROWS
+            or self._content + len(content) > MAX_JOURNAL_CONTENT
+            or self._end + len(data) > MAX_JOURNAL_BYTES
+        ):
+            self.seal()  # tried each time: otherwise nothing can be recorded any more
+            if self._unsealed:
+                self._note(f"{journal_of(self.path)}: samples were lost: the journal is full and cannot be merged")
+                return
+            entry = self._changes.entry(sample, index, number)
+            content = journal.content_of(entry)
+            data = journal.frame(content)
         try:
             (disk.append if self._durable else disk.write)(file, self._end, data)
         except OSError as error:
@@ -151,6 +186,8 @@ class RecordingWriter:
         self.samples += 1
         self._unsealed += 1
         self._rows += entry.rows
+        self._held += entry.rows
+        self._content += len(content)
         full = self.max_bytes is not None and self.bytes_on_disk > self.max_bytes
         if self._unsealed == 1 or math.isnan(self._since):
             self._since = sample.time
@@ -160,18 +197,32 @@ class RecordingWriter:
             self.seal()
 
     def _anew(self) -> BinaryIO:
-        """Somebody removed the journal: what was in it is still had from the open file, and goes into the part."""
-        self._note(f"{journal_of(self.path)} was removed or renamed while recording; a new one was begun")
-        self.seal()
-        self._release()
-        self._file = _locked(self.path)
+        """Somebody removed the journal: what is in it is still had from the open file, and is written anew.
+
+        Raises InputError when that fails. The open file is kept then, and the next sample tries again.
+        """
+        name, old = journal_of(self.path), self._journal
         try:
-            self._begin_journal()
-        except OSError as error:
-            self._note(f"{journal_of(self.path)}: cannot be written: {error.strerror}")
-        self._changes.restart()
-        self._rows = self._unsealed = self._retry = 0
-        return self._file
+            new = _locked(self.path)
+            try:
+                disk.truncate(new, 0)
+                old.seek(0)
+                disk.append(new, 0, old.read(self._end))
+                disk.sync_directory(self.path.parent)
+            except BaseException:
+                disk.remove(name)
+                new.close()
+                raise
+        except (OSError, InputError, MemoryError) as error:
+            says = error.strerror if isinstance(error, OSError) else str(error)
+            raise InputError(
+                f"{name} was removed or renamed while recording, and cannot be written anew"
+                f" ({says or 'not enough memory'}): {self._unsealed:,} samples in it are in memory of the system only"
+            ) from error
+        self._file = new
+        old.close()
+        self._note(f"{name} was removed or renamed while recording; a new one was begun")
+        return new
 
     def _back(self, file: BinaryIO) -> None:
         """What was half written is overwritten by the next sample in any case; without it the file is tidy."""
@@ -186,13 +237,17 @@ class RecordingWriter:
             return
         try:
             try:
-                self._store.merge(self._journal, self.max_bytes)
+                book = self._store.merge(self._journal, self.max_bytes)
             finally:
                 for says in self._store.notes:
                     self._note(says)
+            if (book.broken, book.lost) != self._damage:
+                self._keep_damaged(book)
             disk.truncate(self._journal, self._begin)
-        except (OSError, InputError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
+        except (OSError, InputError, MemoryError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error).removeprefix(f"{self.path}: ")
+            if isinstance(error, MemoryError):
+                reason = "there is not enough memory"
             self._note(f"{self.path}: the journal could not be merged and is kept: {reason or error}")
             self._retry = self._unsealed + KEY_EVERY
             if self._store.last >= self._number - 1:
@@ -200,7 +255,8 @@ class RecordingWriter:
             return
         self._changes.restart()
         self._end = self._begin
-        self._unsealed = self._rows = self._retry = 0
+        self._unsealed = self._rows = self._retry = self._held = self._content = 0
+        self._damage = 0, 0
 
     def close(self) -> None:
         """Merge what is in the journal, and remove it if nothing is left in it."""

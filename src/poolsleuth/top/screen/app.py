@@ -13,7 +13,7 @@ from poolsleuth.model.errors import InputError, PoolsleuthError
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.report.wording import plural, short
 from poolsleuth.top.export import export_rows
-from poolsleuth.top.feed import Feed
+from poolsleuth.top.feed import Feed, LiveFeed
 from poolsleuth.top.screen.colours import signs
 from poolsleuth.top.screen.detail import DetailScreen
 from poolsleuth.top.screen.help import HelpScreen
@@ -72,6 +72,7 @@ class TopApp(App[int]):
         self.options = options
         self.whois = whois
         self.evidence = title
+        self.big = feed.big if isinstance(feed, LiveFeed) else None
         self.signs = signs(encoding)
         self.failure: BaseException | None = None
         self.main = MainScreen(self)
@@ -177,6 +178,7 @@ class TopApp(App[int]):
             number,
             order=lambda: self.view.rows(self.options).tolist(),
             whois=self.whois,
+            big=self.big,
         )
         self.push_screen(detail, self._back_from_detail)
 

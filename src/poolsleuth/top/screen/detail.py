@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from poolsleuth.report.wording import short, step_parts
+from poolsleuth.top.big_pool import BigPools, big_says
 from poolsleuth.top.detail_facts import DetailFacts, Judged, courses, gather
 from poolsleuth.top.detail_words import (
     Says,
@@ -47,6 +48,7 @@ DETAIL_KEYS: tuple[tuple[str, str], ...] = (
     ("b d a", "the chart: bytes, allocations not freed, allocations per second; Tab: the next of them"),
     ("c y", "copy the next command to the clipboard, where the terminal lets programs do that"),
     ("w", "search the drivers for the tag (where there are drivers to search)"),
+    ("r", "ask a running Windows again how much lies in big allocations"),
     ("Up Down PgUp PgDn Home End", "read on"),
 )
 
@@ -55,7 +57,8 @@ class DetailScreen(Screen[int]):
     """One tag. It is dismissed with the number of the tag that was shown last.
 
     ``order`` gives the numbers of the table's rows, for going to the next tag; ``whois`` searches drivers, None where
-    there are none to search. It looks for new samples by itself.
+    there are none to search. ``big`` tells of a running Windows how much lies in big allocations. It looks
+    for new samples by itself.
     """
 
     DEFAULT_CSS = """
@@ -78,8 +81,10 @@ class DetailScreen(Screen[int]):
         order: Callable[[], Sequence[int]] | None = None,
         whois: Whois | None = None,
         owners: Owners | None = None,
+        big: BigPools | None = None,
     ) -> None:
         super().__init__()
+        self._big = big
         self.tracker = tracker
         self.view = view
         self.number = number
@@ -108,6 +113,7 @@ class DetailScreen(Screen[int]):
     def on_mount(self) -> None:
         """Follow the samples."""
         scrolls(self.query_one(VerticalScroll))
+        self._ask_big()
         self.renew()
         self.set_interval(REFRESH, self._look)
 
@@ -123,7 +129,9 @@ class DetailScreen(Screen[int]):
     def _look(self) -> None:
         search = self._searches.get(self._tag)
         progress = None if search is None else (search.done, search.ended)
-        seen = (self.number, self.tracker.count, id(self.tracker.now), self.tracker.mark, progress, self._verdict())
+        big = None if self._big is None else self._big.asked
+        now = self.tracker
+        seen = (self.number, now.count, id(now.now), now.mark, progress, self._verdict(), big)
         if seen != self._seen:
             ended = search is not None and search.ended and self._seen[:1] == seen[:1] and progress != self._seen[4]
             self._seen = seen
@@ -205,6 +213,9 @@ class DetailScreen(Screen[int]):
         if rows:
             lines.blank()
             lines.table(rows)
+        big = None if self._big is None else big_says(self._big, facts.key)
+        if big is not None:
+            lines.paragraph(big)
         lines.paragraphs(remarks(facts))
 
     def _owner(self, lines: Lines, facts: DetailFacts) -> None:
@@ -260,6 +271,7 @@ class DetailScreen(Screen[int]):
             "c": self._copy,
             "y": self._copy,
             "w": self._search,
+            "r": self._ask_big_again,
         }.get(key.lower() if len(key) == 1 else key)
         if action is not None:
             event.stop()
@@ -286,6 +298,17 @@ class DetailScreen(Screen[int]):
     def _draw(self, figure: int) -> None:
         self._figure = figure % 3
         self.renew()
+
+    def _ask_big(self) -> None:
+        if self._big is not None:
+            self._big.ask()
+
+    def _ask_big_again(self) -> None:
+        if self._big is None:
+            self._say("only a running Windows can be asked for its big allocations")
+            return
+        self._ask_big()
+        self._say("asking Windows for the big allocations ...")
 
     def _copy(self) -> None:
         facts = self.facts

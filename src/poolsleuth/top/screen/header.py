@@ -104,7 +104,8 @@ def _memory(facts: Facts) -> list[str]:
         _figure("Avail:", facts, "available", 8, gap=" "),
         "" if facts.page_faults is None else f"PageFlts:{facts.page_faults:6.0f}",
         _figure("InRam Krnl:", facts, "kernel_resident", 5),
-        _figure("P:", facts, "paged_resident", 6),
+        # Poolmon's second figure stands behind the first: alone it would be taken for the pool's size
+        _figure("P:" if _known(facts, "kernel_resident") else "InRam P:", facts, "paged_resident", 6),
     ]
     second = [
         _figure("Commit:", facts, "committed", 7),
@@ -117,10 +118,15 @@ def _memory(facts: Facts) -> list[str]:
     return [line for line in lines if line.strip()]
 
 
+def _known(facts: Facts, figure: str) -> bool:
+    """Whether the evidence has a figure of memory."""
+    return math.isfinite(facts.memory.get(figure, math.nan))
+
+
 def _figure(name: str, facts: Facts, figure: str, width: int, gap: str = "") -> str:
-    value = facts.memory.get(figure, math.nan)
-    if not math.isfinite(value):
+    if not _known(facts, figure):
         return ""
+    value = facts.memory[figure]
     return f"{name}{gap}{value / 1024:{width}.0f}K"
 
 

@@ -153,7 +153,7 @@ def layout(
         left_out |= {(Column.DRIVER, VALUE), (Column.NOTE, VALUE)}
     sizes = {**_SIZES, (Column.TAG, VALUE): ("Tag", min(max(TAG_WIDTH, tag_width), WIDEST_TAG))}
     first = ((sort, VALUE), (sort, CHANGE)) if by_change else ((sort, VALUE),)
-    wanted = [pair for pair in (*_WANTED[:3], *first, *_WANTED[3:]) if pair in sizes and pair not in left_out]
+    wanted = [pair for pair in (_WANTED[0], *first, *_WANTED[1:]) if pair in sizes and pair not in left_out]
     chosen: dict[tuple[Column, str], int] = {}
     room = width - LEAD
     for pair in dict.fromkeys(wanted):

@@ -17,6 +17,7 @@ from poolsleuth.top.screen.keys import Action, action_of
 from poolsleuth.top.screen.status import Said, Status
 from poolsleuth.top.screen.table import TagTable
 from poolsleuth.top.verdict import Verdict
+from poolsleuth.top.verdict_words import Sentence
 from poolsleuth.top.view import ViewOptions
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 TICK = 0.1  # seconds between two looks at the feed: the screen is drawn ten times a second at most
 MESSAGE_SECONDS = 5.0  # a message stays so long
+JUDGING = "judging ..."
 FRESH = 0.9  # of the samples: a verdict on fewer is shown with its time
 _POOLS = ((PoolKind.NONPAGED, "nonpaged_used"), (PoolKind.PAGED, "paged_used"))
 
@@ -163,10 +165,14 @@ class MainScreen(Screen[None]):
             memory=memory,
             page_faults=faults - earlier if math.isfinite(faults - earlier) and faults >= earlier else None,
             uses=self._uses(),
-            verdict=verdict.sentences if verdict is not None else (),
+            verdict=verdict.sentences if verdict is not None else self._before_verdict(),
             judged_at=_stale_time(verdict, tracker.count),
             level=verdict.level if verdict is not None else "none",
         )
+
+    def _before_verdict(self) -> tuple[Sentence, ...]:
+        """The line of the verdict is there from the first: the table must not jump down when it comes."""
+        return () if self.top.judge is None else (Sentence(JUDGING),)
 
     def _uses(self) -> tuple[PoolUse, ...]:
         """The pools against their limits; what all tags hold where the evidence has no figure of its own."""
