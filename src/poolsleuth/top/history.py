@@ -11,8 +11,8 @@ import numpy as np
 from poolsleuth.sampling.sample import Floats, Ids, Sample
 from poolsleuth.top.view_sessions import EVERY_SESSION, Groups, Places
 
-MAX_CELLS = 1_333_000  # samples x tags that are kept, 24 bytes each, 32 MB: 3,000 tags 444 times
-FEWEST_POINTS = 96  # kept however many tags there are: a chart of one terminal's width
+MAX_CELLS = 1_000_000  # samples x tags that are kept, 24 bytes each, 24 MB: 3,000 tags 333 times
+FEWEST_POINTS = 48  # kept however many tags there are: enough for a chart of half a terminal, and for a verdict
 MOST_POINTS = 2_000
 BYTES, OUTSTANDING, ALLOCS = range(3)
 _SLACK = 8  # an eighth more columns than there are tags: room for those that come later

@@ -16,6 +16,7 @@ from poolsleuth.top.screen.header import Facts, Header
 from poolsleuth.top.screen.keys import Action, action_of
 from poolsleuth.top.screen.status import Said, Status
 from poolsleuth.top.screen.table import TagTable
+from poolsleuth.top.tracker import Since
 from poolsleuth.top.verdict import Verdict
 from poolsleuth.top.verdict_words import Sentence
 from poolsleuth.top.view import ViewOptions
@@ -148,7 +149,7 @@ class MainScreen(Screen[None]):
 
     def _facts(self) -> Facts:
         tracker, feed, verdict = self.top.tracker, self.top.feed, self.top.verdict
-        now, before = tracker.now, tracker.previous
+        now, before = tracker.now, tracker.origin(Since.LAST)
         memory = dict(now.memory) if now is not None else {}
         faults = memory.get("page_faults", math.nan)
         earlier = before.memory.get("page_faults", math.nan) if before is not None else math.nan
