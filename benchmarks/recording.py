@@ -280,6 +280,8 @@ def main() -> None:
         sys.exit(
             subprocess.run([sys.executable, "-m", "pytest", "-q", str(test)], env=environment, check=False).returncode
         )
+    if options.folder is not None:
+        options.folder.mkdir(parents=True, exist_ok=True)
     wanted = options.what or [*DAYS, "year"]
     names = [name for name in DAYS if name in wanted]
     if names:
