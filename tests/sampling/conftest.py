@@ -21,7 +21,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from poolsleuth.model.series import TagKey
 from poolsleuth.sampling.live.system import Identity
+from poolsleuth.sampling.sample import Sample, Sampler
 
 SUCCESS, NOT_THERE, TOO_SHORT, DENIED = 0, 0xC000_0003, 0xC000_0004, 0xC000_0022
 EPOCH = 11_644_473_600
@@ -222,6 +224,25 @@ class FakeWindows:
         """Set a tag's figures: allocations, frees, bytes."""
         table = self.tags if session is None else self.sessions.setdefault(session, {})
         table[name] = Tag(name, Used(*nonpaged), Used(*paged))
+
+    def usual_tags(self) -> None:
+        """Tags of both pools, one that never held anything, and enough others to judge what most of them do."""
+        self.tag(b"Leak", nonpaged=(1000, 10, 990 * 64))
+        self.tag(b"File", nonpaged=(500, 100, 400 * 336), paged=(70, 30, 40 * 100))
+        self.tag(b"MmSt", paged=(9, 2, 7 * 4096))
+        self.tag(b"Zero")
+        for number in range(10):
+            self.tag(b"T%03d" % number, nonpaged=(100 + number, 50, (50 + number) * 32))
+
+    @staticmethod
+    def shown(source: Sampler, sample: Sample) -> dict[TagKey, tuple[float, float, float]]:
+        """Bytes, outstanding and allocations by key."""
+        tags = sample.tags
+        assert len(set(tags.ids)) == len(tags.ids) == len(tags.bytes) == len(tags.outstanding) == len(tags.allocs)
+        return {
+            source.index.keys[number]: (float(size), float(left), float(allocs))
+            for number, size, left, allocs in zip(tags.ids, tags.bytes, tags.outstanding, tags.allocs, strict=True)
+        }
 
     def allocate(self, name: bytes, count: int, size: int, session: int | None = None) -> None:
         """So many more nonpaged allocations of a tag, of so many bytes together."""

@@ -15,7 +15,7 @@ from poolsleuth.model.facts import Problem, Where
 from poolsleuth.model.series import MemoryHistory, TagHistory, TagKey
 from poolsleuth.model.tags import PoolKind, PoolmonMemory, TagTable
 from poolsleuth.sampling.sample import Host, Sample, TagFigures, TagIndex
-from poolsleuth.top.plain import print_screen, printed_tag, screen_of
+from poolsleuth.top.plain import printed_tag, screen_of
 from poolsleuth.top.tracker import Tracker
 from poolsleuth.top.view import Column, View, ViewOptions
 
@@ -58,7 +58,7 @@ class Owners:
 
 
 def printed(tracker: Tracker, options: ViewOptions = USUAL, lines: int | None = None, **kinds: bool) -> str:
-    return print_screen(tracker, View(tracker), options, lines, **kinds)
+    return screen_of(tracker, View(tracker), options, lines, **kinds).text
 
 
 def public_rows(text: str) -> list[re.Match[str]]:
@@ -186,7 +186,7 @@ def test_the_driver_stands_behind_the_row(
     leaking: Any, owners: Owners, column: str | None, driver: str | None, says: str | None
 ) -> None:
     view = View(leaking.tracker, owners)
-    text = print_screen(leaking.tracker, view, ViewOptions(pools=N), drivers=True)
+    text = screen_of(leaking.tracker, view, ViewOptions(pools=N), drivers=True).text
     line = next(line for line in text.split("\n") if line.startswith(" Leak"))
     assert column is None or line.endswith(f" {column}")
     assert len(line) < 250

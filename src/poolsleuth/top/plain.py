@@ -49,20 +49,6 @@ class Printed:
     lacking: tuple[str, ...] = ()
 
 
-def print_screen(
-    tracker: Tracker,
-    view: View,
-    options: ViewOptions,
-    lines: int | None = None,
-    *,
-    changes: bool = True,
-    drivers: bool = False,
-    dated: bool = True,
-) -> str:
-    """The text of ``screen_of``."""
-    return screen_of(tracker, view, options, lines, changes=changes, drivers=drivers, dated=dated).text
-
-
 def screen_of(
     tracker: Tracker,
     view: View,
@@ -306,4 +292,4 @@ def _driver(row: Row) -> str:
 
 _BRACKETS = str.maketrans("[]", "()")
 
-__all__ = ["Printed", "print_screen", "printed_tag", "screen_of", "time_text"]
+__all__ = ["Printed", "printed_tag", "screen_of", "time_text"]

@@ -11,7 +11,7 @@ from poolsleuth.model.series import TagKey
 from poolsleuth.model.tags import PoolKind
 from poolsleuth.sampling.live.query import Status
 from poolsleuth.sampling.live.source import LiveSource
-from poolsleuth.sampling.sample import Sample, Sampler
+from poolsleuth.sampling.sample import Sampler
 from poolsleuth.top.tracker import Since, Tracker
 
 if TYPE_CHECKING:
@@ -19,33 +19,13 @@ if TYPE_CHECKING:
 
 NP, PAGED = PoolKind.NONPAGED, PoolKind.PAGED
 ROUND = 1 << 32
-Figures = tuple[float, float, float]
-
-
-def shown(source: LiveSource, sample: Sample) -> dict[TagKey, Figures]:
-    """Bytes, outstanding and allocations by key."""
-    tags = sample.tags
-    assert len(set(tags.ids)) == len(tags.ids) == len(tags.bytes) == len(tags.outstanding) == len(tags.allocs)
-    return {
-        source.index.keys[number]: (float(size), float(left), float(allocs))
-        for number, size, left, allocs in zip(tags.ids, tags.bytes, tags.outstanding, tags.allocs, strict=True)
-    }
-
-
-def some_tags(windows: "FakeWindows") -> None:
-    windows.tag(b"Leak", nonpaged=(1000, 10, 990 * 64))
-    windows.tag(b"File", nonpaged=(500, 100, 400 * 336), paged=(70, 30, 40 * 100))
-    windows.tag(b"MmSt", paged=(9, 2, 7 * 4096))
-    windows.tag(b"Zero")
-    for number in range(10):
-        windows.tag(b"T%03d" % number, nonpaged=(100 + number, 50, (50 + number) * 32))
 
 
 @pytest.mark.parametrize("wide", [True, False], ids=["x64", "x86"])
 @pytest.mark.parametrize("new", [True, False], ids=["class 255", "class 22"])
 def test_a_sample_end_to_end(wide: bool, new: bool, fake_windows: "type[FakeWindows]") -> None:
     windows = fake_windows(wide=wide, new=new)
-    some_tags(windows)
+    windows.usual_tags()
     windows.tag(b"Gh05", nonpaged=(3, 1, 64), paged=(40, 10, 30 * 512), session=1)
     windows.tag(b"Gh05", paged=(4, 1, 3 * 512), session=2)
     windows.figures = {
@@ -64,7 +44,7 @@ def test_a_sample_end_to_end(wide: bool, new: bool, fake_windows: "type[FakeWind
     source = LiveSource(windows)
     sampler: Sampler = source
     sample = sampler.take()
-    rows = shown(source, sample)
+    rows = windows.shown(source, sample)
     assert {key: figures for key, figures in rows.items() if not key.tag.startswith("T0")} == {
         TagKey("Leak", NP): (990 * 64, 990, 1000),
         TagKey("File", NP): (400 * 336, 400, 500),
@@ -108,7 +88,7 @@ def test_a_sample_end_to_end(wide: bool, new: bool, fake_windows: "type[FakeWind
 
 def test_class_255_is_asked_alone_once_it_is_believed(fake_windows: "type[FakeWindows]") -> None:
     windows = fake_windows(new=True)
-    some_tags(windows)
+    windows.usual_tags()
     source = LiveSource(windows)
     source.take()
     assert [number for number, _ in windows.asked] == [0, 3, 255, 22, 67, 2, 5]
@@ -119,7 +99,7 @@ def test_class_255_is_asked_alone_once_it_is_believed(fake_windows: "type[FakeWi
 
 def test_class_255_is_asked_once_where_it_is_missing(fake_windows: "type[FakeWindows]") -> None:
     windows = fake_windows()
-    some_tags(windows)
+    windows.usual_tags()
     source = LiveSource(windows)
     source.take()
     source.take()
@@ -129,16 +109,16 @@ def test_class_255_is_asked_once_where_it_is_missing(fake_windows: "type[FakeWin
 
 def test_class_255_counts_beyond_32_bits(fake_windows: "type[FakeWindows]") -> None:
     windows = fake_windows(new=True)
-    some_tags(windows)
+    windows.usual_tags()
     windows.tag(b"Busy", nonpaged=(5 * ROUND + 7, 5 * ROUND + 2, 5 * 64))
     source = LiveSource(windows)
-    assert shown(source, source.take())[TagKey("Busy", NP)] == (320, 5, 5 * ROUND + 7)
+    assert windows.shown(source, source.take())[TagKey("Busy", NP)] == (320, 5, 5 * ROUND + 7)
 
 
 @pytest.mark.parametrize("damage", ["another order", "frees first", "other tags", "no rows", "cut"])
 def test_a_class_255_of_another_layout_is_not_believed(damage: str, fake_windows: "type[FakeWindows]") -> None:
     windows = fake_windows(new=True)
-    some_tags(windows)
+    windows.usual_tags()
     right = windows.answer(255, 0)
     rows = np.frombuffer(right[8:], "<u8").reshape(-1, 7)
     windows.answers[255] = {
@@ -150,7 +130,7 @@ def test_a_class_255_of_another_layout_is_not_believed(damage: str, fake_windows
     }[damage]
     source = LiveSource(windows)
     sample = source.take()
-    assert shown(source, sample)[TagKey("Leak", NP)] == (990 * 64, 990, 1000)
+    assert windows.shown(source, sample)[TagKey("Leak", NP)] == (990 * 64, 990, 1000)
     assert sample.complete
     note = "Class 255 does not hold what class 22 does: counts of 32 bits are used, which go round."
     assert source.notes == (note,)
@@ -162,7 +142,7 @@ def test_a_class_255_of_another_layout_is_not_believed(damage: str, fake_windows
 def test_class_255_alone_is_enough(fake_windows: "type[FakeWindows]") -> None:
     windows = fake_windows(new=True)
     windows.refuse[22] = Status.INVALID_INFO_CLASS
-    some_tags(windows)
+    windows.usual_tags()
     source = LiveSource(windows)
     assert source.take().complete
     assert source.notes == ()
@@ -171,25 +151,25 @@ def test_class_255_alone_is_enough(fake_windows: "type[FakeWindows]") -> None:
 @pytest.mark.parametrize("status", [Status.INSUFFICIENT_RESOURCES, Status.ACCESS_DENIED])
 def test_class_22_stands_in_where_class_255_is_refused(status: Status, fake_windows: "type[FakeWindows]") -> None:
     windows = fake_windows(new=True)
-    some_tags(windows)
+    windows.usual_tags()
     source = LiveSource(windows)
     windows.tag(b"Busy", nonpaged=(5 * ROUND + 7, 5 * ROUND + 2, 5 * 64))
     source.take()
     windows.refuse[255] = status
     windows.tag(b"Busy", nonpaged=(5 * ROUND + 9, 5 * ROUND + 3, 6 * 64))
-    rows = shown(source, source.take())
+    rows = windows.shown(source, source.take())
     assert rows[TagKey("Leak", NP)] == (990 * 64, 990, 1000)
     assert rows[TagKey("Busy", NP)] == (384, 6, 5 * ROUND + 9)
     assert len(source.notes) == 1
     del windows.refuse[255]
     windows.tag(b"Busy", nonpaged=(6 * ROUND + 1, 6 * ROUND - 6, 7 * 64))
-    assert shown(source, source.take())[TagKey("Busy", NP)] == (448, 7, 6 * ROUND + 1)
+    assert windows.shown(source, source.take())[TagKey("Busy", NP)] == (448, 7, 6 * ROUND + 1)
     assert source.notes == ()
 
 
 def test_notes_of_the_last_sample_stand_while_another_is_taken(fake_windows: "type[FakeWindows]") -> None:
     windows = fake_windows()
-    some_tags(windows)
+    windows.usual_tags()
     windows.refuse[5] = Status.NO_MEMORY
     source = LiveSource(windows)
     source.take()
@@ -210,7 +190,7 @@ def test_notes_of_the_last_sample_stand_while_another_is_taken(fake_windows: "ty
 
 def test_without_rights_the_rest_is_sampled(fake_windows: "type[FakeWindows]") -> None:
     windows = fake_windows()
-    some_tags(windows)
+    windows.usual_tags()
     windows.refuse |= {22: Status.ACCESS_DENIED, 255: Status.ACCESS_DENIED}
     windows.privileged = False
     source = LiveSource(windows)
@@ -227,12 +207,12 @@ def test_without_rights_the_rest_is_sampled(fake_windows: "type[FakeWindows]") -
 @pytest.mark.parametrize("refused", [0, 2, 3, 5, 67])
 def test_each_class_may_be_missing(refused: int, fake_windows: "type[FakeWindows]") -> None:
     windows = fake_windows()
-    some_tags(windows)
+    windows.usual_tags()
     windows.refuse[refused] = Status.NOT_IMPLEMENTED
     source = LiveSource(windows, clock=lambda: 1_700_000_000.0)
     for _ in range(2):
         sample = source.take()
-        assert shown(source, sample)[TagKey("Leak", NP)] == (990 * 64, 990, 1000)
+        assert windows.shown(source, sample)[TagKey("Leak", NP)] == (990 * 64, 990, 1000)
         assert sample.complete
         assert sample.time == (1_700_000_000.0 if refused == 3 else windows.now)
         assert (sample.booted is None) == (refused == 3)
@@ -260,7 +240,7 @@ def test_a_windows_that_gives_nothing_is_refused(refused: tuple[int, ...], fake_
 
 def test_a_refusal_that_ends_is_forgotten(fake_windows: "type[FakeWindows]") -> None:
     windows = fake_windows()
-    some_tags(windows)
+    windows.usual_tags()
     windows.tag(b"Gh05", paged=(4, 1, 3 * 512), session=2)
     source = LiveSource(windows)
     source.take()
@@ -272,12 +252,12 @@ def test_a_refusal_that_ends_is_forgotten(fake_windows: "type[FakeWindows]") -> 
     sample = source.take()
     assert sample.complete
     assert source.notes == ()
-    assert TagKey("Gh05", PAGED, 2) in shown(source, sample)
+    assert TagKey("Gh05", PAGED, 2) in windows.shown(source, sample)
 
 
 def test_a_cut_table_is_not_complete(fake_windows: "type[FakeWindows]") -> None:
     windows = fake_windows()
-    some_tags(windows)
+    windows.usual_tags()
     source = LiveSource(windows)
     windows.answers[22] = windows.answer(22, 0)[:-1]
     sample = source.take()
@@ -323,7 +303,7 @@ def test_addresses_that_are_hidden(privileged: bool, fake_windows: "type[FakeWin
 
 def test_a_leak_shows_through_the_tracker(fake_windows: "type[FakeWindows]") -> None:
     windows = fake_windows()
-    some_tags(windows)
+    windows.usual_tags()
     windows.tag(b"Gh05", paged=(4, 1, 3 * 512), session=2)
     source = LiveSource(windows)
     tracker = Tracker(source.index, source.host)

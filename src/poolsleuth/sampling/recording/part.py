@@ -3,7 +3,6 @@
 import errno
 import io
 import mmap
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,13 +15,12 @@ from polars.io.plugins import register_io_source
 
 from poolsleuth.model.errors import InputError
 from poolsleuth.sampling.recording import disk
+from poolsleuth.sampling.recording.checksum import crc_of, verified
 from poolsleuth.sampling.recording.footer import MAX_FOOTER, Footer, checked, glance
 from poolsleuth.sampling.recording.layout import (
-    CRC_FIELD,
     DESCRIPTION_KEY,
     MAX_PART_BYTES,
     MAX_TEXT,
-    NO_CRC,
     PAGE,
     PARQUET_MAGIC,
     ROW_GROUP,
@@ -45,7 +43,6 @@ _LONG_NAME = "a name in it has thousands of characters; that is no part of ours"
 MOST_AT_ONCE = 24  # parts in one query: more is no quicker, and their rows are in memory together
 _PIECE = 32_768  # rows that are in memory at once while a part is merged
 _GLANCE = 65_536  # bytes at the end of a file that are read first: the whole footer of one day
-_BLOCK = 1 << 20  # bytes that are read at once for a CRC
 _LEVEL = 3  # of zstd: 9 saves 5 % and takes three times as long
 
 
@@ -86,40 +83,8 @@ def write(path: Path, frames: Iterator[pl.DataFrame], description: Description, 
                 raise failed[0] from None
             raise OSError(errno.EIO, "it could not be written; is the disk full?") from error
     with path.open("r+b") as file:
-        place, crc = _crc(file)
+        place, crc = crc_of(file)
         disk.append(file, place, f"{crc:08x}".encode())
-
-
-def _crc(file: BinaryIO | mmap.mmap) -> tuple[int, int]:
-    """Where a file's CRC-32 stands, and what it is: that of all bytes, with zeros in its place. ValueError: nowhere."""
-    size = file.seek(0, 2) or file.tell()
-    file.seek(max(0, size - 8))
-    length = int.from_bytes(file.read(4), "little")
-    begin = max(0, size - 8 - length)
-    file.seek(begin)
-    place = begin + file.read(min(length, MAX_FOOTER)).rindex(CRC_FIELD) + len(CRC_FIELD)
-    crc, at = 0, 0
-    while at < size:
-        if at == place:
-            data = NO_CRC.encode()
-        else:
-            file.seek(at)
-            data = file.read(min(_BLOCK, (place if at < place else size) - at))
-        crc = zlib.crc32(data, crc)
-        at += len(data)
-    return place, crc
-
-
-def _verify(file: BinaryIO | mmap.mmap, description: Description, where: str) -> None:
-    """Raises InputError unless every byte is as it was written. Files without a CRC are taken as they are."""
-    if not description.crc:
-        return
-    try:
-        intact = _crc(file)[1] == int(description.crc, 16)
-    except ValueError:
-        intact = False
-    if not intact:
-        raise InputError(f"{where}: the file is damaged, or was changed by another program; give another copy")
 
 
 def safely(where: str, work: Callable[[], _T]) -> _T:
@@ -339,7 +304,7 @@ def verify(path: Path, description: Description) -> None:
     """Read a whole file and raise InputError unless every byte is as it was written."""
     try:
         with path.open("rb") as file:
-            _verify(file, description, str(path))
+            verified(file, description, str(path))
     except OSError as error:
         raise UnreadableError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -367,7 +332,7 @@ def of_bytes(data: bytes, where: str) -> Part:
     """A part by its bytes. Raises InputError."""
     footer = checked(data, where)
     description = _description(footer, where)
-    _verify(io.BytesIO(data), description, where)
+    verified(io.BytesIO(data), description, where)
     opened = _Opened(footer.rows, safely(where, lambda: _scanned(data, where)))
     samples = unpacked(footer.samples) if footer.samples and description.crc else None
     return Part(where, description, lambda: opened, samples)
