@@ -8,12 +8,17 @@ from datetime import UTC, datetime, timedelta
 from math import inf, nan
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from poolsleuth.export.table import Table, number_text, time_text, write_csv
+from poolsleuth.model.series import TagKey
+from poolsleuth.model.tags import PoolKind
 from poolsleuth.reading import EVERYTHING, Selection
+from poolsleuth.sampling.recording.writer import RecordingWriter
+from poolsleuth.sampling.sample import Host, Sample, TagFigures, TagIndex
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "counters"
 START = datetime(2024, 1, 15, 10, 0, tzinfo=UTC)
@@ -321,3 +326,42 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     small, large = peak(1_000), peak(12_000)
     # 11,000 rows more of two numbers each would be over 2 MB as objects; a read buffer may be a megabyte
     assert large < small + 1_200_000
+
+
+# ---- tags and recordings ------------------------------------------------------------------------------------------
+
+SCREENS = """{time}
+ Memory: 4194304K Avail: 2083680K  PageFlts:  1000   InRam Krnl: 5000K P:30000K
+ Commit:2721252K Limit:8388608K Peak:2742228K            Pool N:919448K P:350416K
+ Tag  Type     Allocs            Frees            Diff   Bytes       Per Alloc
+ Ntff Paged        12 (   0)         5 (   0)        7 {a:10} (     0)   1024
+ NtfF Paged        11 (   0)         8 (   0)        3 {b:10} (     0)    640
+
+"""
+
+
+def test_tags_that_differ_in_case_are_columns_of_their_own(tmp_path: Path) -> None:
+    log = tmp_path / "poolmon.log"
+    log.write_text(
+        "".join(SCREENS.format(time=f"2024-01-15T10:0{k}:00+00:00", a=7168 + k, b=1920 + k) for k in range(2))
+    )
+    rows, _ = table_of(str(log))
+    found = {name: [row[place] for row in rows[1:]] for place, name in enumerate(rows[0])}
+    assert found[r"\Pool Tag(Ntff paged)\Bytes"] == ["7168", "7169"]
+    assert found[r"\Pool Tag(NtfF paged)\Bytes"] == ["1920", "1921"]
+
+
+def test_the_counters_of_a_recording_are_columns(tmp_path: Path) -> None:
+    index = TagIndex()
+    leak = index.number(TagKey("Leak", PoolKind.NONPAGED))
+    tags = TagFigures(np.array([leak]), *(np.array([figure]) for figure in (64.0, 2.0, 3.0)))
+    recording = tmp_path / "pool.parquet"
+    with RecordingWriter(recording, Host("SRV")) as writer:
+        for minute in range(3):
+            time = START.timestamp() + 60 * minute
+            writer.add(Sample(time, tags, {"nonpaged_used": 5000.0 + minute}), index)
+    rows, table = table_of(str(recording), selection=Selection(counters=(r"*\Pool Nonpaged Bytes",)))
+    assert [row[1] for row in rows[1:]] == ["5000", "5001", "5002"]
+    assert len(table.columns) == 1
+    _, nothing = table_of(str(recording), selection=Selection(counters=("*Elsewhere*",)))
+    assert "it holds no counter that *Elsewhere* names" in nothing.problems[-1]
